@@ -1,0 +1,1 @@
+"""Controls: methods that learn nothing about tissue and show what a score means."""

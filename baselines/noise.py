@@ -1,0 +1,22 @@
+"""Control: noise in place of expression, averaged over neighbours, so that near spots look alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import anndata as ad
+import numpy as np
+
+from baselines.random_features import RandomFeatures
+from benchmark.spatial import neighbour_mean
+
+
+@dataclass
+class Noise(RandomFeatures):
+    """Independent standard normal numbers, each the mean over the spot and its `k` nearest neighbours."""
+
+    k: int = 16
+
+    def embed(self, slide: ad.AnnData) -> np.ndarray:
+        """`[n_spots, d]` float32."""
+        return neighbour_mean(super().embed(slide), slide.obsm["position"], self.k)

@@ -1,0 +1,67 @@
+"""Control: principal components of log-normalised counts, everything fitted on the slides of the corpus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import anndata as ad
+import numpy as np
+
+from benchmark.channels import moments, top_dispersion
+from benchmark.corpus import Corpus
+from benchmark.slide import lognorm
+from benchmark.spatial import neighbour_mean
+
+# Scaled values beyond this many standard deviations are cut off, as in scanpy's tutorials.
+CLIP = 10
+
+
+@dataclass
+class PCA:
+    """Scanpy's usual recipe: log1p of counts per 10,000, variable genes, each scaled to variance 1, PCA.
+
+    `neighbours`: how many spatial neighbours the components are averaged over; 0 leaves each spot by itself.
+    """
+
+    n_components: int = 50
+    n_genes: int = 2000
+    neighbours: int = 0
+    unit = "none"
+
+    def fit(self, corpus: Corpus, budget: object, seed: int) -> None:
+        self.scaling, self.components = fit(corpus, self.n_components, self.n_genes)
+
+    def embed(self, slide: ad.AnnData) -> np.ndarray:
+        """`[n_spots, n_components]` float32."""
+        embedding = self.components.transform(scaled(slide, self.scaling)).astype(np.float32)
+        return neighbour_mean(embedding, slide.obsm["position"], self.neighbours)
+
+
+class Scaling(NamedTuple):
+    """Indices of the genes in use, and the mean and standard deviation of each, `[n_genes]`."""
+
+    genes: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+
+
+@lru_cache(maxsize=1)
+def fit(corpus: Corpus, n_components: int, n_genes: int) -> tuple[Scaling, Any]:
+    """The scaling and scikit-learn's fitted PCA. Exact, so that all seeds share it."""
+    from sklearn.decomposition import PCA as Components
+
+    mean, variance = moments(corpus)
+    deviation = np.sqrt(np.where(variance > 0, variance, 1))
+    genes = top_dispersion(corpus, n_genes)
+    scaling = Scaling(genes, mean[genes].astype(np.float32), deviation[genes].astype(np.float32))
+    values = np.concatenate([scaled(slide, scaling) for slide in corpus])
+    n_components = max(1, min(n_components, len(genes) - 1, len(values) - 1))
+    return scaling, Components(n_components, svd_solver="covariance_eigh").fit(values)
+
+
+def scaled(slide: ad.AnnData, scaling: Scaling) -> np.ndarray:
+    """Scaled log-normalised values, `[n_spots, n_genes]` float32."""
+    values = lognorm(slide.X)[:, scaling.genes].toarray()
+    return np.clip((values - scaling.mean) / scaling.deviation, -CLIP, CLIP)

@@ -1,0 +1,27 @@
+"""Control: features drawn at random, without a look at the spot."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import anndata as ad
+import numpy as np
+
+from benchmark.corpus import Corpus
+
+
+@dataclass
+class RandomFeatures:
+    """`d` standard normal numbers a spot, the same for one slide and one seed."""
+
+    d: int = 50
+    unit = "none"
+
+    def fit(self, corpus: Corpus, budget: object, seed: int) -> None:
+        self.seed = seed
+
+    def embed(self, slide: ad.AnnData) -> np.ndarray:
+        """`[n_spots, d]` float32."""
+        rng = np.random.default_rng([zlib.crc32(slide.uns["slide"].encode()), self.seed])
+        return rng.standard_normal((slide.n_obs, self.d), dtype=np.float32)

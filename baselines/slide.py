@@ -1,0 +1,13 @@
+"""The slide unit: a whole slide a sample, its spots as tokens, on the shared trunk."""
+
+from __future__ import annotations
+
+from benchmark.model.learner import Learner
+from benchmark.units.slide import SlideUnit
+
+
+class Slide(Learner):
+    """`n_channels`: genes of a slide that are shown at once."""
+
+    def __init__(self, n_channels: int = 256, preset: str = "tiny"):
+        super().__init__(SlideUnit(n_channels=n_channels), preset)

@@ -1,0 +1,1 @@
+"""UnitBench: what is the same for every method."""

@@ -1,0 +1,5 @@
+"""`python -m benchmark` is `unitbench`."""
+
+from benchmark.cli import main
+
+main()

@@ -1,0 +1,200 @@
+"""Arms: the cells of the experiment, each fitted once, its embeddings and predictions kept for the tasks."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark import registry
+from benchmark.budget import Budget, Meter
+from benchmark.config import Config
+from benchmark.corpus import Corpus
+from benchmark.errors import UnitBenchError
+from benchmark.files import fingerprint, read_json, write_atomic, write_json
+from benchmark.splits import Fold, check_disjoint, donor_folds, everything
+
+Progress = Callable[[int, int, float, str], None]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Method × budget × fold × seed; `folder` holds what it leaves."""
+
+    method: str
+    fold: str
+    amount: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.method}/{self.fold}/{self.amount:g}-seed{self.seed}"
+
+
+def folds(config: Config, groups: dict[str, str]) -> dict[str, Fold]:
+    """The folds that pretraining knows: one a set of held-out groups and, for splits within slides, one of all slides."""
+    found = {fold.name: fold for fold in donor_folds(groups, config.splits.donor_folds)}
+    if config.splits.random_repeats or config.splits.block_repeats:
+        found["all"] = everything(tuple(groups))
+    return found
+
+
+def arms(config: Config, method: str, unit: str, fold: str) -> Iterator[Arm]:
+    """A method that learns nothing in pretraining (unit "none") has no budget to vary."""
+    for amount in (0.0,) if unit == "none" else config.budget.amounts:
+        for seed in config.seeds:
+            yield Arm(method, fold, amount, seed)
+
+
+def run_arms(
+    config: Config, corpus: Corpus, results: Path, label: str, fold_name: str, progress: Progress
+) -> list[dict]:
+    """Fit the arms of one method in one fold, in one process. A finished arm is not run again; a failed one is a record.
+
+    Returns:
+        One record an arm, as written to its `arm.json`.
+    """
+    groups = corpus.table["group"].to_dict()
+    fold = folds(config, groups)[fold_name]
+    entry = config.method(label)
+    plugin = registry.find("methods", entry.method)
+    unit = registry.make("methods", entry.method, entry.options).unit
+    planned = list(arms(config, label, unit, fold_name))
+    records = []
+    for number, arm in enumerate(planned):
+        folder = results / "arms" / arm.name
+        key = fingerprint(
+            [
+                entry.model_dump(),
+                plugin.version,
+                config.budget.axis,
+                arm.amount,
+                arm.seed,
+                config.precision,
+                fold.fit,
+                fold.test,
+            ]
+            + [task.model_dump() for task in config.tasks]
+            + [corpus.record["slides"][slide]["sha256"] for slide in corpus.names]
+        )
+        record = _finished(folder / "arm.json", key)
+        if record is None:
+            told = lambda fraction, text, number=number: progress(number, len(planned), fraction, text)  # noqa: E731
+            told(0.0, "starting")
+            record = _run(config, corpus, fold, arm, unit, folder, told)
+            record = write_record(
+                folder / "arm.json",
+                record | {"key": key, "plugin": f"{plugin.distribution} {plugin.version}"},
+            )
+        records.append(record)
+    progress(len(planned), len(planned), 1.0, "done")
+    return records
+
+
+def write_record(path: Path, record: dict) -> dict:
+    write_json(path, record)
+    return record
+
+
+def _finished(path: Path, key: str) -> dict | None:
+    record = read_json(path) if path.exists() else None
+    return record if record and record["key"] == key else None
+
+
+def _run(
+    config: Config,
+    corpus: Corpus,
+    fold: Fold,
+    arm: Arm,
+    unit: str,
+    folder: Path,
+    told: Callable[[float, str], None],
+) -> dict:
+    """Fit, embed, predict; whatever goes wrong in the method becomes the record's reason."""
+    record: dict[str, Any] = {
+        "method": arm.method,
+        "unit": unit,
+        "fold": arm.fold,
+        "amount": arm.amount,
+        "seed": arm.seed,
+    }
+    started = time.perf_counter()
+    seen = check_disjoint(fold, corpus.table["donor"].to_dict(), corpus.table["group"].to_dict())
+    entry = config.method(arm.method)
+    try:
+        method = registry.make("methods", entry.method, entry.options)
+        budget = Budget(config.budget.axis, arm.amount, config.precision, folder / "checkpoint.pt", told)
+        spent = method.fit(corpus.subset(fold.fit), budget, arm.seed)
+        lacking = _outputs(config, method, corpus, fold, folder)
+        if isinstance(spent, Meter):
+            method.save(folder / "weights.safetensors")
+        record |= {
+            "status": "ok",
+            "reason": "",
+            "lacking": lacking,
+            "spent": spent.record() if spent else None,
+        }
+        record["parameters"] = getattr(method, "n_parameters", None)
+        (folder / "checkpoint.pt").unlink(missing_ok=True)
+    except Exception as error:
+        if isinstance(error, UnitBenchError) and isinstance(error.__cause__, OSError):
+            raise  # a full disk is no fault of the arm
+        if os.environ.get("UNITBENCH_DEBUG"):
+            traceback.print_exc()
+        reason = str(error) if isinstance(error, UnitBenchError) else f"{type(error).__name__}: {error}"
+        record |= {
+            "status": "failed",
+            "reason": " ".join(reason.split()),
+            "lacking": {},
+            "spent": None,
+            "parameters": None,
+        }
+    return record | {
+        "seen": seen,
+        "seconds": time.perf_counter() - started,
+        "unitbench": version("unitbench"),
+    }
+
+
+def _outputs(config: Config, method: Any, corpus: Corpus, fold: Fold, folder: Path) -> dict[str, str]:
+    """Save what the tasks need of the method; for each task that it cannot do, why."""
+    lacking = {}
+    for entry in config.tasks:
+        task = registry.make("tasks", entry.task, entry.options)
+        if getattr(method, task.requires, None) is None:
+            lacking[entry.task] = f"the method has no {task.requires}()"
+        elif task.requires == "embed":
+            if not (folder / "embeddings.npz").exists():
+                _save_embeddings(method, corpus, folder / "embeddings.npz")
+        elif fold.name != "all" or set(task.splits) - {"donor"}:
+            arrays = {
+                f"{slide}/{key}": array
+                for slide in fold.test
+                for key, array in task.predict(method, corpus.subset(fold.fit), corpus[slide]).items()
+            }
+            _save(folder / f"{entry.task}.npz", arrays)
+    return lacking
+
+
+def _save_embeddings(method: Any, corpus: Corpus, path: Path) -> None:
+    """Of the labelled slides, on which embeddings are scored."""
+    embeddings = {}
+    for slide in corpus.labelled:
+        embedding = np.asarray(method.embed(corpus[slide]), dtype=np.float32)
+        if embedding.shape[:1] != (corpus[slide].n_obs,) or embedding.ndim != 2:
+            raise ValueError(f"embed({slide}) has shape {embedding.shape}, expected ({corpus[slide].n_obs}, d)")
+        if not np.isfinite(embedding).all():
+            raise ValueError(f"embed({slide}) has values that are not finite")
+        embeddings[slide] = embedding
+    _save(path, embeddings)
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    write_atomic(path, lambda temporary: np.savez(temporary, **arrays))

@@ -1,0 +1,78 @@
+"""Which genes are used: rules that look at training slides only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from benchmark.corpus import Corpus
+from benchmark.slide import lognorm
+
+
+def top_variance(corpus: Corpus, n_genes: int) -> np.ndarray:
+    """Indices of the genes whose log-normalised value varies most over all spots of `corpus`, greatest first.
+
+    All genes where there are fewer than `n_genes`.
+    """
+    _, variance = moments(corpus)
+    return np.argsort(-variance, kind="stable")[:n_genes]
+
+
+def top_dispersion(corpus: Corpus, n_genes: int) -> np.ndarray:
+    """Indices of the genes whose dispersion stands out most among genes of like mean over `corpus`, greatest first.
+
+    The rule of Satija et al. 2015 that scanpy calls flavour "seurat": log of variance by mean of the counts per 10,000,
+    standardised within 20 bins of the mean's log1p. Genes that never vary come last.
+    """
+    mean, variance = moments(corpus, per_ten_thousand)
+    varies = variance > 0
+    dispersion = np.log(variance, where=varies, out=np.full_like(variance, np.nan))
+    dispersion -= np.log(mean, where=varies, out=np.zeros_like(mean))
+    alike = pd.Series(dispersion).groupby(pd.cut(np.log1p(mean), bins=20, labels=False))
+    standardised = (dispersion - alike.transform("mean")) / alike.transform("std")
+    # A gene alone in its bin has no spread to be measured by; scanpy gives it 1.
+    standardised = np.where(varies, standardised.fillna(1.0), -np.inf)
+    return np.argsort(-standardised, kind="stable")[:n_genes]
+
+
+def per_ten_thousand(counts: sp.csr_matrix) -> sp.csr_matrix:
+    """Counts per 10,000 of their spot, float32."""
+    return lognorm(counts).expm1()
+
+
+@lru_cache(maxsize=16)
+def moments(
+    corpus: Corpus, normalise: Callable[[sp.csr_matrix], sp.csr_matrix] = lognorm
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each gene's normalised value over all spots of `corpus`, `[n_genes]` each, read-only."""
+    total, squares = np.zeros(len(corpus.genes)), np.zeros(len(corpus.genes))
+    for slide in corpus:
+        values = normalise(slide.X).astype(np.float64)
+        total += np.asarray(values.sum(axis=0)).ravel()
+        squares += np.asarray(values.power(2).sum(axis=0)).ravel()
+    mean = total / corpus.n_spots
+    variance = np.maximum(squares / corpus.n_spots - mean**2, 0)
+    mean.flags.writeable = variance.flags.writeable = False
+    return mean, variance
+
+
+def draw_weighted(weights: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw `m` genes without replacement in each row, each draw with a chance in proportion to the weights.
+
+    An exponential clock a gene, which runs at the rate of its weight; the first `m` to ring are drawn. This is the
+    weighted reservoir of Efraimidis and Spirakis (2006, Information Processing Letters 97), its keys on a log scale,
+    so that small weights do not underflow.
+
+    Args:
+        weights: at least 0, `[n, n_genes]`; zeros are drawn only when nothing else is left.
+
+    Returns:
+        int64 `[n, m]`, in no order.
+    """
+    clock = rng.standard_exponential(weights.shape, dtype=np.float32)
+    clock /= np.maximum(weights, 1e-10, dtype=np.float32)
+    return np.argpartition(clock, m - 1, axis=1)[:, :m]

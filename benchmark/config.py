@@ -1,0 +1,140 @@
+"""The experiment, typed and frozen: read from YAML, an unknown key is an error that names the nearest known one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from benchmark.errors import UnitBenchError, nearest
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Dataset(Frozen):
+    name: str
+    options: dict[str, Any] = {}
+
+
+class Method(Frozen):
+    """A method of the registry under a label of the run; two entries may use one method with other options."""
+
+    method: str
+    label: str = ""
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        value = {"method": value} if isinstance(value, str) else value
+        return {"label": value.get("method", ""), **value} if isinstance(value, dict) else value
+
+
+class Task(Frozen):
+    task: str
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"task": value} if isinstance(value, str) else value
+
+
+class Budget(Frozen):
+    """How much pretraining an arm may spend: FLOPs, seconds on the device, or spots seen (repeats included)."""
+
+    axis: Literal["flops", "device_seconds", "spots"] = "flops"
+    amounts: tuple[float, ...] = Field((0.0,), min_length=1)
+
+    @field_validator("amounts")
+    @classmethod
+    def _ordered(cls, amounts: tuple[float, ...]) -> tuple[float, ...]:
+        if min(amounts) < 0:
+            raise ValueError("amounts are at least 0 (0 is the untrained control)")
+        return tuple(sorted(set(amounts)))
+
+
+class Splits(Frozen):
+    """`donor_folds`: how many folds hold out whole groups (null: one fold a group)."""
+
+    donor_folds: int | None = Field(None, ge=2)
+    random_repeats: int = Field(5, ge=0)
+    random_test: float = Field(0.2, gt=0, lt=1)
+    block_repeats: int = Field(0, ge=0)
+    block_cells: int = Field(6, ge=1)
+    block_buffer: float = Field(2, ge=0)
+
+
+class Config(Frozen):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    dataset: Dataset
+    methods: tuple[Method, ...] = Field(min_length=1)
+    tasks: tuple[Task, ...] = Field(min_length=1)
+    budget: Budget = Budget()
+    splits: Splits = Splits()
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    neighbours: tuple[int, ...] = (0, 8)
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> Config:
+        labels = [method.label for method in self.methods]
+        if twice := {label for label in labels if labels.count(label) > 1}:
+            raise ValueError(f"two methods share the label {min(twice)!r}: give one a label of its own")
+        return self
+
+    def method(self, label: str) -> Method:
+        for method in self.methods:
+            if method.label == label:
+                return method
+        raise UnitBenchError(f"method {label!r}", "not in the config", nearest(label, [m.label for m in self.methods]))
+
+
+def build(model: type[Frozen], values: Any, where: object) -> Any:
+    """`model(**values)`, with pydantic's complaint told as our one line: where, which key, what to do.
+
+    Raises:
+        UnitBenchError: unknown key (names the nearest known one), wrong type, missing key.
+    """
+    if not isinstance(values, dict):
+        raise UnitBenchError(
+            where, f"expected keys and values, found {type(values).__name__}", "see config/default.yaml"
+        )
+    try:
+        return model(**values)
+    except ValidationError as error:
+        # An unknown key first: it is often the misspelling of the one that is missing.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = _fields_at(model, first["loc"][:-1])
+            raise UnitBenchError(where, f"unknown key {place!r}", nearest(str(first["loc"][-1]), known)) from None
+        if first["type"] == "missing":
+            raise UnitBenchError(where, f"key {place!r} is missing", "see config/default.yaml") from None
+        raise UnitBenchError(where, f"{place}: {first['msg']}" if place else first["msg"], "correct it") from None
+
+
+def _fields_at(model: Any, path: tuple) -> list[str]:
+    """Names of the fields of the model that lies at `path` inside `model`."""
+    for part in path:
+        if isinstance(part, str) and part in model.model_fields:
+            annotation = model.model_fields[part].annotation
+            model = next(iter(getattr(annotation, "__args__", ())), annotation)
+    return list(model.model_fields)
+
+
+def read_config(path: Path) -> Config:
+    """Raises UnitBenchError: no file, no YAML, or a key or value that is not understood."""
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UnitBenchError(
+            path, "file not found", "give a file of config/, e.g. CONFIG=config/default.yaml"
+        ) from None
+    except yaml.YAMLError as error:
+        raise UnitBenchError(path, f"no valid YAML ({str(error).splitlines()[0]})", "correct it") from None
+    return build(Config, values, path)

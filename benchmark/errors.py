@@ -1,0 +1,21 @@
+"""The one exception a user meets: a single line that names the file or key, the cause and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UnitBenchError(Exception):
+    """Bad input. The command line prints it as one line and exits with 2."""
+
+    def __init__(self, where: object, cause: str, remedy: str = ""):
+        self.where, self.cause, self.remedy = str(where), cause, remedy
+        super().__init__(f"{where}: {cause}" + (f"; {remedy}" if remedy else ""))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A remedy for an unknown name: the nearest known one, or the list of what there is."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known) or 'none'}"

@@ -1,0 +1,198 @@
+"""Scores of finished arms: from saved embeddings and predictions to score rows. Needs no model and no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+
+from benchmark import registry
+from benchmark.config import Config
+from benchmark.corpus import Corpus
+from benchmark.scores import Score
+from benchmark.spatial import neighbour_mean
+from benchmark.splits import block_spots, random_spots
+from benchmark.tasks import Measured, Spots
+
+COSTS = {
+    "flops": "flops",
+    "device_seconds": "device_seconds",
+    "spots": "spots_seen",
+    "unique_spots": "unique_spots",
+    "steps": "steps",
+    "peak_memory_bytes": "peak_memory_bytes",
+    "energy_joules": "energy_joules",
+}
+
+
+def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict]) -> tuple[list[Score], pd.DataFrame]:
+    """All rows of some arms, and the predicted label of each test spot for the maps (first seed, donors held out)."""
+    rows, maps = [], []
+    for record in records:
+        base = _base(config, record)
+        rows += _costs(config, corpus, base, record)
+        for entry in config.tasks:
+            task = registry.make("tasks", entry.task, entry.options)
+            splits = [split for split in task.splits if (split == "donor") != (record["fold"] == "all")]
+            reason = record["lacking"].get(entry.task) or (record["reason"] and f"the arm failed: {record['reason']}")
+            if reason:
+                status = "failed" if record["status"] == "failed" else "not applicable"
+                rows += [_absent(base, split, entry.task, task.primary, status, reason) for split in splits]
+                continue
+            folder = results / "arms" / _folder(record)
+            if task.requires == "embed":
+                embeddings = dict(np.load(folder / "embeddings.npz"))
+                for split in splits:
+                    rows += _score_embeddings(config, corpus, task, split, base, record, embeddings)
+                if "donor" in splits and hasattr(task, "predictions") and record["seed"] == config.seeds[0]:
+                    maps.append(_map(corpus, task, record, embeddings))
+            elif splits:
+                rows += _score_predictions(
+                    corpus, task, splits[0], base, record, dict(np.load(folder / f"{task.name}.npz"))
+                )
+    return rows, pd.concat(maps) if maps else pd.DataFrame()
+
+
+def _folder(record: dict) -> str:
+    return f"{record['method']}/{record['fold']}/{record['amount']:g}-seed{record['seed']}"
+
+
+def _base(config: Config, record: dict) -> dict:
+    return {
+        "dataset": config.dataset.name if config.dataset.name != "h5ad_folder" else config.name,
+        "method": record["method"],
+        "unit": record["unit"],
+        "budget_axis": config.budget.axis,
+        "budget": record["amount"],
+        "seed": record["seed"],
+        "fold": record["fold"],
+        "transductive": record["seen"]["transductive"],
+    }
+
+
+def _costs(config: Config, corpus: Corpus, base: dict, record: dict) -> Iterator[Score]:
+    """What the arm cost, and whether it finished."""
+    base = base | {"split": "none", "setting": "pretraining"}
+    failed = {"status": record["status"], "reason": record["reason"]} if record["status"] != "ok" else {"value": 1.0}
+    yield Score(**base, task="arm", metric="status", **failed)
+    if record["status"] != "ok":
+        return
+    costs = {"arm_seconds": record["seconds"], "parameters": record["parameters"]}
+    if spent := record["spent"]:
+        costs |= {metric: spent[name] for name, metric in COSTS.items()}
+        costs |= {f"{config.budget.axis}_target": spent["amount"]}
+        costs |= {"epochs": spent["spots"] / corpus.subset(record["seen"]["fit"]).n_spots}
+    for metric, value in costs.items():
+        if value is not None:
+            yield Score(**base, task="cost", metric=metric, value=value)
+        elif metric == "energy_joules":
+            yield Score(**base, task="cost", metric=metric, status="not applicable", reason="no energy counter here")
+
+
+def _absent(base: dict, split: str, task: str, primary: tuple[str, str], status: str, reason: str) -> Score:
+    setting, metric = primary
+    return Score(**base, split=split, task=task, setting=setting, metric=metric, status=status, reason=reason)
+
+
+def _score_embeddings(
+    config: Config, corpus: Corpus, task: Any, split: str, base: dict, record: dict, embeddings: dict
+) -> Iterator[Score]:
+    for k in config.neighbours:
+        smoothed = {s: neighbour_mean(e, corpus[s].obsm["position"], k) for s, e in embeddings.items()}
+        for fold, train, test in _sides(config, corpus, split, record, smoothed):
+            for found in task.score(train, test, record["seed"]):
+                yield _row(corpus, base | {"split": split, "fold": fold, "neighbours": k}, task.name, found)
+
+
+def _score_predictions(
+    corpus: Corpus, task: Any, split: str, base: dict, record: dict, arrays: dict
+) -> Iterator[Score]:
+    for slide in record["seen"]["test"]:
+        predicted = {
+            key.removeprefix(f"{slide}/"): value for key, value in arrays.items() if key.startswith(f"{slide}/")
+        }
+        for found in task.score(corpus[slide], predicted):
+            yield _row(corpus, base | {"split": split}, task.name, found)
+
+
+def _row(corpus: Corpus, base: dict, task: str, found: Any) -> Score:
+    donor = "pooled" if found.slide == "pooled" else corpus.record["slides"][found.slide]["donor"]
+    base = base | {"task": task, "setting": found.setting, "slide": found.slide, "donor": donor}
+    if isinstance(found, Measured):
+        return Score(**base, metric=found.metric, value=found.value, n_train=found.n_train, n_test=found.n_test)
+    return Score(**base, metric="any", status="not applicable", reason=found.reason)
+
+
+def _labelled(corpus: Corpus, slide: str) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the labelled spots of a slide, and their labels."""
+    label = corpus[slide].obs["label"]
+    there = np.flatnonzero(label.notna())
+    return there, label.to_numpy(dtype=object)[there].astype(str)
+
+
+def _sides(
+    config: Config, corpus: Corpus, split: str, record: dict, embeddings: dict
+) -> Iterator[tuple[str, Spots, Spots]]:
+    """Training and test spots of each repeat of a split. Within slides all test spots are pooled, as the field does."""
+    if split == "donor":
+        fit, test = (
+            [(slide, *_labelled(corpus, slide)) for slide in record["seen"][side] if slide in embeddings]
+            for side in ("fit", "test")
+        )
+        if fit and test:
+            yield record["fold"], _spots(embeddings, fit), _spots(embeddings, test)
+        return
+    slides = {slide: _labelled(corpus, slide) for slide in sorted(embeddings)}
+    repeats = {"random": config.splits.random_repeats, "block": config.splits.block_repeats}[split]
+    for repeat in range(repeats):
+        train, test = [], []
+        for slide, (there, label) in slides.items():
+            rng = np.random.default_rng([repeat, crc32(slide.encode())])
+            for side, chosen in zip(
+                (train, test), _divide(config, split, corpus[slide].obsm["position"][there], rng), strict=True
+            ):
+                side.append((slide, there[chosen], label[chosen]))
+        yield f"repeat{repeat}", _spots(embeddings, train), _spots(embeddings, test, pooled=True)
+
+
+def _divide(
+    config: Config, split: str, position: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    options = config.splits
+    if split == "random":
+        return random_spots(len(position), options.random_test, rng)
+    return block_spots(position, options.block_cells, options.random_test, options.block_buffer, rng)
+
+
+def _spots(embeddings: dict, parts: list[tuple[str, np.ndarray, np.ndarray]], pooled: bool = False) -> Spots:
+    return Spots(
+        np.concatenate([embeddings[slide][chosen] for slide, chosen, _ in parts]),
+        np.concatenate([label for *_, label in parts]),
+        np.concatenate([np.repeat("pooled" if pooled else slide, len(chosen)) for slide, chosen, _ in parts]),
+    )
+
+
+def _map(corpus: Corpus, task: Any, record: dict, embeddings: dict) -> pd.DataFrame:
+    """Position, label and prediction of every labelled test spot."""
+    parts = {
+        side: [(slide, *_labelled(corpus, slide)) for slide in record["seen"][side] if slide in embeddings]
+        for side in ("fit", "test")
+    }
+    test = _spots(embeddings, parts["test"])
+    position = np.concatenate([corpus[slide].obsm["position"][there] for slide, there, _ in parts["test"]])
+    return pd.DataFrame(
+        {
+            "slide": test.slide,
+            "donor": [corpus.record["slides"][slide]["donor"] for slide in test.slide],
+            "y": position[:, 0],
+            "x": position[:, 1],
+            "label": test.label,
+            "method": record["method"],
+            "budget": record["amount"],
+            "prediction": task.predictions(_spots(embeddings, parts["fit"]), test),
+        }
+    )

@@ -1,0 +1,72 @@
+"""How sure a mean is: a bootstrap over donors and seeds, a sign-flip test over donors, Holm's correction."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.stats import permutation_test
+
+N_RESAMPLES = 2000
+LEVEL = 0.95
+
+
+def mean(cells: np.ndarray) -> float:
+    """Mean over blocks of the mean over seeds of `cells` `[n_blocks, n_seeds]`, NaN where an arm gave no value."""
+    cells = cells[~np.isnan(cells).all(axis=1)]
+    return float(np.nanmean(cells, axis=1).mean())
+
+
+def bootstrap(cells: np.ndarray) -> tuple[float, float]:
+    """The percentile interval of `mean(cells)` when blocks (donors or repeats) and seeds are both drawn anew.
+
+    Seeds are crossed with blocks, not nested in them: one seed gives one initialisation, which meets every donor.
+    The draws depend on the shape of `cells` alone, so that the same rows always give the same interval.
+
+    Returns:
+        (low, high), or (nan, nan) where there is one cell and so nothing to resample.
+    """
+    cells = cells[~np.isnan(cells).all(axis=1)]
+    if cells.size < 2:
+        return np.nan, np.nan
+    blocks, seeds = _draws(*cells.shape)
+    present = ~np.isnan(cells)
+    count = seeds @ present.T
+    total = seeds @ np.where(present, cells, 0).T
+    weight = blocks * (count > 0)
+    with np.errstate(invalid="ignore"):  # a draw may hit absent cells only; it is left out below
+        means = (weight * total / np.maximum(count, 1)).sum(axis=1) / weight.sum(axis=1)
+    low, high = np.nanquantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+@lru_cache
+def _draws(n_blocks: int, n_seeds: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each block and each seed is drawn, `[N_RESAMPLES, n_blocks]` and `[N_RESAMPLES, n_seeds]`."""
+    rng = np.random.default_rng(0)
+    return tuple(rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).astype(float) for n in (n_blocks, n_seeds))
+
+
+def sign_flip(differences: np.ndarray) -> float:
+    """Two-sided p of paired differences `[n_donors]` having mean 0, if each sign were as likely as the other.
+
+    Exact up to 13 donors; the least value it can take is 2 / 2**n_donors.
+    """
+    if len(differences) < 2:
+        return 1.0
+    test = permutation_test(
+        (differences, np.zeros_like(differences)),
+        lambda a, b, axis: (a - b).mean(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        rng=np.random.default_rng(0),
+    )
+    return float(test.pvalue)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's step-down correction of `p` `[n_tests]` for the family-wise error."""
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.maximum.accumulate(np.sort(p) * np.arange(len(p), 0, -1))
+    return np.minimum(adjusted, 1)

@@ -1,0 +1,118 @@
+"""A unit with its model as a method: fit within a budget, embed every spot of a slide, reconstruct hidden spots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import torch
+
+from benchmark.budget import Budget, Meter
+from benchmark.channels import moments, top_variance
+from benchmark.corpus import Corpus
+from benchmark.errors import UnitBenchError, nearest
+from benchmark.files import write_atomic
+from benchmark.model.masked import Masked, MaskedGenes, MaskedSpots
+from benchmark.model.trunk import PRESETS
+from benchmark.pretrain import Unit, pretrain, tensors
+from benchmark.units.batch import Batch
+from benchmark.units.expression import Field
+from benchmark.units.expression import field as make_field
+
+INFERENCE_TOKENS = 8192
+
+
+@dataclass
+class Learner:
+    """Pretrains the trunk of `preset` on samples of one unit.
+
+    At embedding and reconstruction all slides show the same channels: the genes of greatest variance over the training
+    slides. A spot that several crops hold gets the mean over them.
+    """
+
+    sampler: Unit
+    preset: str = "tiny"
+    model: Masked | None = field(default=None, repr=False)
+    _panel: np.ndarray | None = field(default=None, repr=False)
+
+    def fit(self, corpus: Corpus, budget: Budget, seed: int) -> Meter | None:
+        """Spend the budget on the corpus; an amount of 0 leaves the model as it was drawn: the untrained control."""
+        if self.preset not in PRESETS:
+            raise UnitBenchError(f"preset {self.preset!r}", "unknown", nearest(self.preset, PRESETS))
+        preset = PRESETS[self.preset]
+        mean, _ = moments(corpus)
+        n_channels = getattr(self.sampler, "n_channels", None) or len(corpus.genes)
+        if n_channels > len(corpus.genes):
+            raise UnitBenchError(
+                f"{self.sampler.name} unit",
+                f"{n_channels} channels of {len(corpus.genes)} genes",
+                "set fewer channels",
+            )
+        self._panel = top_variance(corpus, n_channels)
+        torch.manual_seed(seed)
+        self.model = (MaskedGenes if self.sampler.name == "spot" else MaskedSpots)(
+            torch.tensor(mean, dtype=torch.float32), preset
+        )
+        spent = None
+        if budget.amount > 0:
+            spent = pretrain(self.model, self.sampler, corpus, budget, seed, preset.learning_rate)
+        self.model.eval()
+        return spent
+
+    @property
+    def unit(self) -> str:
+        return self.sampler.name
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def save(self, path: Path) -> None:
+        """Weights as safetensors."""
+        from safetensors.torch import save_file
+
+        write_atomic(path, lambda temporary: save_file(self.model.state_dict(), temporary))
+
+    @torch.inference_mode()
+    def embed(self, slide: ad.AnnData) -> np.ndarray:
+        """`[n_spots, d]`, nothing masked, the same for the same slide."""
+        field = make_field(slide)
+        total = np.zeros((field.n_spots, PRESETS[self.preset].d), np.float64)
+        count = np.zeros(field.n_spots)
+        for part in self._parts(field):
+            h = self.model.embed(tensors(part, self._device)).float().cpu().numpy()
+            seen = part.spot[:, : h.shape[1]]  # the spot unit gives one vector for all tokens of a spot
+            np.add.at(total, seen[seen >= 0], h[seen >= 0])
+            np.add.at(count, seen[seen >= 0], 1)
+        return (total / np.maximum(count, 1)[:, None]).astype(np.float32)
+
+    @torch.inference_mode()
+    def reconstruct(self, slide: ad.AnnData, hidden: np.ndarray) -> np.ndarray:
+        """log1p of counts per 10,000 in the `hidden` spots `[n_spots]`, from the others; `[n_spots, n_genes]`."""
+        field = make_field(slide)
+        total = np.zeros((field.n_spots, slide.n_vars))
+        count = np.zeros(field.n_spots)
+        for part in self._parts(field):
+            there = part.valid & hidden[part.spot]
+            if not there.any():
+                continue
+            batch = tensors(part, self._device)
+            masked = torch.from_numpy(there).to(self._device)[..., None].expand_as(batch["values"])
+            h = self.model.encode(batch, masked)[masked[..., 0]][None]
+            genes = torch.arange(slide.n_vars, device=self._device)[None, None]
+            predicted = (self.model.read_out(h, genes) + self.model.gene_mean)[0].float().cpu().numpy()
+            np.add.at(total, part.spot[there], predicted)
+            np.add.at(count, part.spot[there], 1)
+        return (total / np.maximum(count, 1)[:, None]).astype(np.float32)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.model.gene_mean.device
+
+    def _parts(self, field: Field) -> list[Batch]:
+        """The samples that cover a slide, in batches that fit in memory."""
+        samples = self.sampler.cover(field, self._panel)
+        n = max(1, INFERENCE_TOKENS // samples.valid.shape[1])
+        return [samples[i : i + n] for i in range(0, len(samples), n)]

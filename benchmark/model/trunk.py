@@ -1,0 +1,64 @@
+"""The transformer that all units share, and its presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Width, depth and heads; the learning rate goes with the width and is the same for every unit."""
+
+    d: int
+    layers: int
+    heads: int
+    learning_rate: float
+
+
+PRESETS = {
+    "tiny": Preset(d=64, layers=3, heads=4, learning_rate=3e-3),
+    "small": Preset(d=256, layers=6, heads=8, learning_rate=5e-4),
+    "base": Preset(d=768, layers=12, heads=12, learning_rate=2e-4),
+}
+
+
+class Layer(nn.Module):
+    """Pre-norm attention and feed-forward, each with a residual."""
+
+    def __init__(self, d: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.qkv, self.out = nn.Linear(d, 3 * d), nn.Linear(d, d)
+        self.mlp = nn.Sequential(nn.Linear(d, 4 * d), nn.GELU(), nn.Linear(4 * d, d))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        b, t, d = x.shape
+        q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        x = x + self.out(scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(b, t, d))
+        return x + self.mlp(self.norm2(x))
+
+
+class Trunk(nn.Module):
+    def __init__(self, preset: Preset):
+        super().__init__()
+        self.layers = nn.ModuleList(Layer(preset.d, preset.heads) for _ in range(preset.layers))
+        self.norm = nn.LayerNorm(preset.d)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """`x` `[b, t, d]`, `valid` `[b, t]` (tokens that are there) → `[b, t, d]`."""
+        mask = valid[:, None, None, :]
+        for layer in self.layers:
+            x = layer(x, mask)
+        return self.norm(x)
+
+
+def sincos(position: Tensor, d: int) -> Tensor:
+    """Sines and cosines of (y, x), a quarter of `d` each, wavelengths from 2 to 200 pitches: `[b, t, 2]` → `[b, t, d]`."""
+    wavelength = torch.logspace(0.3, 2.3, d // 4, device=position.device)
+    angle = position[..., None] * (2 * torch.pi / wavelength)
+    return torch.cat([angle.sin(), angle.cos()], dim=-1).flatten(-2)

@@ -1,0 +1,142 @@
+"""The one training loop: any module that gives a loss, any unit that gives batches, any budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import Protocol
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from benchmark.budget import Budget, MemoryAndEnergy, Meter, clock, count_flops
+from benchmark.corpus import Corpus
+from benchmark.errors import UnitBenchError
+from benchmark.files import write_atomic
+from benchmark.units.batch import Batch
+
+TOKENS_PER_STEP = 512  # the same for every unit: at equal FLOPs all take about as many steps
+STEPS_PER_DRAW = 8  # samples are drawn for several steps at once, which shares the work on a slide
+WARM_UP = 0.1
+CHECKPOINT_SECONDS = 30.0
+
+
+class Unit(Protocol):
+    name: str
+
+    def tokens_per_sample(self, corpus: Corpus) -> float: ...
+
+    def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch: ...
+
+
+def pretrain(
+    module: torch.nn.Module, unit: Unit, corpus: Corpus, budget: Budget, seed: int, learning_rate: float
+) -> Meter:
+    """Train `module` in place until the budget is spent.
+
+    What step k sees depends on the seed and k alone, so a run that resumes from a checkpoint ends as an unbroken one.
+
+    Raises:
+        UnitBenchError: the loss is no longer finite, or spent and target differ by over 2%.
+    """
+    fabric = Fabric(accelerator="auto", devices=1, precision=precision(budget.precision))
+    optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95))
+    meter = Meter(budget.axis, budget.amount, seen=np.zeros(corpus.n_spots, dtype=bool))
+    _resume(budget, module, optimizer, meter)
+    model, optimizer = fabric.setup(module, optimizer)
+    model.train()
+    resources = MemoryAndEnergy(fabric.device)
+    flops: dict[tuple, int] = {}
+    last_saved = time.monotonic()
+    n = samples_per_step(unit, corpus)
+    drawn, first, cost = None, -1, 0.0
+
+    while meter.has_room(cost):
+        with clock(meter, fabric.device):
+            chunk, k = divmod(meter.steps, STEPS_PER_DRAW)
+            if chunk != first:
+                drawn, first = (
+                    unit.draw(corpus, n * STEPS_PER_DRAW, np.random.default_rng([seed, chunk])),
+                    chunk,
+                )
+            samples = drawn[k * n : (k + 1) * n]
+            batch = tensors(samples, fabric.device)
+            generator = torch.Generator(fabric.device).manual_seed(hash((seed, meter.steps)) % 2**63)
+            hidden = module.draw_hidden(batch, generator)
+        shape = samples.values.shape
+        if shape not in flops:
+            flops[shape] = count_flops(module, batch, hidden)
+        cost = {
+            "flops": flops[shape],
+            "spots": samples.n_spots,
+            "device_seconds": meter.device_seconds / (meter.steps + 1),
+        }[budget.axis]
+        if not meter.has_room(cost):
+            break
+        with clock(meter, fabric.device):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * schedule(meter.fraction)
+            loss = model(batch, hidden)
+            fabric.backward(loss)
+            fabric.clip_gradients(model, optimizer, max_norm=1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+        meter.flops += flops[shape]
+        meter.spots += samples.n_spots
+        meter.seen[samples.spot[samples.spot >= 0]] = True
+        meter.steps += 1
+        if meter.steps % STEPS_PER_DRAW == 0:
+            value = loss.item()
+            if not math.isfinite(value):
+                raise UnitBenchError(
+                    "pretraining", f"diverged at step {meter.steps} (loss {value})", "lower the learning rate"
+                )
+            resources.read(meter)
+            budget.progress(meter.fraction, f"loss {value:.4f}")
+            if budget.checkpoint and time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+                _save(budget, module, optimizer, meter)
+                last_saved = time.monotonic()
+    resources.read(meter)
+    meter.check()
+    return meter
+
+
+def samples_per_step(unit: Unit, corpus: Corpus) -> int:
+    return max(1, round(TOKENS_PER_STEP / unit.tokens_per_sample(corpus)))
+
+
+def schedule(fraction: float) -> float:
+    """Share of the learning rate at a fraction of the budget: linear warm-up, then half a cosine to zero."""
+    if fraction < WARM_UP:
+        return (fraction + 0.01) / (WARM_UP + 0.01)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (fraction - WARM_UP) / (1 - WARM_UP))))
+
+
+def precision(wanted: str) -> str:
+    """bf16 where the hardware multiplies it faster than float32, or as told."""
+    fast = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
+    return "bf16-mixed" if wanted == "bf16" or (wanted == "auto" and fast) else "32-true"
+
+
+def tensors(batch: Batch, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:
+    """What a module reads of a batch."""
+    names = ("values", "genes", "position", "valid")
+    return {name: torch.as_tensor(np.ascontiguousarray(getattr(batch, name)), device=device) for name in names}
+
+
+def _save(budget: Budget, module: torch.nn.Module, optimizer: torch.optim.Optimizer, meter: Meter) -> None:
+    state = {"module": module.state_dict(), "optimizer": optimizer.state_dict()}
+    state["meter"] = dataclasses.asdict(meter) | {"seen": torch.from_numpy(meter.seen)}
+    write_atomic(budget.checkpoint, lambda temporary: torch.save(state, temporary))
+
+
+def _resume(budget: Budget, module: torch.nn.Module, optimizer: torch.optim.Optimizer, meter: Meter) -> None:
+    if budget.checkpoint is None or not budget.checkpoint.exists():
+        return
+    state = torch.load(budget.checkpoint, map_location="cpu", weights_only=True)
+    module.load_state_dict(state["module"])
+    optimizer.load_state_dict(state["optimizer"])
+    for name, value in state["meter"].items():
+        setattr(meter, name, value.numpy() if name == "seen" else value)

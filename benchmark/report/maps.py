@@ -1,0 +1,58 @@
+"""Slides drawn with their labels and each method's prediction: small multiples in SVG."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from plotly.colors import qualitative
+from scipy.spatial import cKDTree
+
+from benchmark.report.words import full_name
+
+OKABE_ITO = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#8c8c8c"]
+UNLABELLED = "#8884"
+SCALE = 10  # SVG units a pitch: whole numbers keep the page small
+
+
+def colours(predictions: pd.DataFrame) -> dict[str, str]:
+    """A colour a label, the same on every slide."""
+    labels = sorted(set(predictions["label"].dropna()) | set(predictions["prediction"].dropna()))
+    palette = OKABE_ITO if len(labels) <= len(OKABE_ITO) else qualitative.Alphabet
+    return {label: palette[i % len(palette)] for i, label in enumerate(labels)}
+
+
+def slides(predictions: pd.DataFrame, ranking: pd.DataFrame) -> list[dict]:
+    """A record a slide: its size and its panels, the labels first, then the methods in the order of `ranking`.
+
+    Args:
+        predictions: slide, donor, y, x, label, method, budget, prediction; a row a spot and entrant.
+        ranking: the entrants' rows of a leaderboard, best first.
+    """
+    palette = colours(predictions)
+    return [_slide(slide, spots, palette, ranking) for slide, spots in predictions.groupby("slide")]
+
+
+def _slide(slide: str, spots: pd.DataFrame, palette: dict[str, str], ranking: pd.DataFrame) -> dict:
+    by_entrant = dict(list(spots.groupby(["method", "budget"])))
+    truth = next(iter(by_entrant.values()))
+    panels = [
+        {"title": "labels", "note": f"{truth['label'].notna().sum()} spots", "paths": _paths(truth, "label", palette)}
+    ]
+    for _, entrant in ranking.iterrows():
+        guess = by_entrant.get((entrant["method"], entrant["budget"]))
+        if guess is not None:
+            known = guess[guess["label"].notna()]
+            note = f"{(known['label'] == known['prediction']).mean():.0%} right" if len(known) else ""
+            panels.append({"title": full_name(entrant), "note": note, "paths": _paths(guess, "prediction", palette)})
+    place = truth[["x", "y"]].to_numpy() * SCALE
+    pitch = np.median(cKDTree(place).query(place, k=2)[0][:, 1])
+    low, size = place.min(axis=0) - pitch, np.ptp(place, axis=0) + 2 * pitch
+    box = " ".join(f"{number:.0f}" for number in (*low, *size))
+    return {"slide": slide, "donor": truth["donor"].iloc[0], "box": box, "dot": f"{0.9 * pitch:.1f}", "panels": panels}
+
+
+def _paths(spots: pd.DataFrame, column: str, palette: dict[str, str]) -> list[tuple[str, str]]:
+    """(colour, SVG path) of each label: a spot is a stroke of no length with round ends."""
+    dots = [f"M{x:.0f} {y:.0f}h0" for x, y in spots[["x", "y"]].to_numpy() * SCALE]
+    dots = pd.Series(dots, index=spots.index).groupby(spots[column].map(palette).fillna(UNLABELLED))
+    return [(colour, "".join(path)) for colour, path in dots]

@@ -1,0 +1,71 @@
+"""Score rows → one self-contained HTML page. The same rows give the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from benchmark.comparisons import compare
+from benchmark.files import write_text
+from benchmark.leaderboard import KEY_CAPTION, PRIMARY, PRIMARY_NAME, arms, headline, select
+from benchmark.report import figures, maps, tables
+from benchmark.scores import status_line
+
+
+def write_report(
+    rows: pd.DataFrame, board: pd.DataFrame, predictions: pd.DataFrame | None, manifest: Mapping, path: Path
+) -> Path:
+    """Write the page of one run.
+
+    Args:
+        rows: score rows.
+        board: `leaderboard(rows)`.
+        predictions: slide, donor, y, x, label, method, budget, prediction, a row a spot and entrant; may be None.
+        manifest: versions, data hash, commit, config: whatever says what made the rows.
+    """
+    ranking, short, compared = select(board, PRIMARY), headline(board), compare(rows)
+    costs = tables.costs(rows)
+    spent = figures.against_costs(board, costs)
+    plots = {"leakage": figures.leakage(board), "curve": figures.curve(board), **spent}
+    drawn = predictions is not None and len(predictions) > 0
+    page = {
+        "datasets": ", ".join(rows["dataset"].unique()),
+        "status": status_line(arms(rows)),
+        "failed": bool((arms(rows)["status"] == "failed").any()),
+        "ranking": tables.ranking(ranking, short),
+        "key_names": [name for name in short.columns if name != PRIMARY_NAME],
+        "key_caption": KEY_CAPTION,
+        "verdicts": tables.verdicts(compared),
+        "comparisons": compared.to_dict("records"),
+        "plots": {name: _script_safe(figure.to_json()) for name, figure in plots.items() if figure},
+        "spent": list(spent),
+        "sections": tables.sections(board),
+        "slides": maps.slides(predictions, ranking) if drawn else [],
+        "colours": maps.colours(predictions) if drawn else {},
+        "costs": tables.cost_table(costs, rows),
+        "absent": tables.absent(rows),
+        "manifest": {
+            key: yaml.safe_dump(value, sort_keys=False, allow_unicode=True).removesuffix("...\n").strip()
+            for key, value in manifest.items()
+        },
+        "plotly": Markup(get_plotlyjs()),
+    }
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return write_text(path, environment.get_template("template.html").render(page))
+
+
+def _script_safe(json: str) -> Markup:
+    """JSON that may stand inside a script element: no label can close it."""
+    return Markup(json.replace("<", "\\u003c"))

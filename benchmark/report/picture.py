@@ -1,0 +1,84 @@
+"""The picture of the README: what each split rewards, and a slide as each method sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark.files import write_atomic
+from benchmark.leaderboard import PRIMARY, select
+from benchmark.report.maps import colours
+from benchmark.report.tables import at_largest_budget, both_splits
+from benchmark.report.words import DONOR, RANDOM, full_name
+
+N_MAPS = 6
+
+
+def readme_figure(board: pd.DataFrame, predictions: pd.DataFrame, path: Path) -> Path:
+    """Left: accuracy under both splits. Right: the slide with the most labels, its labels and five predictions.
+
+    The format follows the suffix of `path`: PNG or SVG.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.1))
+    _dumbbells(left.subplots(), board)
+    _maps(right, predictions, at_largest_budget(select(board, PRIMARY)))
+    suffix = Path(path).suffix.removeprefix(".")
+    metadata = {"Software": None} if suffix == "png" else {"Date": None}
+    return write_atomic(path, lambda file: figure.savefig(file, format=suffix, dpi=160, metadata=metadata))
+
+
+def _dumbbells(axes, board: pd.DataFrame) -> None:
+    pairs = both_splits(board)
+    y = np.arange(len(pairs))
+    axes.hlines(y, pairs["value"], pairs["value_random"], color="0.85", linewidth=5, zorder=1)
+    for end, colour, marker, title in (
+        ("", DONOR, "o", "whole donors held out"),
+        ("_random", RANDOM, "D", "random spots of the same slides"),
+    ):
+        value, low, high = (pairs[column + end] for column in ("value", "low", "high"))
+        whiskers = np.nan_to_num([value - low, high - value])
+        axes.errorbar(value, y, xerr=whiskers, fmt=marker, color=colour, label=title, markersize=7, elinewidth=1.2)
+    axes.set_yticks(y, [full_name(row) for _, row in pairs.iterrows()])
+    axes.set(xlim=(0, 1), xlabel="accuracy of a k-NN probe")
+    axes.grid(axis="x", color="0.92")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2, frameon=False, handletextpad=0.2)
+
+
+def _maps(figure, predictions: pd.DataFrame, ranking: pd.DataFrame) -> None:
+    labelled = predictions.dropna(subset="label")
+    slide = labelled["slide"].value_counts().sort_index(kind="stable").idxmax()
+    spots = dict(list(predictions[predictions["slide"] == slide].groupby(["method", "budget"])))
+    palette = colours(predictions)
+    panels = [(f"labels of slide {slide}", next(iter(spots.values())), "label")]
+    panels += [
+        (full_name(row), spots[row["method"], row["budget"]], "prediction")
+        for _, row in _shown(ranking).iterrows()
+        if (row["method"], row["budget"]) in spots
+    ]
+    grid = figure.subplots(2, N_MAPS // 2, squeeze=False).ravel()
+    for axes in grid:
+        axes.axis("off")
+    for axes, (title, table, column) in zip(grid, panels, strict=False):
+        x, y = table["x"].to_numpy(), table["y"].to_numpy()
+        size = 9000 / max(np.ptp(x), np.ptp(y)) ** 2
+        axes.scatter(x, y, s=size, c=table[column].map(palette).fillna("0.9"), linewidths=0)
+        axes.set_aspect("equal")
+        axes.invert_yaxis()
+        axes.set_title(title, fontsize=10)
+    handles = [grid[0].scatter([], [], c=colour, label=label, s=40) for label, colour in palette.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4), frameon=False, fontsize=9)
+
+
+def _shown(ranking: pd.DataFrame) -> pd.DataFrame:
+    """PCA, the best trained method of each unit, and coordinates, in that order of interest."""
+    trained = ranking[(ranking["unit"] != "none") & (ranking["budget"] > 0)].drop_duplicates("unit")
+    controls = [ranking[ranking["method"] == name] for name in ("pca", "coordinates")]
+    return pd.concat([controls[0], trained, controls[1]])[: N_MAPS - 1]

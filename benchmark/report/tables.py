@@ -1,0 +1,185 @@
+"""What the tables of the page hold: plain lists and dicts for the template."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from benchmark.leaderboard import (
+    AXIS_UNITS,
+    ENTRANT,
+    PRIMARY,
+    PRIMARY_NAME,
+    budget_label,
+    entrant_name,
+    select,
+    si,
+)
+from benchmark.report import words
+
+COSTS = {
+    "flops": ("FLOPs", si),
+    "flops_target": ("target", si),
+    "device_seconds": ("seconds", lambda value: f"{value:.1f}"),
+    "spots_seen": ("spots seen", si),
+    "epochs": ("epochs", lambda value: f"{value:.1f}"),
+    "steps": ("steps", si),
+    "parameters": ("parameters", si),
+    "peak_memory_bytes": ("peak memory", lambda value: f"{si(value)}B"),
+    "energy_joules": ("energy", lambda value: f"{si(value)}J"),
+}
+
+
+def at_largest_budget(board: pd.DataFrame) -> pd.DataFrame:
+    """Controls, untrained trunks, and of each trained method its largest budget."""
+    largest = board.groupby(["method", "budget_axis"])["budget"].transform("max")
+    return board[(board["budget"] == largest) | (board["budget"] == 0)]
+
+
+def both_splits(board: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy of each entrant with donors held out and, in the columns ending in _random, with random spots."""
+    accuracy = PRIMARY._replace(metric="accuracy")
+    donor, random = (
+        at_largest_budget(select(board, accuracy._replace(split=split))).dropna(subset="value")
+        for split in ("donor", "random")
+    )
+    pairs = donor.merge(random, on=["name", *ENTRANT], suffixes=("", "_random"))
+    return pairs.sort_values("value_random", ignore_index=True)
+
+
+def who(row: pd.Series) -> dict:
+    """How a table names an entrant; trunks without training and methods without a trunk are controls."""
+    return {
+        "name": entrant_name(row["method"], row["unit"], row["budget"]),
+        "unit": row["unit"],
+        "budget": budget_label(row["budget_axis"], row["budget"], row["unit"]),
+        "amount": row["budget"],
+        "control": row["unit"] == "none" or row["budget"] == 0,
+    }
+
+
+def cell(row: pd.Series) -> dict:
+    return {"value": None if np.isnan(row["value"]) else row["value"], "span": words.span(row["low"], row["high"])}
+
+
+def counted(row: pd.Series) -> dict:
+    return {
+        "present": f"{row['n_present']}/{row['n_expected']}",
+        "whole": row["n_present"] == row["n_expected"],
+        "reason": row["reason"],
+        "rank": None if pd.isna(row["rank"]) else int(row["rank"]),
+        "transductive": row["transductive"],
+    }
+
+
+def ranking(primary: pd.DataFrame, short: pd.DataFrame) -> list[dict]:
+    """The first table: the primary score with its interval as a bar, and the other key scores."""
+    others = short.drop(columns=PRIMARY_NAME, errors="ignore").droplevel("name")
+    top = max(primary[["value", "high"]].max().max(), 0.01) if len(primary) else 1.0
+    return [
+        who(row)
+        | cell(row)
+        | counted(row)
+        | {"bar": [0 if np.isnan(x) else 100 * max(x, 0) / top for x in row[["value", "low", "high"]]]}
+        | {"others": [None if np.isnan(value) else value for value in others.loc[tuple(row[ENTRANT])]]}
+        for _, row in primary.iterrows()
+    ]
+
+
+def verdicts(compared: pd.DataFrame) -> list[dict]:
+    """For each trained method: the controls that it was shown to beat, and those it was not, by verdict."""
+    against = compared[compared["question"] != "one method against another"]
+    opponent = against["question"].map({"trained against PCA": "PCA"}).fillna("its untrained trunk")
+    by = [f"{d:+.3f} [{low:+.3f}, {high:+.3f}]" for d, low, high in against[["difference", "low", "high"]].to_numpy()]
+    against = against.assign(opponent=opponent + " (" + by + ")")
+    return [
+        {
+            "name": method,
+            "budget": f"{si(budget)}{AXIS_UNITS[axis]}",
+            "found": its.groupby("verdict")["opponent"].agg(list).to_dict(),
+        }
+        for (method, axis, budget), its in against.groupby(["a", "budget_axis", "budget"])
+    ]
+
+
+def sections(board: pd.DataFrame) -> list[dict]:
+    """A section a split and task, in it a table a setting and smoothing, ordered by the task's first metric."""
+    found = []
+    for split in words.in_order(board["split"], words.SPLITS):
+        for task in words.in_order(board.loc[board["split"] == split, "task"], words.TASKS):
+            part = board[(board["split"] == split) & (board["task"] == task)]
+            found.append(
+                {
+                    "title": f"{words.TASKS.get(task, task)}, {words.SPLITS.get(split, split)}",
+                    "tables": [
+                        _table(part[(part["setting"] == setting) & (part["neighbours"] == neighbours)])
+                        for setting in words.in_order(part["setting"], words.SETTINGS)
+                        for neighbours in sorted(part.loc[part["setting"] == setting, "neighbours"].unique())
+                    ],
+                }
+            )
+    return found
+
+
+def _table(part: pd.DataFrame) -> dict:
+    metrics = words.in_order(part["metric"], words.METRICS)
+    metrics.sort(key=lambda metric: metric not in words.FIRST_METRICS)
+    setting, neighbours = part[["setting", "neighbours"]].iloc[0]
+    first = part[part["metric"] == metrics[0]]
+    others = part.set_index(["metric", *ENTRANT])
+    return {
+        "title": f"{words.SETTINGS.get(setting, setting)}, {words.smoothing(neighbours)}",
+        "metrics": [words.metric_name(metric) for metric in metrics],
+        "rows": [
+            who(row) | counted(row) | {"cells": [cell(others.loc[(metric, *row[ENTRANT])]) for metric in metrics]}
+            for _, row in first.iterrows()
+        ],
+    }
+
+
+def costs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean cost of an arm: a row an entrant, a column a cost; `epochs` is spots seen per distinct spot."""
+    spent = rows[(rows["task"] == "cost") & (rows["status"] == "ok")]
+    table = spent.pivot_table(index=[*ENTRANT, "fold", "seed"], columns="metric", values="value")
+    if {"spots_seen", "unique_spots"} <= set(table):
+        table["epochs"] = table["spots_seen"] / table["unique_spots"].where(table["unique_spots"] > 0)
+    return table.groupby(ENTRANT).mean()
+
+
+def cost_table(costs: pd.DataFrame, rows: pd.DataFrame) -> dict:
+    """The costs as text; a cost that was not measured says why."""
+    lacking = rows[(rows["task"] == "cost") & (rows["status"] != "ok")]
+    reasons = lacking.groupby("metric")["reason"].first()
+    shown = [key for key in COSTS if key in costs or key in reasons]
+    return {
+        "columns": [COSTS[key][0] for key in shown],
+        "notes": [f"{COSTS[key][0]}: {reasons[key]}" for key in shown if key in reasons],
+        "rows": [
+            who(row)
+            | {
+                "cells": [
+                    (None, "–") if np.isnan(row.get(key, np.nan)) else (row[key], COSTS[key][1](row[key]))
+                    for key in shown
+                ]
+            }
+            for _, row in costs.reset_index().iterrows()
+        ],
+    }
+
+
+def absent(rows: pd.DataFrame) -> list[dict]:
+    """What has no score and why: failures first, one line a task and reason."""
+    lacking = rows[(rows["status"] != "ok") & (rows["task"] != "cost")]
+    names = [words.full_name(row) for _, row in lacking.iterrows()]
+    lacking = lacking.assign(name=names, place=lacking["fold"] + ", seed " + lacking["seed"].astype(str))
+    grouped = lacking.groupby(["status", "task", "reason"])
+    return [
+        {
+            "status": status,
+            "task": words.TASKS.get(task, task),
+            "reason": reason,
+            "who": ", ".join(sorted(set(its["name"]))),
+            "where": ", ".join(sorted(set(its["place"]))) if len(set(its["place"])) <= 6 else f"{len(its)} rows",
+        }
+        for (status, task, reason), its in grouped
+    ]

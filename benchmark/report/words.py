@@ -1,0 +1,63 @@
+"""What the report calls things: names, colours and numbers as a reader wants them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from benchmark.leaderboard import LOWER_IS_BETTER, budget_label, entrant_name
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+UNIT_COLOURS = {"spot": "#0072B2", "patch": "#D55E00", "slide": "#009E73", "none": "#8c8c8c"}
+DONOR, RANDOM = "#0072B2", "#E69F00"
+UNITS = {"flops": "FLOPs", "device_seconds": "device seconds", "spots": "spots seen"}
+TASKS = {"domain": "Domain detection", "clustering": "Clustering", "reconstruction": "Reconstruction"}
+SPLITS = {
+    "donor": "whole donors held out",
+    "block": "blocks held out within a slide",
+    "random": "random spots of the same slides",
+}
+SETTINGS = {
+    "knn": "k-NN probe",
+    "linear": "linear probe",
+    "mlp": "MLP probe",
+    "kmeans": "k-means",
+    "leiden": "Leiden",
+}
+METRICS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "ari_of_predictions": "ARI of predictions",
+    "ari": "ARI",
+    "nmi": "NMI",
+    "mse": "MSE",
+    "mae": "MAE",
+    "pearson": "Pearson",
+}
+FIRST_METRICS = ("macro_f1", "ari", "pearson")  # what a table is ordered by
+
+
+def metric_name(metric: str) -> str:
+    return METRICS.get(metric, metric) + (" ↓" if metric in LOWER_IS_BETTER else "")
+
+
+def smoothing(neighbours: int) -> str:
+    return f"after the mean over {neighbours} neighbours" if neighbours else "as it is"
+
+
+def in_order(names: pd.Series, known: dict[str, str]) -> list[str]:
+    """The distinct names, known ones first and in their order."""
+    present = set(names)
+    return [name for name in known if name in present] + sorted(present - set(known))
+
+
+def full_name(row: pd.Series) -> str:
+    """Method and budget in one, of a row that has both."""
+    name = entrant_name(row["method"], row["unit"], row["budget"])
+    trained = row["unit"] != "none" and row["budget"] > 0
+    return f"{name}, {budget_label(row['budget_axis'], row['budget'], row['unit'])}" if trained else name
+
+
+def span(low: float, high: float) -> str:
+    return "" if np.isnan(low) else f"[{low:.2f}, {high:.2f}]"

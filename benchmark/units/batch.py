@@ -1,0 +1,48 @@
+"""A batch of samples: what every unit makes and every model reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+TOKEN_MULTIPLE = 8  # token counts are padded to a multiple, so that few shapes occur
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`n` samples of up to `t` tokens; a token shows `c` genes (one in the spot unit).
+
+    Attributes:
+        values: log1p of counts per 10,000, float32 `[n, t, c]`; 0 where padded.
+        genes: gene of each value, int64 `[n, t, 1]` (spot) or `[n, 1, c]` (the channels that all tokens share).
+        position: (y, x) of the token from the middle of its sample, in pitches, float32 `[n, t, 2]`.
+        valid: which tokens are there, `[n, t]`; they come first.
+        spot: index of the token's spot in the corpus, int64 `[n, t]`; -1 where padded.
+    """
+
+    values: np.ndarray
+    genes: np.ndarray
+    position: np.ndarray
+    valid: np.ndarray
+    spot: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.valid)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> Batch:
+        """Some of the samples, without the padding that only the others need."""
+        t = padded(int(self.valid[rows].sum(axis=1).max()))
+        genes = self.genes[rows][:, :t]
+        return Batch(self.values[rows, :t], genes, self.position[rows, :t], self.valid[rows, :t], self.spot[rows, :t])
+
+    @property
+    def n_spots(self) -> int:
+        """Spots that the samples show, repeats included."""
+        first, last = self.spot[:, 0], self.spot.max(axis=1)
+        one_spot_a_sample = bool((last == first).all())
+        return len(self) if one_spot_a_sample else int(self.valid.sum())
+
+
+def padded(n_tokens: int) -> int:
+    return -(-n_tokens // TOKEN_MULTIPLE) * TOKEN_MULTIPLE

@@ -1,0 +1,79 @@
+"""The patch: a square crop of the lattice; the tokens are its spots, the channels genes drawn anew for each patch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from benchmark.corpus import Corpus
+from benchmark.errors import UnitBenchError
+from benchmark.units.batch import Batch
+from benchmark.units.crops import concatenate, crops, occupancy
+from benchmark.units.expression import Field, fields
+
+
+@dataclass(frozen=True)
+class PatchUnit:
+    """Crops of `size` × `size` cells with at least `min_occupancy` of the cells filled that the fullest crop fills."""
+
+    size: int = 8
+    n_channels: int = 256
+    min_occupancy: float = 0.25
+
+    name = "patch"
+
+    def tokens_per_sample(self, corpus: Corpus) -> float:
+        """Spots in a crop, on average over the places that are drawn."""
+        return float(
+            np.average(
+                [c.mean() for _, c in places(corpus, self.size, self.min_occupancy)],
+                weights=corpus.table["n_spots"],
+            )
+        )
+
+    def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch:
+        """`n` random crops: slides in proportion to their spots, places evenly, channels by variance in the crop."""
+        room = places(corpus, self.size, self.min_occupancy)
+        share = corpus.table["n_spots"].to_numpy() / corpus.n_spots
+        slide = rng.choice(len(share), size=n, p=share)
+        parts, index = [], []
+        for number in np.unique(slide):
+            rows = np.flatnonzero(slide == number)
+            starts, _ = room[number]
+            parts.append(
+                self._crops(fields(corpus)[number], starts[rng.integers(len(starts), size=len(rows))], rng=rng)
+            )
+            index.append(rows)
+        return concatenate(parts, np.concatenate(index))
+
+    def cover(self, field: Field, genes: np.ndarray) -> Batch:
+        """Overlapping crops, half a size apart, that hold every spot of a slide at least once."""
+        starts, count = occupancy(field.lattice, self._size)
+        last = starts.max(axis=0)
+        step = max(1, self.size // 2)
+        kept = ((starts % step == 0) | (starts == last)).all(axis=1) & (count > 0)
+        return self._crops(field, starts[kept], genes=genes)
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.size, self.size
+
+    def _crops(self, field: Field, starts: np.ndarray, **options) -> Batch:
+        return crops(field, starts, self._size, m=self.n_channels, **options)
+
+
+@lru_cache(maxsize=8)
+def places(corpus: Corpus, size: int, min_occupancy: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each slide, where a crop may begin and how many spots it then holds."""
+    found = []
+    for slide, field in zip(corpus.names, fields(corpus), strict=True):
+        if size > (field.lattice.max(axis=0) + 1).max():
+            raise UnitBenchError(
+                f"slide {slide}", f"a patch of {size} cells is larger than the slide", "set a smaller size"
+            )
+        starts, count = occupancy(field.lattice, (size, size))
+        kept = count >= max(1, min_occupancy * count.max())
+        found.append((starts[kept], count[kept]))
+    return found

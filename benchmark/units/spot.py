@@ -1,0 +1,67 @@
+"""The spot: one spot is a sample, its tokens are genes, each bound to its value (as in scGPT)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.channels import moments
+from benchmark.corpus import Corpus
+from benchmark.units.batch import Batch, padded
+from benchmark.units.expression import Field, by_spot
+
+
+@dataclass(frozen=True)
+class SpotUnit:
+    """Up to `n_tokens` of a spot's non-zero genes, drawn anew each time, by their variance over the corpus."""
+
+    n_tokens: int = 128
+
+    name = "spot"
+
+    def tokens_per_sample(self, corpus: Corpus) -> float:
+        return float(np.minimum(np.diff(by_spot(corpus).indptr), self.n_tokens).mean())
+
+    def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch:
+        spots = rng.integers(corpus.n_spots, size=n)
+        values, genes, there = _rows(by_spot(corpus), spots)
+        _, variance = moments(corpus)
+        clock = rng.standard_exponential(values.shape, dtype=np.float32) / np.maximum(variance[genes], 1e-10)
+        return self._batch(values, genes, there, clock, spots)
+
+    def cover(self, field: Field, genes: np.ndarray) -> Batch:
+        """Every spot of a slide; of more non-zero genes than there are tokens, those that come first in `genes`."""
+        rank = np.full(field.by_gene.shape[0], len(genes))
+        rank[genes] = np.arange(len(genes))
+        values, chosen, there = _rows(field.by_gene.T.tocsr(), np.arange(field.n_spots))
+        return self._batch(values, chosen, there, rank[chosen], np.arange(field.n_spots) + field.offset)
+
+    def _batch(self, values, genes, there, order, spots) -> Batch:
+        """Keep the `n_tokens` tokens of each row that come first in `order`."""
+        t = padded(int(min(self.n_tokens, max(there.sum(axis=1).max(), 1))))
+        order = np.where(there, order, np.inf)
+        if order.shape[1] > t:
+            kept = np.sort(np.argpartition(order, t - 1, axis=1)[:, :t], axis=1)
+            values, genes, there = (np.take_along_axis(a, kept, axis=1) for a in (values, genes, there))
+        first = np.argsort(~there, axis=1, kind="stable")
+        values, genes, there = (np.take_along_axis(a, first, axis=1) for a in (values, genes, there))
+        return Batch(
+            (values * there)[:, :, None],
+            genes[:, :, None],
+            np.zeros((*there.shape, 2), np.float32),
+            there,
+            np.where(there, spots[:, None], -1),
+        )
+
+
+def _rows(matrix, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Non-zero values of some rows of a CSR matrix, padded: values, columns and which are there, `[n, t]` each."""
+    part = matrix[rows]
+    length = np.diff(part.indptr)
+    t = padded(max(int(length.max()), 1))
+    there = np.arange(t) < length[:, None]
+    values = np.zeros(there.shape, np.float32)
+    columns = np.zeros(there.shape, np.int64)
+    values[there], columns[there] = part.data, part.indices
+    return values, columns, there
