@@ -128,12 +128,10 @@ def _summary(cells: np.ndarray, pooled: bool) -> tuple:
 
 def _reasons(rows: pd.DataFrame) -> pd.DataFrame:
     """Why an entrant may lack a task: that it cannot do it, or else that its arms failed."""
-    lacking = rows[rows["status"] != "ok"]
-    tasks = rows.loc[~rows["task"].isin(["arm", "cost"]), ["dataset", "task"]].drop_duplicates()
-    failed = lacking[lacking["task"] == "arm"].drop(columns="task").merge(tasks, on="dataset")
+    lacking = rows[(rows["status"] != "ok") & ~rows["task"].isin(["arm", "cost"])]
+    lacking = lacking.sort_values("status", ascending=False, kind="stable")  # "not applicable" before "failed"
     columns = ["dataset", "task", *ENTRANT]
-    both = pd.concat([lacking[lacking["status"] == "not applicable"], failed, lacking])
-    return both.drop_duplicates(columns)[[*columns, "status", "reason"]]
+    return lacking.drop_duplicates(columns)[[*columns, "status", "reason"]]
 
 
 def entrant_name(method: str, unit: str, budget: float) -> str:

@@ -18,7 +18,7 @@ from benchmark.files import write_atomic
 from benchmark.units.batch import Batch
 
 TOKENS_PER_STEP = 512  # the same for every unit: at equal FLOPs all take about as many steps
-STEPS_PER_DRAW = 8  # samples are drawn for several steps at once, which shares the work on a slide
+STEPS_PER_DRAW = 32  # samples are drawn for several steps at once, which shares the work on a slide
 WARM_UP = 0.1
 CHECKPOINT_SECONDS = 30.0
 
@@ -42,7 +42,7 @@ def pretrain(
         UnitBenchError: the loss is no longer finite, or spent and target differ by over 2%.
     """
     fabric = Fabric(accelerator="auto", devices=1, precision=precision(budget.precision))
-    optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95))
+    optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95), fused=True)
     meter = Meter(budget.axis, budget.amount, seen=np.zeros(corpus.n_spots, dtype=bool))
     _resume(budget, module, optimizer, meter)
     model, optimizer = fabric.setup(module, optimizer)

@@ -39,12 +39,13 @@ def example_rows() -> pd.DataFrame:
         arm = {"method": method, "unit": unit, "budget": budget, "seed": seed, "dataset": "example"}
         arm |= {"budget_axis": "flops", "transductive": fold == "all"}
         place = arm | {"split": "donor" if fold != "all" else "random", "fold": fold}
-        status = place | {"task": "arm", "setting": "pretraining", "metric": "status"}
+        status = place | {"split": "none", "task": "arm", "setting": "pretraining", "metric": "status"}
         if FAILED.items() <= place.items():
-            rows.append(status | {"status": "failed", "reason": OUT_OF_MEMORY})
+            why = {"status": "failed", "reason": OUT_OF_MEMORY}
+            rows += [status | why, place | {"task": "domain", "setting": "knn", "metric": "macro_f1"} | why]
             continue
         rows.append(status | {"value": 1.0})
-        rows += [place | row for row in _cost(unit, budget, rng)]
+        rows += [place | {"split": "none"} | row for row in _cost(unit, budget, rng)]
         _, base, gain, leak = METHODS[method]
         score = base + gain * BUDGETS.index(budget)
         if fold == "all":
@@ -72,7 +73,7 @@ def _reconstruction(unit, score, rng):
         yield {
             "task": "reconstruction",
             "setting": "hole 4",
-            "metric": "mse",
+            "metric": "pearson",
             "status": "not applicable",
             "reason": "the method does not reconstruct",
         }
@@ -88,7 +89,7 @@ def _cost(unit, budget, rng):
         "flops_target": budget,
         "device_seconds": budget / 5e10 * rng.uniform(0.9, 1.1),
         "spots_seen": spots,
-        "unique_spots": min(spots, 1800.0),
+        "epochs": spots / 1800,
         "steps": spots / 256,
         "parameters": 0.0 if unit == "none" else 1.2e6,
         "peak_memory_bytes": 4e8,

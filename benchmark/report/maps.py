@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from plotly.colors import qualitative
-from scipy.spatial import cKDTree
 
 from benchmark.report.words import full_name
 
@@ -45,10 +44,9 @@ def _slide(slide: str, spots: pd.DataFrame, palette: dict[str, str], ranking: pd
             note = f"{(known['label'] == known['prediction']).mean():.0%} right" if len(known) else ""
             panels.append({"title": full_name(entrant), "note": note, "paths": _paths(guess, "prediction", palette)})
     place = truth[["x", "y"]].to_numpy() * SCALE
-    pitch = np.median(cKDTree(place).query(place, k=2)[0][:, 1])
-    low, size = place.min(axis=0) - pitch, np.ptp(place, axis=0) + 2 * pitch
+    low, size = place.min(axis=0) - SCALE, np.ptp(place, axis=0) + 2 * SCALE
     box = " ".join(f"{number:.0f}" for number in (*low, *size))
-    return {"slide": slide, "donor": truth["donor"].iloc[0], "box": box, "dot": f"{0.9 * pitch:.1f}", "panels": panels}
+    return {"slide": slide, "donor": truth["donor"].iloc[0], "box": box, "panels": panels}
 
 
 def _paths(spots: pd.DataFrame, column: str, palette: dict[str, str]) -> list[tuple[str, str]]:

@@ -39,6 +39,7 @@ def write_report(
         "status": status_line(arms(rows)),
         "failed": bool((arms(rows)["status"] == "failed").any()),
         "ranking": tables.ranking(ranking, short),
+        "unable": tables.unable(ranking),
         "key_names": [name for name in short.columns if name != PRIMARY_NAME],
         "key_caption": KEY_CAPTION,
         "verdicts": tables.verdicts(compared),

@@ -19,7 +19,7 @@ N_MAPS = 6
 def readme_figure(board: pd.DataFrame, predictions: pd.DataFrame, path: Path) -> Path:
     """Left: accuracy under both splits. Right: the slide with the most labels, its labels and five predictions.
 
-    The format follows the suffix of `path`: PNG or SVG.
+    A PNG, since GitHub shows one on light and dark pages alike.
     """
     from matplotlib.figure import Figure
 
@@ -27,9 +27,7 @@ def readme_figure(board: pd.DataFrame, predictions: pd.DataFrame, path: Path) ->
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.1))
     _dumbbells(left.subplots(), board)
     _maps(right, predictions, at_largest_budget(select(board, PRIMARY)))
-    suffix = Path(path).suffix.removeprefix(".")
-    metadata = {"Software": None} if suffix == "png" else {"Date": None}
-    return write_atomic(path, lambda file: figure.savefig(file, format=suffix, dpi=160, metadata=metadata))
+    return write_atomic(path, lambda file: figure.savefig(file, dpi=160, metadata={"Software": None}))
 
 
 def _dumbbells(axes, board: pd.DataFrame) -> None:

@@ -19,11 +19,15 @@ from benchmark.report import words
 
 COSTS = {
     "flops": ("FLOPs", si),
-    "flops_target": ("target", si),
-    "device_seconds": ("seconds", lambda value: f"{value:.1f}"),
+    "flops_target": ("of", si),
+    "device_seconds": ("device seconds", lambda value: f"{value:.1f}"),
+    "device_seconds_target": ("of", lambda value: f"{value:.1f}"),
     "spots_seen": ("spots seen", si),
+    "spots_target": ("of", si),
+    "unique_spots": ("distinct spots", si),
     "epochs": ("epochs", lambda value: f"{value:.1f}"),
     "steps": ("steps", si),
+    "arm_seconds": ("seconds in all", lambda value: f"{value:.1f}"),
     "parameters": ("parameters", si),
     "peak_memory_bytes": ("peak memory", lambda value: f"{si(value)}B"),
     "energy_joules": ("energy", lambda value: f"{si(value)}J"),
@@ -63,13 +67,22 @@ def cell(row: pd.Series) -> dict:
 
 
 def counted(row: pd.Series) -> dict:
+    """Rank, and how much of what was expected is there, or why nothing is."""
     return {
-        "present": f"{row['n_present']}/{row['n_expected']}",
-        "whole": row["n_present"] == row["n_expected"],
-        "reason": row["reason"],
         "rank": None if pd.isna(row["rank"]) else int(row["rank"]),
-        "transductive": row["transductive"],
+        "present": row["reason"] or f"{row['n_present']}/{row['n_expected']}",
+        "whole": row["n_present"] == row["n_expected"],
     }
+
+
+def able(board: pd.DataFrame) -> pd.DataFrame:
+    """Without the entrants that the task does not apply to; a failure stays."""
+    return board[board["status"] != "not applicable"]
+
+
+def unable(board: pd.DataFrame) -> str:
+    """Their names."""
+    return ", ".join(sorted(set(board.loc[board["status"] == "not applicable", "name"])))
 
 
 def ranking(primary: pd.DataFrame, short: pd.DataFrame) -> list[dict]:
@@ -82,7 +95,7 @@ def ranking(primary: pd.DataFrame, short: pd.DataFrame) -> list[dict]:
         | counted(row)
         | {"bar": [0 if np.isnan(x) else 100 * max(x, 0) / top for x in row[["value", "low", "high"]]]}
         | {"others": [None if np.isnan(value) else value for value in others.loc[tuple(row[ENTRANT])]]}
-        for _, row in primary.iterrows()
+        for _, row in able(primary).iterrows()
     ]
 
 
@@ -132,18 +145,17 @@ def _table(part: pd.DataFrame) -> dict:
         "metrics": [words.metric_name(metric) for metric in metrics],
         "rows": [
             who(row) | counted(row) | {"cells": [cell(others.loc[(metric, *row[ENTRANT])]) for metric in metrics]}
-            for _, row in first.iterrows()
+            for _, row in able(first).iterrows()
         ],
+        "unable": unable(first),
+        "transductive": bool(first["transductive"].any()),
     }
 
 
 def costs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean cost of an arm: a row an entrant, a column a cost; `epochs` is spots seen per distinct spot."""
+    """Mean cost of an arm: a row an entrant, a column a cost."""
     spent = rows[(rows["task"] == "cost") & (rows["status"] == "ok")]
-    table = spent.pivot_table(index=[*ENTRANT, "fold", "seed"], columns="metric", values="value")
-    if {"spots_seen", "unique_spots"} <= set(table):
-        table["epochs"] = table["spots_seen"] / table["unique_spots"].where(table["unique_spots"] > 0)
-    return table.groupby(ENTRANT).mean()
+    return spent.pivot_table(index=ENTRANT, columns="metric", values="value")
 
 
 def cost_table(costs: pd.DataFrame, rows: pd.DataFrame) -> dict:
@@ -168,18 +180,21 @@ def cost_table(costs: pd.DataFrame, rows: pd.DataFrame) -> dict:
 
 
 def absent(rows: pd.DataFrame) -> list[dict]:
-    """What has no score and why: failures first, one line a task and reason."""
+    """What has no score and why, one line a task and reason; a failed arm is one line, not one a task."""
+    arm = [*ENTRANT, "fold", "seed"]
+    failed = rows.loc[(rows["task"] == "arm") & (rows["status"] == "failed"), arm]
     lacking = rows[(rows["status"] != "ok") & (rows["task"] != "cost")]
+    follows = pd.MultiIndex.from_frame(lacking[arm]).isin(pd.MultiIndex.from_frame(failed))
+    lacking = lacking[~follows | (lacking["task"] == "arm")]
     names = [words.full_name(row) for _, row in lacking.iterrows()]
     lacking = lacking.assign(name=names, place=lacking["fold"] + ", seed " + lacking["seed"].astype(str))
-    grouped = lacking.groupby(["status", "task", "reason"])
     return [
         {
             "status": status,
             "task": words.TASKS.get(task, task),
             "reason": reason,
             "who": ", ".join(sorted(set(its["name"]))),
-            "where": ", ".join(sorted(set(its["place"]))) if len(set(its["place"])) <= 6 else f"{len(its)} rows",
+            "where": "; ".join(sorted(set(its["place"]))) if its["place"].nunique() <= 6 else f"{len(its)} rows",
         }
-        for (status, task, reason), its in grouped
+        for (status, task, reason), its in lacking.groupby(["status", "task", "reason"])
     ]

@@ -27,6 +27,18 @@ class Batch:
     valid: np.ndarray
     spot: np.ndarray
 
+    @classmethod
+    def empty(cls, n: int, t: int, c: int) -> Batch:
+        """Room for `n` samples of up to `t` tokens that share `c` channels."""
+        t = padded(t)
+        return cls(
+            np.zeros((n, t, c), np.float32),
+            np.zeros((n, 1, c), np.int64),
+            np.zeros((n, t, 2), np.float32),
+            np.zeros((n, t), bool),
+            np.full((n, t), -1, np.int64),
+        )
+
     def __len__(self) -> int:
         return len(self.valid)
 

@@ -10,7 +10,7 @@ import numpy as np
 from benchmark.corpus import Corpus
 from benchmark.errors import UnitBenchError
 from benchmark.units.batch import Batch
-from benchmark.units.crops import concatenate, crops, occupancy
+from benchmark.units.crops import draw_channels, fill, members, occupancy
 from benchmark.units.expression import Field, fields
 
 
@@ -38,30 +38,28 @@ class PatchUnit:
         room = places(corpus, self.size, self.min_occupancy)
         share = corpus.table["n_spots"].to_numpy() / corpus.n_spots
         slide = rng.choice(len(share), size=n, p=share)
-        parts, index = [], []
+        batch = Batch.empty(n, max(int(count.max()) for _, count in room), self.n_channels)
         for number in np.unique(slide):
             rows = np.flatnonzero(slide == number)
             starts, _ = room[number]
-            parts.append(
-                self._crops(fields(corpus)[number], starts[rng.integers(len(starts), size=len(rows))], rng=rng)
-            )
-            index.append(rows)
-        return concatenate(parts, np.concatenate(index))
+            field = fields(corpus)[number]
+            member = members(field, starts[rng.integers(len(starts), size=len(rows))], self._size)
+            fill(batch, rows, field, member, draw_channels(field, member, self.n_channels, rng))
+        return batch
 
     def cover(self, field: Field, genes: np.ndarray) -> Batch:
         """Overlapping crops, half a size apart, that hold every spot of a slide at least once."""
         starts, count = occupancy(field.lattice, self._size)
-        last = starts.max(axis=0)
         step = max(1, self.size // 2)
-        kept = ((starts % step == 0) | (starts == last)).all(axis=1) & (count > 0)
-        return self._crops(field, starts[kept], genes=genes)
+        kept = ((starts % step == 0) | (starts == starts.max(axis=0))).all(axis=1) & (count > 0)
+        batch = Batch.empty(int(kept.sum()), int(count[kept].max()), len(genes))
+        member = members(field, starts[kept], self._size)
+        fill(batch, np.arange(len(batch)), field, member, np.tile(genes, (len(batch), 1)))
+        return batch
 
     @property
     def _size(self) -> tuple[int, int]:
         return self.size, self.size
-
-    def _crops(self, field: Field, starts: np.ndarray, **options) -> Batch:
-        return crops(field, starts, self._size, m=self.n_channels, **options)
 
 
 @lru_cache(maxsize=8)

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmark.corpus import Corpus
 from benchmark.units.batch import Batch
-from benchmark.units.crops import concatenate, crops
+from benchmark.units.crops import draw_channels, fill
 from benchmark.units.expression import Field, fields
 
 
@@ -27,11 +27,15 @@ class SlideUnit:
         """`n` slides, each slide equally often: whole passes through the corpus in random order."""
         passes = [rng.permutation(len(corpus)) for _ in range(-(-n // len(corpus)))]
         chosen = np.concatenate(passes)[:n]
-        parts = [self._whole(fields(corpus)[number], rng=rng) for number in chosen]
-        return concatenate(parts, np.arange(n))
+        batch = Batch.empty(n, int(corpus.table["n_spots"].max()), self.n_channels)
+        for row, number in enumerate(chosen):
+            field = fields(corpus)[number]
+            everything = np.ones((1, field.n_spots), dtype=bool)
+            genes = draw_channels(field, everything, self.n_channels, rng)
+            fill(batch, np.array([row]), field, everything, genes)
+        return batch
 
     def cover(self, field: Field, genes: np.ndarray) -> Batch:
-        return self._whole(field, genes=genes)
-
-    def _whole(self, field: Field, **options) -> Batch:
-        return crops(field, np.zeros((1, 2), int), tuple(field.lattice.max(axis=0) + 1), m=self.n_channels, **options)
+        batch = Batch.empty(1, field.n_spots, len(genes))
+        fill(batch, np.arange(1), field, np.ones((1, field.n_spots), dtype=bool), genes[None])
+        return batch

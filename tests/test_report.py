@@ -1,0 +1,156 @@
+"""The report: loads nothing, says the status first, leaves nothing out, and is the same every time."""
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from benchmark.leaderboard import PRIMARY, arms, leaderboard, select
+from benchmark.report import maps, tables
+from benchmark.report.page import write_report
+from benchmark.report.picture import readme_figure
+from benchmark.scores import status_line
+from tests.rows import OUT_OF_MEMORY, entrants, example_predictions, example_rows
+
+MANIFEST = {"code": {"commit": "0123abc"}, "data": {"sha256": "feed"}, "config": {"seeds": [0, 1, 2]}}
+
+
+class Page(HTMLParser):
+    """Elements, their attributes, and the text outside scripts and styles."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.elements, self.text, self.inside = [], [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.inside = tag
+
+    def handle_endtag(self, tag):
+        self.inside = ""
+
+    def handle_data(self, data):
+        if self.inside not in ("script", "style", "title") and data.strip():
+            self.text.append(" ".join(data.split()))
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return example_rows()
+
+
+@pytest.fixture(scope="module")
+def written(rows, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    return write_report(rows, leaderboard(rows), example_predictions(), MANIFEST, path)
+
+
+@pytest.fixture(scope="module")
+def page(written):
+    return Page(written.read_text())
+
+
+def test_the_same_rows_give_the_same_bytes(rows, written, tmp_path):
+    again = write_report(rows, leaderboard(rows), example_predictions(), MANIFEST, tmp_path / "again.html")
+    assert again.read_bytes() == written.read_bytes()
+
+
+def test_nothing_is_loaded_from_anywhere(written, page):
+    for tag, attributes in page.elements:
+        for name in ("src", "href", "data", "poster", "srcset", "action"):
+            assert attributes.get(name, "#").startswith(("#", "data:")), (tag, attributes)
+    style = re.search(r"<style>(.*?)</style>", written.read_text(), re.DOTALL).group(1)
+    assert "url(" not in style and "@import" not in style
+
+
+def test_the_first_line_is_the_status_and_is_marked_if_an_arm_failed(rows, page, tmp_path):
+    assert page.text[0] == status_line(arms(rows))
+    assert ("p", {"class": "status failed"}) in page.elements
+    whole = rows[rows["status"] != "failed"]
+    page = Page(write_report(whole, leaderboard(whole), None, {}, tmp_path / "whole.html").read_text())
+    assert ("p", {"class": "status failed"}) not in page.elements
+    assert "This run kept no predictions." in page.text
+
+
+def test_failures_and_the_manifest_are_told(page):
+    text = " ".join(page.text)
+    assert OUT_OF_MEMORY in text and "the method does not reconstruct" in text
+    assert "0123abc" in text and "feed" in text
+
+
+def test_a_failed_arm_is_one_line_whatever_tasks_it_lacks(rows):
+    failed = [row for row in tables.absent(rows) if row["status"] == "failed"]
+    assert [(row["task"], row["who"], row["where"]) for row in failed] == [("arm", "slide, 4 TFLOP", "C, seed 1")]
+
+
+def test_names_cannot_break_the_page(rows, tmp_path):
+    evil = "</script><img src='http://x'>"
+    rows = rows.replace({"method": {"pca": evil, "spot": evil + "2"}})
+    predictions = example_predictions().replace({"label": {"fat": evil}, "prediction": {"fat": evil}})
+    path = write_report(rows, leaderboard(rows), predictions, {evil: evil}, tmp_path / "evil.html")
+    assert "img" not in {tag for tag, _ in Page(path.read_text()).elements}
+
+
+def test_a_run_whose_arms_all_failed_has_a_report(rows, tmp_path):
+    failed = arms(rows).assign(value=None, status="failed", reason="diverged at step 3")
+    page = Page(write_report(failed, leaderboard(failed), pd.DataFrame(), {}, tmp_path / "failed.html").read_text())
+    assert page.text[0].endswith(" 0 finished, 273 failed, 0 not applicable")
+    assert "diverged at step 3" in page.text
+
+
+def test_every_value_of_the_leaderboard_is_in_a_table(rows):
+    board = leaderboard(rows)
+    shown = sum(
+        cell["value"] is not None
+        for section in tables.sections(board)
+        for table in section["tables"]
+        for row in table["rows"]
+        for cell in row["cells"]
+    )
+    assert shown == board["value"].notna().sum()
+
+
+def test_every_spot_is_drawn_once_in_every_panel():
+    predictions = example_predictions()
+    ranking = select(leaderboard(example_rows()), PRIMARY)
+    for slide in maps.slides(predictions, ranking):
+        spots = predictions[predictions["slide"] == slide["slide"]]
+        assert slide["panels"][0]["title"] == "labels"
+        assert len(slide["panels"]) == 1 + len(entrants())
+        for panel in slide["panels"]:
+            assert sum(path.count("h0") for _, path in panel["paths"]) == len(spots[["y", "x"]].drop_duplicates())
+
+
+def test_the_labels_keep_their_colours_where_there_are_many():
+    labels = [f"type {i}" for i in range(21)]
+    found = maps.colours(pd.DataFrame({"label": labels, "prediction": labels}))
+    assert len(set(found.values())) == 21
+
+
+def test_the_cost_of_an_arm_is_a_mean_and_what_is_unmeasured_says_why(rows):
+    costs = tables.costs(rows)
+    assert costs.loc[("patch", "patch", "flops", 1e12), "flops"] == pytest.approx(0.99e12)
+    table = tables.cost_table(costs, rows)
+    assert table["notes"] == ["energy: no energy counter on this device"]
+
+
+def test_the_picture_is_the_same_every_time(rows, tmp_path):
+    first, second = (
+        readme_figure(leaderboard(rows), example_predictions(), tmp_path / name) for name in ("a.png", "b.png")
+    )
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_a_browser_draws_every_plot_with_no_network(written, tmp_path):
+    quiet = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    quiet += " --disable-component-update --disable-sync --host-resolver-rules=MAP\t*\t~NOTFOUND"
+    command = ["chromium", "--headless", *(word.replace("\t", " ") for word in quiet.split(" ")), "--dump-dom"]
+    command += [f"--user-data-dir={tmp_path}", "--virtual-time-budget=5000", written.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    for plot in ("leakage", "curve", "flops", "spots_seen", "device_seconds"):
+        assert re.search(rf'id="plot-{plot}"[^>]*>(?:(?!id="plot-).)*?class="main-svg"', dom, re.DOTALL), plot
