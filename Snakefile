@@ -1,5 +1,8 @@
 # The whole workflow: prepare → pretrain → score → leaderboard → report, track. Each rule is one call of `unitbench`.
 # Another experiment: snakemake --cores all --config experiment=config/her2st.yaml
+import os
+import shlex
+import sys
 from pathlib import Path
 
 from benchmark.layout import open_run
@@ -9,18 +12,23 @@ min_version("9.10")
 
 RUN = open_run(config.get("experiment", "config/default.yaml"), Path(config.get("results", "results")))
 OUT = RUN.results
-CALL = f"python -m benchmark {{rule}} --config {RUN.path} --results {OUT.parent}"
-JOB = CALL + " --method {wildcards.method} --fold {wildcards.fold} > {log} 2>&1"
-SCORES = [RUN.scores(*job) for job in RUN.jobs]
+EXPERIMENT = shlex.join(["--config", str(RUN.path), "--results", str(OUT.parent)])
+JOB = f"{EXPERIMENT} --job {{wildcards.job}}"
+
+# `python` is the one that runs Snakemake, or that of the rule's environment under --use-conda.
+os.environ.update(PATH=f"{Path(sys.executable).parent}:{os.getenv('PATH')}")
 
 
 wildcard_constraints:
-    method=r"[^/]+",
-    fold=r"[^/]+",
+    job=r"[^/.]+",
 
 
 localrules:
     all,
+    leaderboard,
+    report,
+    track,
+    verdict,
 
 
 rule all:
@@ -35,59 +43,59 @@ rule prepare:
         RUN.path,
     output:
         RUN.corpus / "record.json",
-    params:
-        dataset=RUN.config.dataset.model_dump(),
     log:
         OUT / "logs/prepare.log",
     benchmark:
         OUT / "benchmarks/prepare.tsv"
     conda:
         "envs/unitbench.yaml"
+    params:
+        dataset=RUN.config.dataset.model_dump(),
     shell:
-        CALL + " > {log} 2>&1"
+        f"python -m benchmark prepare {EXPERIMENT} > {{log}} 2>&1"
 
 
 rule pretrain:
     input:
         RUN.corpus / "record.json",
     output:
-        RUN.arms("{method}", "{fold}"),
-    params:
-        version=lambda wildcards: RUN.version(wildcards.method),
-        settings=lambda wildcards: RUN.settings(wildcards.method),
+        RUN.arms("{job}"),
     log:
-        OUT / "logs/pretrain.{method}.{fold}.log",
+        OUT / "logs/pretrain.{job}.log",
     benchmark:
-        OUT / "benchmarks/pretrain.{method}.{fold}.tsv"
+        OUT / "benchmarks/pretrain.{job}.tsv"
     conda:
         "envs/unitbench.yaml"
     threads: 1
     resources:
         gpu=1,
+    params:
+        settings=lambda wildcards: RUN.settings(wildcards.job),
     shell:
-        JOB
+        f"python -m benchmark pretrain {JOB} > {{log}} 2>&1"
 
 
 rule score:
     input:
-        RUN.arms("{method}", "{fold}"),
+        RUN.arms("{job}"),
     output:
-        RUN.scores("{method}", "{fold}"),
-        RUN.maps("{method}", "{fold}"),
+        RUN.scores("{job}"),
+        RUN.maps("{job}"),
     log:
-        OUT / "logs/score.{method}.{fold}.log",
+        OUT / "logs/score.{job}.log",
     benchmark:
-        OUT / "benchmarks/score.{method}.{fold}.tsv"
+        OUT / "benchmarks/score.{job}.tsv"
     conda:
         "envs/unitbench.yaml"
     threads: 1
     shell:
-        JOB
+        f"python -m benchmark score {JOB} > {{log}} 2>&1"
 
 
 rule leaderboard:
     input:
-        SCORES,
+        [RUN.scores(job) for job in RUN.jobs],
+        [RUN.maps(job) for job in RUN.jobs],
     output:
         multiext(str(OUT / "scores"), ".parquet", ".csv"),
         OUT / "leaderboard.csv",
@@ -98,7 +106,7 @@ rule leaderboard:
     conda:
         "envs/unitbench.yaml"
     shell:
-        CALL + " > {log} 2>&1"
+        f"python -m benchmark leaderboard {EXPERIMENT} > {{log}} 2>&1"
 
 
 rule report:
@@ -111,7 +119,7 @@ rule report:
     conda:
         "envs/unitbench.yaml"
     shell:
-        CALL + " > {log} 2>&1"
+        f"python -m benchmark report {EXPERIMENT} > {{log}} 2>&1"
 
 
 rule track:
@@ -124,7 +132,7 @@ rule track:
     conda:
         "envs/unitbench.yaml"
     shell:
-        CALL + " > {log} 2>&1"
+        f"python -m benchmark track {EXPERIMENT} > {{log}} 2>&1"
 
 
 # Prints the leaderboard and fails if an arm has failed, after everything else is written.
@@ -135,5 +143,9 @@ rule verdict:
         rules.track.output,
     output:
         OUT / "verdict.txt",
+    log:
+        OUT / "logs/verdict.log",
+    conda:
+        "envs/unitbench.yaml"
     shell:
-        f"python -m benchmark verdict --config {RUN.path} --results {OUT.parent}"
+        f"python -m benchmark verdict {EXPERIMENT} 2> {{log}}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,10 @@ from benchmark.budget import Budget, Meter
 from benchmark.config import Config
 from benchmark.corpus import Corpus
 from benchmark.errors import UnitBenchError
-from benchmark.files import fingerprint, read_json, write_atomic, write_json
+from benchmark.files import fingerprint, read_json, write_atomic, write_json, write_text
 from benchmark.splits import Fold, check_disjoint, donor_folds, everything
 
-Progress = Callable[[int, int, float, str], None]
+Progress = Callable[[str, bool, float, str], None]  # arm, whether it is done, share of its budget, a word
 
 
 @dataclass(frozen=True)
@@ -66,46 +68,36 @@ def run_arms(
     entry = config.method(label)
     plugin = registry.find("methods", entry.method)
     unit = registry.make("methods", entry.method, entry.options).unit
-    planned = list(arms(config, label, unit, fold_name))
     records = []
-    for number, arm in enumerate(planned):
+    for arm in arms(config, label, unit, fold_name):
         folder = results / "arms" / arm.name
         key = fingerprint(
-            [
-                entry.model_dump(),
-                plugin.version,
-                config.budget.axis,
-                arm.amount,
-                arm.seed,
-                config.precision,
-                fold.fit,
-                fold.test,
-            ]
-            + [task.model_dump() for task in config.tasks]
+            [entry.model_dump(), plugin.version, config.budget.axis, arm.amount, arm.seed, config.precision]
+            + [fold.fit, fold.test, [task.model_dump() for task in config.tasks]]
             + [corpus.record["slides"][slide]["sha256"] for slide in corpus.names]
         )
         record = _finished(folder / "arm.json", key)
         if record is None:
-            told = lambda fraction, text, number=number: progress(number, len(planned), fraction, text)  # noqa: E731
-            told(0.0, "starting")
-            record = _run(config, corpus, fold, arm, unit, folder, told)
-            record = write_record(
-                folder / "arm.json",
-                record | {"key": key, "plugin": f"{plugin.distribution} {plugin.version}"},
-            )
+            _claim(folder, key)
+            record = _run(config, corpus, fold, arm, unit, folder, partial(progress, arm.name, False))
+            record |= {"key": key, "plugin": f"{plugin.distribution} {plugin.version}"}
+            write_json(folder / "arm.json", record)
+        progress(arm.name, True, 1.0, record["status"])
         records.append(record)
-    progress(len(planned), len(planned), 1.0, "done")
     return records
-
-
-def write_record(path: Path, record: dict) -> dict:
-    write_json(path, record)
-    return record
 
 
 def _finished(path: Path, key: str) -> dict | None:
     record = read_json(path) if path.exists() else None
-    return record if record and record["key"] == key else None
+    return record if record and record["key"] == key and record["status"] == "ok" else None
+
+
+def _claim(folder: Path, key: str) -> None:
+    """Empty the folder of what an arm with another key left there; a checkpoint under this key stays, to be resumed."""
+    mark = folder / "key"
+    if not mark.exists() or mark.read_text(encoding="utf-8") != key:
+        shutil.rmtree(folder, ignore_errors=True)
+        write_text(mark, key)
 
 
 def _run(

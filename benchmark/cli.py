@@ -21,8 +21,9 @@ app = typer.Typer(
 
 ConfigPath = Annotated[Path, typer.Option("--config", help="The experiment, a YAML file.")]
 Results = Annotated[Path, typer.Option("--results", help="Folder that holds one folder of results a config.")]
-MethodLabel = Annotated[str, typer.Option("--method", help="Label of a method in the config.")]
-FoldName = Annotated[str, typer.Option("--fold", help='Which slides are held out: "fold0", "fold1", … or "all".')]
+JobName = Annotated[
+    str | None, typer.Option("--job", help='Only this job, such as "fold0-1"; all of them if left out.')
+]
 
 CONFIG, RESULTS = Path("config/default.yaml"), Path("results")
 
@@ -31,21 +32,6 @@ def _run(config: Path, results: Path):
     from benchmark.layout import open_run
 
     return open_run(config, results)
-
-
-def _written(run):
-    """What `leaderboard` has written: score rows, board, maps and manifest."""
-    import pandas as pd
-
-    from benchmark.files import read_json
-
-    if not (run.results / "manifest.json").exists():
-        raise UnitBenchError(run.results / "manifest.json", "file not found", f"make run CONFIG={run.path} first")
-    tables = [pd.read_parquet(run.results / f"{name}.parquet") for name in ("scores", "maps")]
-    board = pd.read_csv(
-        run.results / "leaderboard.csv", keep_default_na=False, na_values={"value": "", "low": "", "high": ""}
-    )
-    return tables[0], board, tables[1], read_json(run.results / "manifest.json")
 
 
 @app.command("list")
@@ -85,31 +71,39 @@ def prepare(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
 
 
 @app.command()
-def pretrain(method: MethodLabel, fold: FoldName, config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
-    """Fit one method in one fold: every budget and seed; keep its embeddings and predictions. Finished arms are kept."""
+def pretrain(job: JobName = None, config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
+    """Fit every method in every fold, at every budget and seed; keep embeddings and predictions, and finished arms."""
     from benchmark.arms import run_arms
     from benchmark.corpus import open_corpus
     from benchmark.files import write_json
     from benchmark.progress import reporter
 
     run = _run(config, results)
-    tell = reporter(run.progress(method, fold), f"{method} {fold}")
-    records = run_arms(run.config, open_corpus(run.corpus), run.results, method, fold, tell)
-    write_json(run.arms(method, fold), records)
+    corpus = open_corpus(run.corpus)
+    for name in run.chosen(job):
+        tell = reporter(run.progress(name), run.plan()[name])
+        records = [
+            record
+            for method, fold in run.jobs[name]
+            for record in run_arms(run.config, corpus, run.results, method, fold, tell)
+        ]
+        write_json(run.arms(name), records)
 
 
 @app.command()
-def score(method: MethodLabel, fold: FoldName, config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
-    """Score the arms of one method in one fold on every task: one file of score rows."""
+def score(job: JobName = None, config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
+    """Score the fitted arms on every task: one file of score rows a job."""
     from benchmark.corpus import open_corpus
     from benchmark.evaluate import score_arms
     from benchmark.files import read_json
     from benchmark.scores import write_rows, write_table
 
     run = _run(config, results)
-    rows, maps = score_arms(run.config, open_corpus(run.corpus), run.results, read_json(run.arms(method, fold)))
-    write_table(run.maps(method, fold), maps)
-    write_rows(run.scores(method, fold), rows)
+    corpus = open_corpus(run.corpus)
+    for name in run.chosen(job):
+        rows, maps = score_arms(run.config, corpus, run.results, read_json(run.arms(name)))
+        write_table(run.maps(name), maps)
+        write_rows(run.scores(name), rows)
 
 
 @app.command()
@@ -123,8 +117,8 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
     from benchmark.scores import read_rows, write_table
 
     run = _run(config, results)
-    rows = read_rows(run.scores(*job) for job in run.jobs)
-    maps = pd.concat([pd.read_parquet(run.maps(*job)) for job in run.jobs], ignore_index=True)
+    rows = read_rows(run.scores(job) for job in run.jobs)
+    maps = pd.concat([pd.read_parquet(run.maps(job)) for job in run.jobs], ignore_index=True)
     for suffix in (".parquet", ".csv"):
         write_table(run.results / f"scores{suffix}", rows)
     write_table(run.results / "maps.parquet", maps)
@@ -136,9 +130,10 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
 def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Write the report: one HTML page that opens from disk."""
     from benchmark.report.page import write_report
+    from benchmark.verdict import written
 
     run = _run(config, results)
-    rows, board, maps, made_by = _written(run)
+    rows, board, maps, made_by = written(run)
     write_report(rows, board, maps, made_by, run.results / "report.html")
 
 
@@ -147,36 +142,25 @@ def track(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Import the leaderboard into MLflow; what is there already is left alone."""
     from benchmark.files import write_json
     from benchmark.tracking import track
+    from benchmark.verdict import written
 
     run = _run(config, results)
-    rows, board, *_ = _written(run)
+    rows, board, *_ = written(run)
     write_json(run.results / "mlflow.json", track(rows, board, run.results / "mlflow.db", run.config.name)._asdict())
 
 
 @app.command()
 def verdict(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Print the leaderboard; exit with 1 if an arm has failed."""
-    import io
-
     from rich.console import Console
 
     from benchmark.files import write_text
-    from benchmark.leaderboard import arms, print_board
-    from benchmark.scores import status_line
+    from benchmark.verdict import tell
 
-    run = _run(config, results)
-    rows, board, *_ = _written(run)
-    text = io.StringIO()
-    console = Console(file=text, width=150)
-    print_board(board, console)
-    console.print(status_line(arms(rows)), highlight=False)
-    for name in ("report.html", "leaderboard.csv", "scores.parquet"):
-        console.print(f"  {run.results / name}", highlight=False, soft_wrap=True)
-    console.print(f"  MLflow: make board CONFIG={run.path}", highlight=False, soft_wrap=True)
-    print(text.getvalue(), end="")
-    if (arms(rows)["status"] == "failed").any():
+    run, console = _run(config, results), Console(record=True, width=150)
+    if tell(run, console):
         raise typer.Exit(1)
-    write_text(run.results / "verdict.txt", text.getvalue())
+    write_text(run.results / "verdict.txt", console.export_text())
 
 
 @app.command()
@@ -202,9 +186,56 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on after a run that was killed.")] = False,
 ) -> None:
     """Run the whole workflow with a progress display, then print the leaderboard."""
-    from benchmark.progress import run_workflow
+    from benchmark.workflow import run_workflow
 
     raise typer.Exit(run_workflow(_run(config, results), cores, resume))
+
+
+@app.command()
+def bench(
+    config: ConfigPath = CONFIG,
+    results: Results = RESULTS,
+    preset: Annotated[str, typer.Option(help="Size of the trunk: tiny, small or base.")] = "tiny",
+    threads: Annotated[int, typer.Option(help="Cores to use.")] = 1,
+) -> None:
+    """Measure loaders and training steps on the config's corpus, beside a plain matrix product."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from benchmark.bench import bench
+    from benchmark.corpus import open_corpus
+
+    run = _run(config, results)
+    if not (run.corpus / "record.json").exists():
+        prepare(config, results)
+    peak, rows = bench(open_corpus(run.corpus), preset, threads)
+    table = Table("unit", "samples/s", "step, ms", "GFLOP/s", "of a matrix product", "loading, of a step")
+    for row in rows:
+        rate = row["flops"] / row["seconds"]
+        cells = (f"{row['samples']:,.0f}", f"{row['seconds'] * 1e3:.1f}", f"{rate / 1e9:.1f}", f"{rate / peak:.0%}")
+        table.add_row(str(row["unit"]), *cells, f"{row['loading']:.0%}")
+    console = Console(width=150)
+    console.print(table)
+    console.print(
+        f"a matrix product of the same precision: {peak / 1e9:.1f} GFLOP/s; {threads} thread(s), preset {preset}"
+    )
+
+
+@app.command()
+def doctor(results: Results = RESULTS) -> None:
+    """Check this machine and installation, and say what to do about what is amiss."""
+    from rich.console import Console
+
+    from benchmark.doctor import checks
+
+    console, ready = Console(), True
+    for check in checks(results):
+        mark = "[green]ok  [/]" if not check.remedy else "[red]bad [/]" if check.needed else "[yellow]warn[/]"
+        console.print(mark, end=" ")
+        said = f"{check.name}: {check.found}" + (f" → {check.remedy}" if check.remedy else "")
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
+        ready &= not (check.needed and check.remedy)
+    raise typer.Exit(0 if ready else 1)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from benchmark import intervals
 from benchmark.leaderboard import ENTRANT, LOWER_IS_BETTER, PRIMARY, Contest, cells, scores, select
 
 ALPHA = 0.05
+UNTRAINED, PCA, OTHER = "trained against untrained", "trained against PCA", "one method against another"
 COLUMNS = [
     "question",
     "a",
@@ -56,9 +57,9 @@ def _pairs(entrants: list[tuple]) -> list[tuple[str, tuple, tuple]]:
     untrained = {who[:3]: who for who in entrants if who[1] != "none" and who[3] == 0}
     pca = [who for who in entrants if who[0] == "pca"]
     return [
-        *(("trained against untrained", who, untrained[who[:3]]) for who in trained if who[:3] in untrained),
-        *(("trained against PCA", who, other) for who in trained for other in pca),
-        *(("one method against another", a, b) for a, b in combinations(trained, 2) if a[2:] == b[2:]),
+        *((UNTRAINED, who, untrained[who[:3]]) for who in trained if who[:3] in untrained),
+        *((PCA, who, other) for who in trained for other in pca),
+        *((OTHER, a, b) for a, b in combinations(trained, 2) if a[2:] == b[2:]),
     ]
 
 

@@ -79,6 +79,7 @@ class Config(Frozen):
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
     neighbours: tuple[int, ...] = (0, 8)
     precision: Literal["auto", "bf16", "fp32"] = "auto"
+    methods_per_job: int = Field(1, ge=1)
 
     @model_validator(mode="after")
     def _labels_differ(self) -> Config:

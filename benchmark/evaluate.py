@@ -37,8 +37,10 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
         rows += _costs(config, corpus, base, record)
         for entry in config.tasks:
             task = registry.make("tasks", entry.task, entry.options)
-            splits = [split for split in task.splits if (split == "donor") != (record["fold"] == "all")]
+            splits = [split for split in task.splits if split in _asked(config, record["fold"])]
             reason = record["lacking"].get(entry.task) or (record["reason"] and f"the arm failed: {record['reason']}")
+            if task.requires == "embed":
+                reason = reason or _unlabelled(corpus, record["seen"])
             if reason:
                 status = "failed" if record["status"] == "failed" else "not applicable"
                 rows += [_absent(base, split, entry.task, task.primary, status, reason) for split in splits]
@@ -59,6 +61,20 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
 
 def _folder(record: dict) -> str:
     return f"{record['method']}/{record['fold']}/{record['amount']:g}-seed{record['seed']}"
+
+
+def _asked(config: Config, fold: str) -> list[str]:
+    """The splits that a fold serves, of those that the config asks for."""
+    repeats = {"random": config.splits.random_repeats, "block": config.splits.block_repeats}
+    return [split for split in repeats if repeats[split]] if fold == "all" else ["donor"]
+
+
+def _unlabelled(corpus: Corpus, seen: dict) -> str:
+    """Why embeddings cannot be scored in a fold, if they cannot."""
+    for side, purpose in (("fit", "to learn from"), ("test", "to test")):
+        if not set(seen[side]) & set(corpus.labelled):
+            return f"no labelled slide {purpose}"
+    return ""
 
 
 def _base(config: Config, record: dict) -> dict:
@@ -143,8 +159,7 @@ def _sides(
             [(slide, *_labelled(corpus, slide)) for slide in record["seen"][side] if slide in embeddings]
             for side in ("fit", "test")
         )
-        if fit and test:
-            yield record["fold"], _spots(embeddings, fit), _spots(embeddings, test)
+        yield record["fold"], _spots(embeddings, fit), _spots(embeddings, test)
         return
     slides = {slide: _labelled(corpus, slide) for slide in sorted(embeddings)}
     repeats = {"random": config.splits.random_repeats, "block": config.splits.block_repeats}[split]

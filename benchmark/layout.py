@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmark import registry
-from benchmark.arms import folds
+from benchmark.arms import arms, folds
 from benchmark.config import Config, read_config
+from benchmark.errors import UnitBenchError, nearest
 
 
 @dataclass(frozen=True)
@@ -23,34 +24,61 @@ class Run:
     def corpus(self) -> Path:
         return self.results / "corpus"
 
-    def arms(self, method: str, fold: str) -> Path:
-        """What `pretrain` leaves of one method in one fold."""
-        return self.results / "arms" / method / fold / "arms.json"
+    def arms(self, job: str) -> Path:
+        """What `pretrain` leaves of a job: the record of each of its arms."""
+        return self.results / "jobs" / f"{job}.arms.json"
 
-    def scores(self, method: str, fold: str) -> Path:
-        return self.results / "scores" / method / f"{fold}.json"
+    def scores(self, job: str) -> Path:
+        return self.results / "jobs" / f"{job}.scores.json"
 
-    def maps(self, method: str, fold: str) -> Path:
-        return self.results / "scores" / method / f"{fold}.maps.parquet"
+    def maps(self, job: str) -> Path:
+        return self.results / "jobs" / f"{job}.maps.parquet"
 
-    def progress(self, method: str, fold: str) -> Path:
-        return self.results / "progress" / f"{method}.{fold}.json"
+    def progress(self, job: str) -> Path:
+        return self.results / "progress" / f"{job}.json"
 
     @cached_property
-    def jobs(self) -> list[tuple[str, str]]:
-        """(method, fold) of every pretraining job; the dataset's record alone says which folds there are."""
+    def jobs(self) -> dict[str, list[tuple[str, str]]]:
+        """The (method, fold) pairs of each job, by its name. The dataset's record alone says which folds there are."""
         groups = registry.make("datasets", self.config.dataset.name, self.config.dataset.options).record()["groups"]
-        return [(method.label, fold) for fold in folds(self.config, groups) for method in self.config.methods]
+        labels, size = [method.label for method in self.config.methods], self.config.methods_per_job
+        return {
+            f"{fold}-{first // size}": [(label, fold) for label in labels[first : first + size]]
+            for fold in folds(self.config, groups)
+            for first in range(0, len(labels), size)
+        }
 
-    def settings(self, label: str) -> dict:
-        """All that the arms of a method depend on besides the data: a change runs its jobs again."""
-        shared = self.config.model_dump(include={"budget", "splits", "seeds", "precision", "tasks"})
-        return shared | self.config.method(label).model_dump()
+    def chosen(self, job: str | None) -> list[str]:
+        """That job, or all of them.
 
-    def version(self, label: str) -> str:
-        """Distribution and version of a method's plugin: a change of either runs its jobs again."""
-        plugin = registry.find("methods", self.config.method(label).method)
-        return f"{plugin.distribution} {plugin.version}"
+        Raises:
+            UnitBenchError: there is no such job.
+        """
+        if job is not None and job not in self.jobs:
+            raise UnitBenchError(f"job {job!r}", f"not in {self.path}", nearest(job, self.jobs))
+        return [job] if job else list(self.jobs)
+
+    def plan(self) -> dict[str, int]:
+        """How many arms each job has. Makes every method and task, so what cannot be made is known before anything runs.
+
+        Raises:
+            UnitBenchError: a plugin fails to import, or refuses its options.
+        """
+        for task in self.config.tasks:
+            registry.make("tasks", task.task, task.options)
+        unit = {m.label: registry.make("methods", m.method, m.options).unit for m in self.config.methods}
+        return {
+            job: sum(len(list(arms(self.config, label, unit[label], fold))) for label, fold in pairs)
+            for job, pairs in self.jobs.items()
+        }
+
+    def settings(self, job: str) -> dict:
+        """All that a job's arms depend on besides the data, its plugins' versions too: a change runs the job again."""
+        shared = self.config.model_dump(include={"budget", "splits", "seeds", "neighbours", "precision", "tasks"})
+        methods = [self.config.method(label) for label, _ in self.jobs[job]]
+        plugins = [registry.find("methods", method.method) for method in methods]
+        versions = [f"{plugin.distribution} {plugin.version}" for plugin in plugins]
+        return shared | {"methods": [method.model_dump() for method in methods], "versions": versions}
 
 
 def open_run(config: Path, results: Path = Path("results")) -> Run:

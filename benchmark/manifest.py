@@ -16,7 +16,7 @@ PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "anndata", "scanpy", "lig
 
 def manifest(run: Run) -> dict:
     record = read_json(run.corpus / "record.json")
-    arms = [arm for job in run.jobs for arm in read_json(run.arms(*job))]
+    arms = [arm for job in run.jobs for arm in read_json(run.arms(job))]
     return {
         "code": _git() | {"unitbench": version("unitbench"), "constraints": _constraints()},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},

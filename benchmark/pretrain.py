@@ -18,13 +18,14 @@ from benchmark.files import write_atomic
 from benchmark.units.batch import Batch
 
 TOKENS_PER_STEP = 512  # the same for every unit: at equal FLOPs all take about as many steps
-STEPS_PER_DRAW = 32  # samples are drawn for several steps at once, which shares the work on a slide
+CHECK_EVERY = 32  # steps between two looks at the loss
 WARM_UP = 0.1
 CHECKPOINT_SECONDS = 30.0
 
 
 class Unit(Protocol):
     name: str
+    at_once: int  # samples to draw at a time: more share the work on a slide, fewer take less memory
 
     def tokens_per_sample(self, corpus: Corpus) -> float: ...
 
@@ -42,7 +43,7 @@ def pretrain(
         UnitBenchError: the loss is no longer finite, or spent and target differ by over 2%.
     """
     fabric = Fabric(accelerator="auto", devices=1, precision=precision(budget.precision))
-    optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95), fused=True)
+    optimizer = make_optimizer(module, learning_rate)
     meter = Meter(budget.axis, budget.amount, seen=np.zeros(corpus.n_spots, dtype=bool))
     _resume(budget, module, optimizer, meter)
     model, optimizer = fabric.setup(module, optimizer)
@@ -51,16 +52,15 @@ def pretrain(
     flops: dict[tuple, int] = {}
     last_saved = time.monotonic()
     n = samples_per_step(unit, corpus)
-    drawn, first, cost = None, -1, 0.0
+    steps_per_draw = max(1, unit.at_once // n)
+    drawn, present, cost = None, -1, 0.0
 
     while meter.has_room(cost):
         with clock(meter, fabric.device):
-            chunk, k = divmod(meter.steps, STEPS_PER_DRAW)
-            if chunk != first:
-                drawn, first = (
-                    unit.draw(corpus, n * STEPS_PER_DRAW, np.random.default_rng([seed, chunk])),
-                    chunk,
-                )
+            draw, k = divmod(meter.steps, steps_per_draw)
+            if draw != present:
+                drawn = unit.draw(corpus, n * steps_per_draw, np.random.default_rng([seed, draw]))
+                present = draw
             samples = drawn[k * n : (k + 1) * n]
             batch = tensors(samples, fabric.device)
             generator = torch.Generator(fabric.device).manual_seed(hash((seed, meter.steps)) % 2**63)
@@ -78,16 +78,12 @@ def pretrain(
         with clock(meter, fabric.device):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * schedule(meter.fraction)
-            loss = model(batch, hidden)
-            fabric.backward(loss)
-            fabric.clip_gradients(model, optimizer, max_norm=1.0)
-            optimizer.step()
-            optimizer.zero_grad()
+            loss = update(fabric, model, optimizer, batch, hidden)
         meter.flops += flops[shape]
         meter.spots += samples.n_spots
         meter.seen[samples.spot[samples.spot >= 0]] = True
         meter.steps += 1
-        if meter.steps % STEPS_PER_DRAW == 0:
+        if meter.steps % CHECK_EVERY == 0:
             value = loss.item()
             if not math.isfinite(value):
                 raise UnitBenchError(
@@ -101,6 +97,20 @@ def pretrain(
     resources.read(meter)
     meter.check()
     return meter
+
+
+def make_optimizer(module: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95), fused=True)
+
+
+def update(fabric: Fabric, model, optimizer, batch: dict[str, torch.Tensor], hidden: torch.Tensor) -> torch.Tensor:
+    """One step: forward, backward, optimiser. Returns the loss."""
+    loss = model(batch, hidden)
+    fabric.backward(loss)
+    fabric.clip_gradients(model, optimizer, max_norm=1.0, error_if_nonfinite=False)
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.detach()
 
 
 def samples_per_step(unit: Unit, corpus: Corpus) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmark.files import write_json
 
@@ -17,84 +18,72 @@ if TYPE_CHECKING:
     from benchmark.layout import Run
 
 EVERY = 0.5  # seconds between two looks or two words
+LINE_EVERY = 10.0  # seconds between two lines where there is no terminal to draw on
 
 
-def reporter(path: Path, name: str) -> Callable[[int, int, float, str], None]:
-    """A function (arms done, arms expected, share of the present arm's budget, text) that tells of a job's progress."""
-    last = 0.0
+def reporter(path: Path, expected: int) -> Callable[[str, bool, float, str], None]:
+    """A function that tells of a job's progress: name of the arm, whether it is done, share of its budget, a word."""
+    done, last = 0, 0.0
 
-    def tell(done: int, expected: int, fraction: float, text: str) -> None:
-        nonlocal last
-        if time.monotonic() - last < EVERY and 0 < fraction < 1:
+    def tell(arm: str, finished: bool, fraction: float, text: str) -> None:
+        nonlocal done, last
+        done += finished
+        if time.monotonic() - last < EVERY and not finished:
             return
         last = time.monotonic()
-        write_json(path, {"done": done, "expected": expected, "fraction": round(fraction, 3), "text": text})
-        print(
-            f"{name}: arm {min(done + 1, expected)} of {expected}, {fraction:.0%} of its budget, {text}",
-            file=sys.stderr,
-        )
+        news = {"arm": arm, "done": done, "expected": expected, "fraction": round(fraction, 3), "text": text}
+        write_json(path, news)
+        print(f"{done} of {expected} arms done; {arm}: {fraction:.0%} of its budget, {text}", file=sys.stderr)
 
     return tell
 
 
-def run_workflow(run: Run, cores: str, resume: bool) -> int:
-    """Snakemake in a child process, its output in a log; the display here. Returns its exit code."""
-    from rich.console import Console
+class State(NamedTuple):
+    """Arms fitted, arms scored, and for each job at work: what it says and its share of the arm's budget."""
 
-    console = Console()
-    experiment = ["--config", f"experiment={run.path}", f"results={run.results.parent}"]
-    command = [sys.executable, "-m", "snakemake", "--cores", cores, *experiment]
-    if resume:
-        subprocess.run([*command, "--unlock"], check=True, capture_output=True)
-    run.results.mkdir(parents=True, exist_ok=True)
-    log = run.results / "snakemake.log"
-    with open(log, "w", encoding="utf-8") as file:
-        child = subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, env=os.environ | {"PYTHONUNBUFFERED": "1"}
-        )
-        try:
-            _watch(run, child, console)
-        except KeyboardInterrupt:
-            child.wait()
-            console.print("interrupted: `make resume` goes on from here")
-            return 130
-    verdict = run.results / "verdict.txt"
-    if verdict.exists():
-        console.print(verdict.read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
-    if child.returncode:
-        console.print(f"the workflow stopped with exit code {child.returncode}; its last words, from {log}:")
-        console.print("\n".join(log.read_text(encoding="utf-8").splitlines()[-15:]), markup=False, highlight=False)
-    return child.returncode
+    fitted: int
+    scored: int
+    now: dict[str, tuple[str, float]]
 
 
-def _watch(run: Run, child: subprocess.Popen, console) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    jobs = [run.progress(*job) for job in run.jobs]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}"))
+def watch(run: Run, plan: dict[str, int], working: Callable[[], bool], console: Console) -> None:
+    """Show how far the run is, as bars or as lines of a log, while `working()`."""
+    expected = sum(plan.values())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
     with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as display:
-        arms = display.add_task("arms", total=None, now="")
-        last = time.monotonic()
-        while child.poll() is None:
+        fitted, scored = (display.add_task(what, total=expected, said="") for what in ("arms fitted", "arms scored"))
+        jobs, said_at = {}, time.monotonic()
+        while working():
             time.sleep(EVERY)
-            done, expected, now = _read(jobs)
-            display.update(arms, completed=done, total=expected, now=now)
-            if not console.is_terminal and time.monotonic() - last > 20 * EVERY:
-                last = time.monotonic()
-                console.print(f"arms {done} of {expected}  {now}", highlight=False)
+            state = look(run, plan)
+            for bar, done in ((fitted, state.fitted), (scored, state.scored)):
+                display.update(bar, completed=done, said=f"{done} of {expected}")
+            for name in jobs.keys() - state.now.keys():
+                display.remove_task(jobs.pop(name))
+            for name in state.now.keys() - jobs.keys():
+                jobs[name] = display.add_task(f"  {name}", total=1.0, said="")
+            for name, (said, fraction) in state.now.items():
+                display.update(jobs[name], completed=fraction, said=said)
+            if not console.is_terminal and time.monotonic() - said_at > LINE_EVERY:
+                said_at = time.monotonic()
+                now = "".join(f"; {name}: {said}" for name, (said, _) in state.now.items())
+                line = f"arms fitted {state.fitted} of {expected}, scored {state.scored}{now}"
+                console.print(line, highlight=False, soft_wrap=True)
 
 
-def _read(jobs: list[Path]) -> tuple[int, int, str]:
-    """Arms done, arms expected (of jobs that have begun; others count as one each) and what is being done now."""
-    done = expected = 0
-    now = []
-    for path in jobs:
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            expected += 1
+def look(run: Run, plan: dict[str, int]) -> State:
+    """How far the jobs of a run are; a job's own file counts until its result is there."""
+    fitted, scored, now = 0, 0, {}
+    for job, n_arms in plan.items():
+        scored += n_arms * run.scores(job).exists()
+        if run.arms(job).exists():
+            fitted += n_arms
             continue
-        done, expected = done + state["done"], expected + state["expected"]
-        if state["done"] < state["expected"]:
-            now.append(f"{path.stem} {state['fraction']:.0%} of budget")
-    return done, expected, " · ".join(now)
+        try:
+            told = json.loads(run.progress(job).read_text(encoding="utf-8"))
+        except OSError:
+            continue
+        fitted += told["done"]
+        if told["done"] < n_arms:
+            now[told["arm"]] = (f"{told['fraction']:.0%} of its budget, {told['text']}", told["fraction"])
+    return State(fitted, scored, now)

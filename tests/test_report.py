@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmark.leaderboard import PRIMARY, arms, leaderboard, select
-from benchmark.report import maps, tables
+from benchmark.report import ledger, maps, tables
 from benchmark.report.page import write_report
 from benchmark.report.picture import readme_figure
 from benchmark.scores import status_line
@@ -83,7 +83,7 @@ def test_failures_and_the_manifest_are_told(page):
 
 
 def test_a_failed_arm_is_one_line_whatever_tasks_it_lacks(rows):
-    failed = [row for row in tables.absent(rows) if row["status"] == "failed"]
+    failed = [row for row in ledger.absent(rows) if row["status"] == "failed"]
     assert [(row["task"], row["who"], row["where"]) for row in failed] == [("arm", "slide, 4 TFLOP", "C, seed 1")]
 
 
@@ -132,9 +132,9 @@ def test_the_labels_keep_their_colours_where_there_are_many():
 
 
 def test_the_cost_of_an_arm_is_a_mean_and_what_is_unmeasured_says_why(rows):
-    costs = tables.costs(rows)
+    costs = ledger.costs(rows)
     assert costs.loc[("patch", "patch", "flops", 1e12), "flops"] == pytest.approx(0.99e12)
-    table = tables.cost_table(costs, rows)
+    table = ledger.cost_table(costs, rows)
     assert table["notes"] == ["energy: no energy counter on this device"]
 
 

@@ -52,9 +52,7 @@ class Learner:
             )
         self._panel = top_variance(corpus, n_channels)
         torch.manual_seed(seed)
-        self.model = (MaskedGenes if self.sampler.name == "spot" else MaskedSpots)(
-            torch.tensor(mean, dtype=torch.float32), preset
-        )
+        self.model = module_for(self.unit)(torch.tensor(mean, dtype=torch.float32), preset)
         spent = None
         if budget.amount > 0:
             spent = pretrain(self.model, self.sampler, corpus, budget, seed, preset.learning_rate)
@@ -116,3 +114,8 @@ class Learner:
         samples = self.sampler.cover(field, self._panel)
         n = max(1, INFERENCE_TOKENS // samples.valid.shape[1])
         return [samples[i : i + n] for i in range(0, len(samples), n)]
+
+
+def module_for(unit: str) -> type[Masked]:
+    """Tokens are genes in the spot unit, spots in the others."""
+    return MaskedGenes if unit == "spot" else MaskedSpots

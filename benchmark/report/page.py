@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 from benchmark.comparisons import compare
 from benchmark.files import write_text
 from benchmark.leaderboard import KEY_CAPTION, PRIMARY, PRIMARY_NAME, arms, headline, select
-from benchmark.report import figures, maps, tables
+from benchmark.report import figures, ledger, maps, tables
 from benchmark.scores import status_line
 
 
@@ -30,7 +30,7 @@ def write_report(
         manifest: versions, data hash, commit, config: whatever says what made the rows.
     """
     ranking, short, compared = select(board, PRIMARY), headline(board), compare(rows)
-    costs = tables.costs(rows)
+    costs = ledger.costs(rows)
     spent = figures.against_costs(board, costs)
     plots = {"leakage": figures.leakage(board), "curve": figures.curve(board), **spent}
     drawn = predictions is not None and len(predictions) > 0
@@ -49,8 +49,9 @@ def write_report(
         "sections": tables.sections(board),
         "slides": maps.slides(predictions, ranking) if drawn else [],
         "colours": maps.colours(predictions) if drawn else {},
-        "costs": tables.cost_table(costs, rows),
-        "absent": tables.absent(rows),
+        "unlabelled": drawn and bool(predictions["label"].isna().any()),
+        "costs": ledger.cost_table(costs, rows),
+        "absent": ledger.absent(rows),
         "manifest": {
             key: yaml.safe_dump(value, sort_keys=False, allow_unicode=True).removesuffix("...\n").strip()
             for key, value in manifest.items()

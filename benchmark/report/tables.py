@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from benchmark.comparisons import PCA, UNTRAINED
 from benchmark.leaderboard import (
     AXIS_UNITS,
     ENTRANT,
@@ -16,22 +17,6 @@ from benchmark.leaderboard import (
     si,
 )
 from benchmark.report import words
-
-COSTS = {
-    "flops": ("FLOPs", si),
-    "flops_target": ("of", si),
-    "device_seconds": ("device seconds", lambda value: f"{value:.1f}"),
-    "device_seconds_target": ("of", lambda value: f"{value:.1f}"),
-    "spots_seen": ("spots seen", si),
-    "spots_target": ("of", si),
-    "unique_spots": ("distinct spots", si),
-    "epochs": ("epochs", lambda value: f"{value:.1f}"),
-    "steps": ("steps", si),
-    "arm_seconds": ("seconds in all", lambda value: f"{value:.1f}"),
-    "parameters": ("parameters", si),
-    "peak_memory_bytes": ("peak memory", lambda value: f"{si(value)}B"),
-    "energy_joules": ("energy", lambda value: f"{si(value)}J"),
-}
 
 
 def at_largest_budget(board: pd.DataFrame) -> pd.DataFrame:
@@ -101,10 +86,12 @@ def ranking(primary: pd.DataFrame, short: pd.DataFrame) -> list[dict]:
 
 def verdicts(compared: pd.DataFrame) -> list[dict]:
     """For each trained method: the controls that it was shown to beat, and those it was not, by verdict."""
-    against = compared[compared["question"] != "one method against another"]
-    opponent = against["question"].map({"trained against PCA": "PCA"}).fillna("its untrained trunk")
-    by = [f"{d:+.3f} [{low:+.3f}, {high:+.3f}]" for d, low, high in against[["difference", "low", "high"]].to_numpy()]
-    against = against.assign(opponent=opponent + " (" + by + ")")
+    opponents = {UNTRAINED: "its untrained trunk", PCA: "PCA"}
+    against = compared[compared["question"].isin(list(opponents))]
+    by = [
+        f" ({d:+.3f} [{low:+.3f}, {high:+.3f}])" for d, low, high in against[["difference", "low", "high"]].to_numpy()
+    ]
+    against = against.assign(opponent=against["question"].map(opponents) + by)
     return [
         {
             "name": method,
@@ -150,51 +137,3 @@ def _table(part: pd.DataFrame) -> dict:
         "unable": unable(first),
         "transductive": bool(first["transductive"].any()),
     }
-
-
-def costs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean cost of an arm: a row an entrant, a column a cost."""
-    spent = rows[(rows["task"] == "cost") & (rows["status"] == "ok")]
-    return spent.pivot_table(index=ENTRANT, columns="metric", values="value")
-
-
-def cost_table(costs: pd.DataFrame, rows: pd.DataFrame) -> dict:
-    """The costs as text; a cost that was not measured says why."""
-    lacking = rows[(rows["task"] == "cost") & (rows["status"] != "ok")]
-    reasons = lacking.groupby("metric")["reason"].first()
-    shown = [key for key in COSTS if key in costs or key in reasons]
-    return {
-        "columns": [COSTS[key][0] for key in shown],
-        "notes": [f"{COSTS[key][0]}: {reasons[key]}" for key in shown if key in reasons],
-        "rows": [
-            who(row)
-            | {
-                "cells": [
-                    (None, "–") if np.isnan(row.get(key, np.nan)) else (row[key], COSTS[key][1](row[key]))
-                    for key in shown
-                ]
-            }
-            for _, row in costs.reset_index().iterrows()
-        ],
-    }
-
-
-def absent(rows: pd.DataFrame) -> list[dict]:
-    """What has no score and why, one line a task and reason; a failed arm is one line, not one a task."""
-    arm = [*ENTRANT, "fold", "seed"]
-    failed = rows.loc[(rows["task"] == "arm") & (rows["status"] == "failed"), arm]
-    lacking = rows[(rows["status"] != "ok") & (rows["task"] != "cost")]
-    follows = pd.MultiIndex.from_frame(lacking[arm]).isin(pd.MultiIndex.from_frame(failed))
-    lacking = lacking[~follows | (lacking["task"] == "arm")]
-    names = [words.full_name(row) for _, row in lacking.iterrows()]
-    lacking = lacking.assign(name=names, place=lacking["fold"] + ", seed " + lacking["seed"].astype(str))
-    return [
-        {
-            "status": status,
-            "task": words.TASKS.get(task, task),
-            "reason": reason,
-            "who": ", ".join(sorted(set(its["name"]))),
-            "where": "; ".join(sorted(set(its["place"]))) if its["place"].nunique() <= 6 else f"{len(its)} rows",
-        }
-        for (status, task, reason), its in lacking.groupby(["status", "task", "reason"])
-    ]

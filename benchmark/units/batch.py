@@ -44,7 +44,7 @@ class Batch:
 
     def __getitem__(self, rows: slice | np.ndarray) -> Batch:
         """Some of the samples, without the padding that only the others need."""
-        t = padded(int(self.valid[rows].sum(axis=1).max()))
+        t = padded(max(int(self.valid[rows].sum(axis=1).max()), 1))
         genes = self.genes[rows][:, :t]
         return Batch(self.values[rows, :t], genes, self.position[rows, :t], self.valid[rows, :t], self.spot[rows, :t])
 

@@ -23,6 +23,7 @@ class PatchUnit:
     min_occupancy: float = 0.25
 
     name = "patch"
+    at_once = 256
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
         """Spots in a crop, on average over the places that are drawn."""

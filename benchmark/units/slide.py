@@ -19,6 +19,7 @@ class SlideUnit:
     n_channels: int = 256
 
     name = "slide"
+    at_once = 16
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
         return corpus.n_spots / len(corpus)

@@ -19,6 +19,7 @@ class SpotUnit:
     n_tokens: int = 128
 
     name = "spot"
+    at_once = 512
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
         return float(np.minimum(np.diff(by_spot(corpus).indptr), self.n_tokens).mean())
@@ -39,12 +40,11 @@ class SpotUnit:
 
     def _batch(self, values, genes, there, order, spots) -> Batch:
         """Keep the `n_tokens` tokens of each row that come first in `order`."""
-        t = padded(int(min(self.n_tokens, max(there.sum(axis=1).max(), 1))))
-        order = np.where(there, order, np.inf)
-        if order.shape[1] > t:
-            kept = np.sort(np.argpartition(order, t - 1, axis=1)[:, :t], axis=1)
-            values, genes, there = (np.take_along_axis(a, kept, axis=1) for a in (values, genes, there))
-        first = np.argsort(~there, axis=1, kind="stable")
+        if order.shape[1] > self.n_tokens:
+            last = np.partition(np.where(there, order, np.inf), self.n_tokens - 1, axis=1)[:, self.n_tokens - 1, None]
+            there = there & (order <= last)
+        t = padded(max(int(there.sum(axis=1).max()), 1))
+        first = np.argsort(~there, axis=1, kind="stable")[:, :t]
         values, genes, there = (np.take_along_axis(a, first, axis=1) for a in (values, genes, there))
         return Batch(
             (values * there)[:, :, None],

@@ -1,0 +1,43 @@
+# UnitBench: make run, make test. `make help` lists the rest.
+CONFIG ?= config/default.yaml
+RESULTS ?= results
+PORT ?= 5000
+WHAT = --config $(CONFIG) --results $(RESULTS)
+BIN = .venv/bin
+# Written last: a set-up that was cut off is done again.
+READY = .venv/.ready
+
+.PHONY: help run resume board bench test clean
+
+help:    ## this list
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
+
+run: $(READY)    ## the whole benchmark; another one: make run CONFIG=config/her2st.yaml
+	$(BIN)/unitbench run $(WHAT)
+
+resume: $(READY)    ## go on after a run that was killed
+	$(BIN)/unitbench run $(WHAT) --resume
+
+board: $(READY)    ## open the MLflow leaderboard on 127.0.0.1
+	$(BIN)/unitbench board $(WHAT) --port $(PORT)
+
+bench: $(READY)    ## measure loaders and training steps
+	$(BIN)/unitbench bench $(WHAT)
+
+test: $(READY)    ## all tests
+	$(BIN)/pytest -n 2 --dist loadfile
+
+clean:    ## remove the environment and Snakemake's notes; results stay
+	rm -rf .venv .snakemake
+
+# uv where it is on PATH, else pip. Without the mark of a whole set-up, what is there is no ground to build on.
+$(READY): pyproject.toml constraints.txt
+	@[ -e $@ ] || rm -rf .venv; rm -f $@
+	@if command -v uv >/dev/null; then \
+		echo "setting up .venv with uv" && { [ -e .venv ] || uv venv --quiet --python '>=3.11' .venv; } && \
+		uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+	else \
+		echo "setting up .venv with pip, minutes" && { [ -e .venv ] || python3 -m venv .venv; } && \
+		$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'; \
+	fi
+	@touch $@

@@ -1,0 +1,74 @@
+"""What the arms cost, and what has no score and why."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from benchmark.leaderboard import ENTRANT, si
+from benchmark.report import words
+from benchmark.report.tables import who
+
+COSTS = {
+    "flops": ("FLOPs", si),
+    "flops_target": ("of", si),
+    "device_seconds": ("device seconds", lambda value: f"{value:.1f}"),
+    "device_seconds_target": ("of", lambda value: f"{value:.1f}"),
+    "spots_seen": ("spots seen", si),
+    "spots_target": ("of", si),
+    "unique_spots": ("distinct spots", si),
+    "epochs": ("epochs", lambda value: f"{value:.1f}"),
+    "steps": ("steps", si),
+    "arm_seconds": ("seconds in all", lambda value: f"{value:.1f}"),
+    "parameters": ("parameters", si),
+    "peak_memory_bytes": ("peak memory", lambda value: f"{si(value)}B"),
+    "energy_joules": ("energy", lambda value: f"{si(value)}J"),
+}
+
+
+def costs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean cost of an arm: a row an entrant, a column a cost."""
+    spent = rows[(rows["task"] == "cost") & (rows["status"] == "ok")]
+    return spent.pivot_table(index=ENTRANT, columns="metric", values="value")
+
+
+def cost_table(costs: pd.DataFrame, rows: pd.DataFrame) -> dict:
+    """The costs as text; a cost that was not measured says why."""
+    lacking = rows[(rows["task"] == "cost") & (rows["status"] != "ok")]
+    reasons = lacking.groupby("metric")["reason"].first()
+    shown = [key for key in COSTS if key in costs or key in reasons]
+    return {
+        "columns": [COSTS[key][0] for key in shown],
+        "notes": [f"{COSTS[key][0]}: {reasons[key]}" for key in shown if key in reasons],
+        "rows": [
+            who(row)
+            | {
+                "cells": [
+                    (None, "–") if np.isnan(row.get(key, np.nan)) else (row[key], COSTS[key][1](row[key]))
+                    for key in shown
+                ]
+            }
+            for _, row in costs.reset_index().iterrows()
+        ],
+    }
+
+
+def absent(rows: pd.DataFrame) -> list[dict]:
+    """What has no score and why, one line a task and reason; a failed arm is one line, not one a task."""
+    arm = [*ENTRANT, "fold", "seed"]
+    failed = rows.loc[(rows["task"] == "arm") & (rows["status"] == "failed"), arm]
+    lacking = rows[(rows["status"] != "ok") & (rows["task"] != "cost")]
+    follows = pd.MultiIndex.from_frame(lacking[arm]).isin(pd.MultiIndex.from_frame(failed))
+    lacking = lacking[~follows | (lacking["task"] == "arm")]
+    names = [words.full_name(row) for _, row in lacking.iterrows()]
+    lacking = lacking.assign(name=names, place=lacking["fold"] + ", seed " + lacking["seed"].astype(str))
+    return [
+        {
+            "status": status,
+            "task": words.TASKS.get(task, task),
+            "reason": reason,
+            "who": ", ".join(sorted(set(its["name"]))),
+            "where": "; ".join(sorted(set(its["place"]))) if its["place"].nunique() <= 6 else f"{len(its)} rows",
+        }
+        for (status, task, reason), its in lacking.groupby(["status", "task", "reason"])
+    ]

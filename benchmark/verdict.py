@@ -1,0 +1,49 @@
+"""What a run came to: its tables read back, the leaderboard on the terminal, and how many arms failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from benchmark.errors import UnitBenchError
+from benchmark.files import read_json
+from benchmark.leaderboard import arms, leaderboard, print_board
+from benchmark.scores import status_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from benchmark.layout import Run
+
+
+def written(run: Run) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
+    """Score rows, leaderboard, maps and manifest, as the rule `leaderboard` has left them.
+
+    Raises:
+        UnitBenchError: there is none yet.
+    """
+    if not (run.results / "manifest.json").exists():
+        raise UnitBenchError(run.results / "manifest.json", "file not found", f"make run CONFIG={run.path} first")
+    rows, maps = (pd.read_parquet(run.results / f"{name}.parquet") for name in ("scores", "maps"))
+    return rows, leaderboard(rows), maps, read_json(run.results / "manifest.json")
+
+
+def tell(run: Run, console: Console) -> int:
+    """Print the leaderboard, how many arms failed and why, and where the files are; returns how many failed."""
+    rows, board, *_ = written(run)
+    every = arms(rows)
+    failed = every[every["status"] == "failed"]
+    print_board(board, console)
+    console.print(status_line(every), highlight=False, style="bold red" if len(failed) else "bold")
+    for (method, reason), its in failed.groupby(["method", "reason"]):
+        console.print(f"  failed: {method}, {len(its)} arms: {reason}", highlight=False, markup=False)
+    if len(failed):
+        console.print(f"  To try a method's arms again, delete {run.results}/arms/<method>.", highlight=False)
+    for what, where in (
+        ("report", run.results / "report.html"),
+        ("tables", f"{run.results}/leaderboard.csv, scores.csv, scores.parquet"),
+        ("MLflow", f"make board CONFIG={run.path}"),
+    ):
+        console.print(f"  {what}  {where}", highlight=False, soft_wrap=True)
+    return len(failed)

@@ -1,0 +1,286 @@
+"""Units: a sample holds exactly the spots and values that it should, and draws obey their stated chances."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.spatial.distance import pdist
+from scipy.stats import chisquare
+
+from benchmark import lattice
+from benchmark.channels import draw_weighted, top_variance
+from benchmark.corpus import write_corpus
+from benchmark.datasets.simulated import Simulated
+from benchmark.errors import UnitBenchError
+from benchmark.slide import lognorm, make_slide
+from benchmark.units.crops import members, occupancy, variances
+from benchmark.units.expression import field
+from benchmark.units.patch import PatchUnit
+from benchmark.units.slide import SlideUnit
+from benchmark.units.spot import SpotUnit
+from methods.patch import Patch
+
+N_GENES = 12
+UNITS = [SpotUnit(n_tokens=16), PatchUnit(size=4, n_channels=16), SlideUnit(n_channels=16)]
+by_name = pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+
+
+def slide_at(cell: np.ndarray, seed: int = 0, name: str = "slide"):
+    """A slide with spots in these lattice cells `[n_spots, 2]`; several may share one."""
+    counts = np.random.default_rng(seed).poisson(1.5, size=(len(cell), N_GENES))
+    place = lattice.square(*cell.T, 100.0, "µm")
+    return make_slide(
+        counts,
+        [f"gene{g}" for g in range(N_GENES)],
+        [f"spot{s}" for s in range(len(cell))],
+        name=name,
+        donor=name,
+        position=place.position,
+        lattice=place.cell,
+        lattice_record=place.record,
+    )
+
+
+def corpus_of(tmp_path, *slides):
+    return write_corpus(slides, tmp_path, {"name": "made by hand"})
+
+
+def grid(rows: int, columns: int) -> np.ndarray:
+    return np.argwhere(np.ones((rows, columns)))
+
+
+def dense(corpus) -> np.ndarray:
+    """Log-normalised expression of all spots, `[n_spots, n_genes]`."""
+    return np.concatenate([lognorm(slide.X).toarray() for slide in corpus])
+
+
+def same(a, b) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in vars(a))
+
+
+cells = st.integers(2, 30).flatmap(lambda n: arrays(np.int64, (n, 2), elements=st.integers(0, 9)))
+sizes = st.tuples(st.integers(1, 6), st.integers(1, 6))
+
+
+# Crops
+
+
+@given(cells, sizes)
+def test_places_cover_the_lattice_and_count_their_spots(cell, size):
+    cell = cell - cell.min(axis=0)
+    starts, n_spots = occupancy(cell, size)
+    room = np.maximum(cell.max(axis=0) + 1, size) - size + 1
+    assert {tuple(start) for start in starts} == {(y, x) for y in range(room[0]) for x in range(room[1])}
+    for start, n in zip(starts, n_spots, strict=True):
+        assert n == sum(((spot >= start) & (spot < start + size)).all() for spot in cell)
+
+
+@given(cells, sizes)
+def test_a_crop_holds_exactly_the_spots_of_its_rectangle(cell, size):
+    slide = slide_at(cell)
+    cell = slide.obsm["lattice"]
+    starts, _ = occupancy(cell, size)
+    for start, member in zip(starts, members(field(slide), starts, size), strict=True):
+        inside = [s for s, at in enumerate(cell) if (start <= at).all() and (at < start + size).all()]
+        assert list(np.flatnonzero(member)) == inside
+
+
+@given(cells, st.integers(1, 4))
+def test_a_sample_is_all_of_one_crop(cell, size):
+    slide = slide_at(cell)
+    starts, n_spots = occupancy(slide.obsm["lattice"], (size, size))
+    there = members(field(slide), starts[n_spots > 0], (size, size))
+    crops = {tuple(np.flatnonzero(member) + 100) for member in there}
+    batch = PatchUnit(size=size).cover(field(slide, offset=100), np.arange(N_GENES))
+    for spot, valid in zip(batch.spot, batch.valid, strict=True):
+        assert tuple(sorted(spot[valid])) in crops
+
+
+@given(cells, sizes, st.integers(0, 100))
+def test_variance_in_a_crop_is_numpys(cell, size, seed):
+    slide = slide_at(cell, seed)
+    starts, n_spots = occupancy(slide.obsm["lattice"], size)
+    start = starts[n_spots > 0][0]
+    at = slide.obsm["lattice"]
+    member = ((at >= start) & (at < start + size)).all(axis=1)
+    values = lognorm(slide.X).toarray()[member].astype(np.float64)
+    np.testing.assert_allclose(variances(field(slide), member[None])[0], values.var(axis=0), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 20])
+def test_the_crops_of_a_slide_cover_every_spot(tissue, size):
+    for slide in tissue:
+        batch = PatchUnit(size=size).cover(field(slide), np.arange(5))
+        assert set(batch.spot[batch.valid]) == set(range(slide.n_obs))
+
+
+def test_spots_that_share_a_cell_are_all_kept(tmp_path):
+    cell = np.repeat(grid(4, 4), 3, axis=0)
+    corpus = corpus_of(tmp_path, slide_at(cell))
+    for unit in (PatchUnit(size=4, n_channels=4), SlideUnit(n_channels=4)):
+        batch = unit.draw(corpus, 1, np.random.default_rng(0))
+        assert sorted(batch.spot[batch.valid]) == list(range(48))
+    drawn = PatchUnit(size=1, n_channels=4).draw(corpus, 20, np.random.default_rng(0))
+    assert (drawn.valid.sum(axis=1) == 3).all()
+
+
+@by_name
+def test_hexagonal_tissue_keeps_its_distances(tmp_path, unit):
+    data = Simulated(n_donors=2, slides_per_donor=1, shape=(10, 10), n_genes=30, kind="hex", image=False)
+    corpus = write_corpus(data.slides(), tmp_path, data.record())
+    batch = unit.draw(corpus, 6, np.random.default_rng(0))
+    position = np.concatenate([slide.obsm["position"] for slide in corpus])
+    assert batch.valid.any(axis=1).all()
+    if unit.name != "spot":
+        for place, spot, valid in zip(batch.position, batch.spot, batch.valid, strict=True):
+            np.testing.assert_allclose(pdist(place[valid]), pdist(position[spot[valid]]), atol=1e-4)
+
+
+# What any batch holds
+
+
+@by_name
+def test_a_value_is_its_spots_log_normalised_count_of_its_gene(tissue, unit):
+    batch = unit.draw(tissue, 30, np.random.default_rng(0))
+    expected = dense(tissue)[batch.spot[:, :, None], batch.genes]
+    np.testing.assert_array_equal(batch.values, np.where(batch.valid[:, :, None], expected, 0))
+
+
+@by_name
+def test_padding_is_blank_and_comes_last(tissue, unit):
+    batch = unit.draw(tissue, 30, np.random.default_rng(0))
+    assert not batch.values[~batch.valid].any()
+    assert not batch.position[~batch.valid].any()
+    assert (batch.spot[~batch.valid] == -1).all() and (batch.spot[batch.valid] >= 0).all()
+    assert (np.diff(batch.valid.astype(int), axis=1) <= 0).all()
+
+
+@by_name
+def test_a_slice_is_the_same_samples_with_less_padding(tissue, unit):
+    batch = unit.draw(tissue, 12, np.random.default_rng(0))
+    part = batch[3:5]
+    t = part.valid.shape[1]
+    np.testing.assert_array_equal(part.spot, batch.spot[3:5, :t])
+    np.testing.assert_array_equal(part.values, batch.values[3:5, :t])
+    assert not batch.valid[3:5, t:].any()
+
+
+@by_name
+def test_draws_are_a_function_of_the_generator_alone(tissue, unit):
+    first, other, again = (unit.draw(tissue, 20, np.random.default_rng(seed)) for seed in (1, 2, 1))
+    assert same(first, again)
+    assert not same(first, other)
+
+
+@by_name
+def test_no_gene_is_shown_twice(tissue, unit):
+    batch = unit.draw(tissue, 20, np.random.default_rng(0))
+    for genes, valid in zip(batch.genes, batch.valid, strict=True):
+        shown = genes[valid, 0] if unit.name == "spot" else genes[0]
+        assert len(set(shown)) == len(shown)
+
+
+# Spots, patches and slides
+
+
+def test_the_tokens_of_a_spot_are_its_non_zero_genes(tissue):
+    expressed = dense(tissue) > 0
+    whole = SpotUnit(n_tokens=40).draw(tissue, 50, np.random.default_rng(0))
+    for spot, genes, valid in zip(whole.spot[:, 0], whole.genes[:, :, 0], whole.valid, strict=True):
+        assert sorted(genes[valid]) == list(np.flatnonzero(expressed[spot]))
+
+
+@pytest.mark.parametrize("n_tokens", [3, 8])
+def test_a_spot_shows_no_more_tokens_than_asked(tissue, n_tokens):
+    expressed = dense(tissue) > 0
+    unit = SpotUnit(n_tokens=n_tokens)
+    drawn = unit.draw(tissue, 50, np.random.default_rng(0))
+    slide = tissue[tissue.names[0]]
+    panel = top_variance(tissue, 40)
+    covered = unit.cover(field(slide), panel)
+    for batch in (drawn, covered):
+        np.testing.assert_array_equal(
+            batch.valid.sum(axis=1), np.minimum(expressed[batch.spot[:, 0]].sum(axis=1), n_tokens)
+        )
+    for spot, genes, valid in zip(covered.spot[:, 0], covered.genes[:, :, 0], covered.valid, strict=True):
+        assert set(genes[valid]) == set([gene for gene in panel if expressed[spot, gene]][:n_tokens])
+
+
+def test_spots_without_counts_are_covered(tmp_path):
+    slide = slide_at(grid(3, 3))
+    slide.X[8] = 0
+    slide.X.eliminate_zeros()
+    batch = SpotUnit(n_tokens=8).cover(field(slide), np.arange(N_GENES))
+    assert not batch.valid[8].any()
+    assert len(batch[8:]) == 1
+
+
+def test_a_slide_sample_has_all_spots_and_each_slide_comes_equally_often(tissue):
+    batch = SlideUnit(n_channels=4).draw(tissue, 2 * len(tissue), np.random.default_rng(0))
+    first = np.concatenate([[0], np.cumsum(tissue.table["n_spots"])])
+    whole = [frozenset(range(a, b)) for a, b in zip(first, first[1:], strict=False)]
+    found = [frozenset(spot[valid]) for spot, valid in zip(batch.spot, batch.valid, strict=True)]
+    assert sorted(map(min, found)) == sorted(2 * [min(spots) for spots in whole])
+    assert set(found) == set(whole)
+
+
+def test_patches_come_from_slides_in_proportion_to_their_spots_and_are_not_near_empty(tmp_path):
+    small, large = grid(4, 4), grid(12, 12)
+    lone = np.array([[30, 30]])  # a stray spot far from the rest: a crop of it alone is too empty
+    corpus = corpus_of(tmp_path, slide_at(small, name="small"), slide_at(np.concatenate([large, lone]), name="large"))
+    batch = PatchUnit(size=4, n_channels=4, min_occupancy=0.25).draw(corpus, 1000, np.random.default_rng(0))
+    n_small = int((batch.spot[:, 0] < 16).sum())
+    share = 16 / (16 + 145)
+    assert chisquare([n_small, 1000 - n_small], [1000 * share, 1000 * (1 - share)]).pvalue > 1e-3
+    assert batch.valid.sum(axis=1).min() >= 4
+
+
+def test_a_patch_larger_than_a_slide_is_refused(tissue):
+    with pytest.raises(UnitBenchError, match="larger than the slide") as error:
+        PatchUnit(size=13, n_channels=4).draw(tissue, 1, np.random.default_rng(0))
+    assert "\n" not in str(error.value)
+
+
+def test_more_channels_than_genes_are_refused(tissue):
+    with pytest.raises(UnitBenchError, match="41 channels of 40 genes") as error:
+        Patch(n_channels=41).fit(tissue, None, 0)
+    assert "\n" not in str(error.value)
+
+
+# Drawing genes
+
+
+def test_one_gene_is_drawn_with_a_chance_in_proportion_to_its_weight():
+    weights = np.array([0.5, 1.0, 2.0, 4.0])
+    drawn = draw_weighted(np.tile(weights, (20_000, 1)), 1, np.random.default_rng(0))
+    counts = np.bincount(drawn.ravel(), minlength=4)
+    assert chisquare(counts, 20_000 * weights / weights.sum()).pvalue > 1e-3
+
+
+def test_two_genes_are_drawn_one_after_the_other():
+    # Of weights 1, 2, 3: first a gene in proportion to all three, then one in proportion to the two that are left.
+    chance = {
+        (0, 1): 1 / 6 * 2 / 5 + 2 / 6 * 1 / 4,
+        (0, 2): 1 / 6 * 3 / 5 + 3 / 6 * 1 / 3,
+        (1, 2): 2 / 6 * 3 / 4 + 3 / 6 * 2 / 3,
+    }
+    assert sum(chance.values()) == pytest.approx(1)
+    drawn = np.sort(draw_weighted(np.tile([1.0, 2.0, 3.0], (20_000, 1)), 2, np.random.default_rng(0)), axis=1)
+    counts = [int((drawn == pair).all(axis=1).sum()) for pair in combinations(range(3), 2)]
+    assert chisquare(counts, [20_000 * chance[pair] for pair in combinations(range(3), 2)]).pvalue > 1e-3
+
+
+@given(
+    arrays(np.float64, (5, 20), elements=st.just(0.0) | st.floats(1e-2, 100)),
+    st.integers(1, 20),
+    st.integers(0, 1000),
+)
+def test_no_gene_is_drawn_twice_nor_a_zero_while_others_remain(weights, m, seed):
+    drawn = draw_weighted(weights, m, np.random.default_rng(seed))
+    assert drawn.shape == (5, m)
+    for genes, weight in zip(drawn, weights, strict=True):
+        assert len(set(genes)) == m
+        assert (weight[genes] > 0).sum() == min(m, (weight > 0).sum())

@@ -1,0 +1,145 @@
+"""The whole workflow, as a user runs it: its files, its repetition, its interruption, its failures."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from benchmark.workflow import SNAKEFILE
+from tests.command import command, environment, unitbench
+from tests.plugins import install, install_example
+
+CONFIG = {
+    "name": "tiny",
+    "dataset": {
+        "name": "simulated",
+        "options": {"n_donors": 2, "slides_per_donor": 1, "shape": [12, 12], "n_genes": 60, "image": False},
+    },
+    "methods": [{"method": "patch", "options": {"size": 4, "n_channels": 16}}, "library_size"],
+    "budget": {"axis": "spots", "amounts": [0, 13000]},
+    "splits": {"donor_folds": 2, "random_repeats": 0},
+    "seeds": [0, 1],
+    "neighbours": [0],
+    "tasks": ["domain", {"task": "reconstruction", "options": {"sizes": [2], "n_genes": 20}}],
+}
+FAILS = """
+class Fails:
+    unit = "none"
+
+    def fit(self, corpus, budget, seed):
+        raise MemoryError("no room for the model")
+
+    def embed(self, slide):
+        raise AssertionError("never fitted")
+"""
+OF_THE_CLOCK = ["arm_seconds", "device_seconds", "peak_memory_bytes", "energy_joules"]
+RUN = ("run", "--config", "tiny.yaml", "--cores", "2")
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory) -> Path:
+    """The example's wheel and a method that fails, installed in a folder of their own."""
+    target = tmp_path_factory.mktemp("site")
+    install_example(target, tmp_path_factory.mktemp("build"))
+    install(target, "failing", FAILS, "fails = failing:Fails")
+    return target
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, plugins) -> tuple[Path, subprocess.CompletedProcess]:
+    """A run that nothing disturbs: its folder, and what it said."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
+    return folder, unitbench(*RUN, cwd=folder, plugins=plugins)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory, plugins) -> tuple[Path, subprocess.CompletedProcess]:
+    """The same run with a method that fails beside it, killed after its first arm and resumed."""
+    folder = tmp_path_factory.mktemp("killed")
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(CONFIG | {"methods": [*CONFIG["methods"], "fails"]}))
+    run = subprocess.Popen(
+        command(*RUN), cwd=folder, env=environment(plugins), stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    while run.poll() is None and not list(folder.glob("results/tiny/arms/patch/*/*/arm.json")):
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    assert not (folder / "results/tiny/manifest.json").exists()
+    return folder, unitbench(*RUN, "--resume", cwd=folder, plugins=plugins)
+
+
+def snakemake(folder: Path, plugins: Path, *words: str) -> str:
+    words = (sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--cores", "1", *words)
+    done = subprocess.run(
+        [*words, "--config", "experiment=tiny.yaml"],
+        cwd=folder,
+        env=environment(plugins),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def scores(folder: Path) -> pd.DataFrame:
+    """All rows that the clock has no part in, of the methods that both runs have."""
+    rows = pd.read_parquet(folder / "results/tiny/scores.parquet")
+    return rows[~rows["metric"].isin(OF_THE_CLOCK) & (rows["method"] != "fails")].reset_index(drop=True)
+
+
+def test_run_ends_with_a_leaderboard(whole):
+    folder, run = whole
+    assert run.returncode == 0, run.stdout + run.stderr
+    # patch: 2 budgets × 2 seeds × 2 folds; the plugin learns nothing, so it has no budgets.
+    assert "12 arms expected: 12 finished, 0 failed, 0 not applicable" in run.stdout
+    left = {path.name for path in (folder / "results/tiny").iterdir()}
+    assert left >= {"leaderboard.csv", "scores.csv", "scores.parquet", "report.html", "mlflow.db", "manifest.json"}
+
+
+def test_wheel_of_a_third_party_is_on_the_leaderboard(whole):
+    folder, run = whole
+    assert "library_size" in run.stdout
+    board = pd.read_csv(folder / "results/tiny/leaderboard.csv")
+    board = board[(board["method"] == "library_size") & (board["task"] == "domain")]
+    assert len(board) and board["value"].between(0, 1).all()
+
+
+def test_second_run_has_nothing_to_do(whole, plugins):
+    assert "Nothing to be done" in snakemake(whole[0], plugins, "-n")
+
+
+def test_snakemake_makes_its_own_report_offline(whole, plugins):
+    snakemake(whole[0], plugins, "--report", "workflow.html")
+    assert "</html>" in (whole[0] / "workflow.html").read_text()
+
+
+def test_killed_and_resumed_run_has_the_same_scores(whole, killed):
+    pd.testing.assert_frame_equal(scores(whole[0]), scores(killed[0]), check_exact=True)
+
+
+def test_killed_and_resumed_run_has_the_same_leaderboard(whole, killed):
+    boards = [pd.read_csv(folder / "results/tiny/leaderboard.csv") for folder, _ in (whole, killed)]
+    boards[1] = boards[1][boards[1]["method"] != "fails"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(*boards, check_exact=True, check_dtype=False)
+
+
+def test_failing_method_is_a_row_and_an_exit_code(killed):
+    folder, run = killed
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "16 arms expected: 12 finished, 4 failed, 0 not applicable" in run.stdout
+    assert "fails, 4 arms: MemoryError: no room for the model" in run.stdout
+    rows = pd.read_parquet(folder / "results/tiny/scores.parquet")
+    rows = rows[rows["method"] == "fails"]
+    assert set(rows["status"]) == {"failed"} and rows["value"].isna().all()
+    assert rows["reason"].str.contains("MemoryError: no room for the model").all()
+    assert (folder / "results/tiny/report.html").exists() and (folder / "results/tiny/mlflow.db").exists()
