@@ -114,6 +114,7 @@ rule report:
         rules.leaderboard.output,
     output:
         report(OUT / "report.html", category="Leaderboard"),
+        report(OUT / "overview.png", category="Leaderboard"),
     log:
         OUT / "logs/report.log",
     conda:

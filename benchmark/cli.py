@@ -128,12 +128,14 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
 
 @app.command()
 def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
-    """Write the report: one HTML page that opens from disk."""
+    """Write the report, one HTML page that opens from disk, and its overview as a picture."""
     from benchmark.report.page import write_report
+    from benchmark.report.picture import readme_figure
     from benchmark.verdict import written
 
     run = _run(config, results)
     rows, board, maps, made_by = written(run)
+    readme_figure(board, maps, run.results / "overview.png")
     write_report(rows, board, maps, made_by, run.results / "report.html")
 
 

@@ -14,6 +14,9 @@ from benchmark.units.crops import draw_channels, fill, members, occupancy
 from benchmark.units.expression import Field, fields
 
 
+VALUES_AT_ONCE = 2**25  # 128 MiB of float32
+
+
 @dataclass(frozen=True)
 class PatchUnit:
     """Crops of `size` × `size` cells with at least `min_occupancy` of the cells filled that the fullest crop fills."""
@@ -23,7 +26,10 @@ class PatchUnit:
     min_occupancy: float = 0.25
 
     name = "patch"
-    at_once = 256
+
+    @property
+    def at_once(self) -> int:
+        return max(1, VALUES_AT_ONCE // (self.size**2 * self.n_channels))
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
         """Spots in a crop, on average over the places that are drawn."""
