@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from benchmark.arms import folds, run_arms
-from benchmark.budget import Budget
 from benchmark.config import Config, build
 from benchmark.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
@@ -23,7 +22,7 @@ SETTINGS = {
     "name": "small",
     "dataset": {"name": "simulated"},
     "methods": ["random", "gene_mean", PATCH, SPOT],
-    "budget": {"axis": "spots", "amounts": [0, 3000]},
+    "budget": {"axis": "flops", "amounts": [0, 1e8]},
     "splits": {"donor_folds": 3, "random_repeats": 2, "block_repeats": 1, "block_cells": 4, "block_buffer": 1},
     "seeds": [0],
     "neighbours": [0],
@@ -94,7 +93,7 @@ def test_a_finished_arm_is_not_run_again(tissue, tmp_path):
     first, _ = run(config(), tissue, tmp_path, "patch")
     again, told = run(config(), tissue, tmp_path, "patch")
     assert again == first
-    assert [(name, done) for name, done, *_ in told] == [(f"patch/fold0/{n}-seed0", True) for n in (0, 3000)]
+    assert [(name, done) for name, done, *_ in told] == [(f"patch/fold0/{n:g}-seed0", True) for n in (0, 1e8)]
 
 
 def test_an_arm_with_other_options_is_run_anew_and_nothing_old_is_left(tissue, tmp_path):
@@ -103,7 +102,7 @@ def test_an_arm_with_other_options_is_run_anew_and_nothing_old_is_left(tissue, t
     changed, _ = run(other, tissue, tmp_path / "changed", "patch")
     fresh, _ = run(other, tissue, tmp_path / "fresh", "patch")
     assert [arm["key"] for arm in changed] == [arm["key"] for arm in fresh]
-    for arm in ("patch/fold0/0-seed0", "patch/fold0/3000-seed0"):
+    for arm in ("patch/fold0/0-seed0", "patch/fold0/1e+08-seed0"):
         found, expected = (embeddings(tmp_path / folder, arm) for folder in ("changed", "fresh"))
         assert found.keys() == expected.keys()
         assert all(np.array_equal(found[slide], expected[slide]) for slide in expected)
@@ -121,7 +120,7 @@ def killed(tissue, tmp_path, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         run_arms(config(tasks=["clustering"]), tissue, tmp_path / "killed", "patch", "fold0", kill)
-    assert (tmp_path / "killed/arms/patch/fold0/3000-seed0/checkpoint.pt").exists()
+    assert (tmp_path / "killed/arms/patch/fold0/1e+08-seed0/checkpoint.pt").exists()
     return tmp_path / "killed"
 
 
@@ -129,7 +128,7 @@ def test_a_checkpoint_of_other_options_is_not_resumed(killed, tissue, tmp_path):
     other = config(tasks=["clustering"], methods=[PATCH | {"options": PATCH["options"] | {"n_channels": 8}}])
     run(other, tissue, killed, "patch")
     run(other, tissue, tmp_path / "fresh", "patch")
-    found, expected = (embeddings(results, "patch/fold0/3000-seed0") for results in (killed, tmp_path / "fresh"))
+    found, expected = (embeddings(results, "patch/fold0/1e+08-seed0") for results in (killed, tmp_path / "fresh"))
     assert all(np.array_equal(found[slide], expected[slide]) for slide in expected)
 
 
@@ -138,7 +137,9 @@ def test_an_arm_that_is_killed_ends_as_an_unbroken_one(killed, tissue, tmp_path)
     unbroken, _ = run(config(tasks=["clustering"]), tissue, tmp_path / "unbroken", "patch")
     assert min(fraction for name, done, fraction, _ in told if not done) > 0.5  # it did not begin anew
     rows, expected = (
-        pd.DataFrame([row.model_dump() for row in score_arms(config(tasks=["clustering"]), tissue, results, records)[0]])
+        pd.DataFrame(
+            [row.model_dump() for row in score_arms(config(tasks=["clustering"]), tissue, results, records)[0]]
+        )
         for results, records in ((killed, resumed), (tmp_path / "unbroken", unbroken))
     )
     measured = rows["metric"].isin(["arm_seconds", "device_seconds", "peak_memory_bytes"])
@@ -146,7 +147,7 @@ def test_an_arm_that_is_killed_ends_as_an_unbroken_one(killed, tissue, tmp_path)
 
 
 def test_a_failure_is_a_record_with_its_reason_and_the_next_arm_runs(tissue, tmp_path):
-    settings = config(budget={"axis": "spots", "amounts": [3, 3000]})
+    settings = config(budget={"axis": "flops", "amounts": [3, 1e8]})
     records, _ = run(settings, tissue, tmp_path, "patch")
     assert [record["status"] for record in records] == ["failed", "ok"]
     assert "give a larger budget" in records[0]["reason"] and "\n" not in records[0]["reason"]
@@ -159,7 +160,7 @@ def test_a_failure_is_a_record_with_its_reason_and_the_next_arm_runs(tissue, tmp
 
 def test_a_split_that_is_not_asked_for_has_no_rows(tissue, tmp_path):
     settings = config(
-        budget={"axis": "spots", "amounts": [3]}, splits={"donor_folds": 3, "random_repeats": 1, "block_repeats": 0}
+        budget={"axis": "flops", "amounts": [3]}, splits={"donor_folds": 3, "random_repeats": 1, "block_repeats": 0}
     )
     for method in ("patch", "gene_mean", "random"):
         records, _ = run(settings, tissue, tmp_path, method, "all")
@@ -243,10 +244,10 @@ def test_what_a_method_cannot_do_is_a_row(scored):
 
 def test_what_an_arm_cost_is_a_row(scored):
     rows, _ = scored
-    cost = rows[(rows["task"] == "cost") & (rows["status"] == "ok") & (rows["budget"] == 3000)]
-    spots = cost[cost["metric"] == "spots_seen"]["value"].astype(float)
-    assert len(spots) == 2 * 4
-    np.testing.assert_allclose(spots, 3000, rtol=0.02)
+    cost = rows[(rows["task"] == "cost") & (rows["status"] == "ok") & (rows["budget"] == 1e8)]
+    spent = cost[cost["metric"] == "flops"]["value"].astype(float)
+    assert len(spent) == 2 * 4
+    np.testing.assert_allclose(spent, 1e8, rtol=0.02)
     energy = rows[rows["metric"] == "energy_joules"]
     assert len(energy) == 2 * 4
     assert (energy["status"] == "not applicable").all()

@@ -165,7 +165,9 @@ def test_training_lowers_the_loss(tissue, name):
 
 @by_name
 def test_a_seed_repeats_to_the_bit_and_another_differs(tissue, name):
-    (first, _), (again, _), (other, _) = (fitted(name, tissue, Budget("spots", SPOTS[name]), seed) for seed in (0, 0, 1))
+    (first, _), (again, _), (other, _) = (
+        fitted(name, tissue, Budget("spots", SPOTS[name]), seed) for seed in (0, 0, 1)
+    )
     assert same_weights(first, again)
     assert not same_weights(first, other)
 

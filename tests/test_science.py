@@ -30,7 +30,9 @@ def experiment(tmp_path_factory):
 
 def macro_f1(method, corpus, fold) -> float:
     """Of the k-NN's labels over all spots of the donors held out."""
-    embedding = {side: np.concatenate([method.embed(corpus[s]) for s in getattr(fold, side)]) for side in ("fit", "test")}
+    embedding = {
+        side: np.concatenate([method.embed(corpus[s]) for s in getattr(fold, side)]) for side in ("fit", "test")
+    }
     label = {
         side: np.concatenate([corpus[s].obs["label"].astype(str) for s in getattr(fold, side)])
         for side in ("fit", "test")
@@ -53,4 +55,4 @@ def test_a_trained_patch_unit_beats_the_untrained_one_and_pca(experiment):
             scores.append(macro_f1(patch, corpus, fold))
         untrained, trained = scores
         assert trained > untrained + 0.05
-        assert trained > reference + 0.01
+        assert trained > reference + 0.02

@@ -46,8 +46,10 @@ def fill(batch: Batch, rows: np.ndarray, field: Field, member: np.ndarray, genes
     valid = np.arange(t) < count[:, None]
     position = field.position[order]
     centre = (position * valid[:, :, None]).sum(axis=1, keepdims=True) / count[:, None, None]
-    dense = field.by_gene[genes.ravel()].T.toarray().reshape(field.n_spots, n, c)
-    batch.values[rows, :t] = dense[order, np.arange(n)[:, None]] * valid[:, :, None]
+    dense = field.by_gene[genes.ravel()].T.toarray(order="C").reshape(-1, c)  # one row a spot and crop
+    values = dense.take(order * n + np.arange(n)[:, None], axis=0)
+    values[~valid] = 0
+    batch.values[rows, :t] = values
     batch.genes[rows, 0] = genes
     batch.position[rows, :t] = (position - centre) * valid[:, :, None]
     batch.valid[rows, :t] = valid
@@ -70,4 +72,4 @@ def variances(field: Field, member: np.ndarray) -> np.ndarray:
     """
     share = torch.from_numpy(np.ascontiguousarray((member / member.sum(axis=1, keepdims=True)).T, dtype=np.float32))
     mean, square = (matrix @ share for matrix in field.moments)
-    return (square - mean.square()).clamp_(min=0).numpy().T
+    return (square - mean.square()).clamp_(min=0).t().contiguous().numpy()

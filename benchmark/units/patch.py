@@ -13,7 +13,6 @@ from benchmark.units.batch import Batch
 from benchmark.units.crops import draw_channels, fill, members, occupancy
 from benchmark.units.expression import Field, fields
 
-
 VALUES_AT_ONCE = 2**25  # 128 MiB of float32
 
 
