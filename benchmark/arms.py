@@ -41,7 +41,7 @@ class Arm:
 
 
 def folds(config: Config, groups: dict[str, str]) -> dict[str, Fold]:
-    """The folds that pretraining knows: one a set of held-out groups and, for splits within slides, one of all slides."""
+    """The folds of pretraining: one a set of held-out groups and, for splits within slides, one of all slides."""
     found = {fold.name: fold for fold in donor_folds(groups, config.splits.donor_folds)}
     if config.splits.random_repeats or config.splits.block_repeats:
         found["all"] = everything(tuple(groups))
@@ -58,7 +58,7 @@ def arms(config: Config, method: str, unit: str, fold: str) -> Iterator[Arm]:
 def run_arms(
     config: Config, corpus: Corpus, results: Path, label: str, fold_name: str, progress: Progress
 ) -> list[dict]:
-    """Fit the arms of one method in one fold, in one process. A finished arm is not run again; a failed one is a record.
+    """Fit the arms of one method in one fold. A finished arm is not run again; a failed one is a record too.
 
     Returns:
         One record an arm, as written to its `arm.json`.

@@ -1,4 +1,4 @@
-"""Speed: samples a second of each unit's loader, and the FLOP/s of its training step beside a plain matrix product's."""
+"""Speed: each unit's samples a second, and the FLOP/s of its training step beside a plain matrix product's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS = 3.0
 
 
 def bench(corpus: Corpus, preset: str, threads: int) -> tuple[float, list[dict]]:
-    """FLOP/s of a matrix product, and for each unit: samples a second, FLOP/s and seconds of a step, loading's share."""
+    """FLOP/s of a matrix product, and a row a unit: samples a second, FLOPs and seconds of a step, loading's share."""
     torch.set_num_threads(threads)
     most = len(corpus.genes)
     fabric = Fabric(accelerator="auto", devices=1, precision=precision("auto"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -97,7 +97,6 @@ def count_flops(module: torch.nn.Module, batch: dict[str, torch.Tensor], *inputs
     Raises:
         UnitBenchError: the module runs such an operation and brings no count of its own.
     """
-    import torch
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -167,10 +166,8 @@ class MemoryAndEnergy:
 
 
 def _reset_peak_rss() -> None:
-    try:
+    with suppress(OSError):  # not Linux: the peak is then that of the whole process
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass  # not Linux: the peak is then that of the whole process
 
 
 def _peak_rss() -> int:

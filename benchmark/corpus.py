@@ -87,8 +87,8 @@ def write_corpus(
 ) -> Corpus:
     """Check every slide, keep the genes that all of them have, write them and, last, the record.
 
-    The record comes last, so a folder with a record is complete. Two passes over the written files: the common genes are
-    known only after the last slide, and no more than one slide is in memory.
+    The record comes last, so a folder with a record is complete. The common genes are known only after the last slide,
+    so the files are passed over twice; no more than one slide is in memory.
     """
     folder = Path(folder)
     (folder / "slides").mkdir(parents=True, exist_ok=True)

@@ -59,7 +59,7 @@ class Run:
         return [job] if job else list(self.jobs)
 
     def plan(self) -> dict[str, int]:
-        """How many arms each job has. Makes every method and task, so what cannot be made is known before anything runs.
+        """How many arms each job has. Makes every method and task: what cannot be made is known before anything runs.
 
         Raises:
             UnitBenchError: a plugin fails to import, or refuses its options.

@@ -34,7 +34,8 @@ class Plugin:
         except Exception as error:
             raise UnitBenchError(
                 f"plugin {self.name!r}",
-                f"{self.entry.value} of {self.distribution} {self.version} fails to import ({type(error).__name__}: {error})",
+                f"{self.entry.value} of {self.distribution} {self.version} fails to import "
+                f"({type(error).__name__}: {error})",
                 f"repair or uninstall {self.distribution}",
             ) from error
         version = getattr(loaded, "api_version", API_VERSION)

@@ -14,7 +14,8 @@ def command(*words: object) -> list[str]:
 
 def environment(plugins: Path | None = None) -> dict[str, str]:
     """One thread a process; `plugins` is a folder that holds installed packages."""
-    return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"} | ({"PYTHONPATH": str(plugins)} if plugins else {})
+    path = [str(plugins)] * bool(plugins) + [os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONPATH": os.pathsep.join(filter(None, path))}
 
 
 def unitbench(*words: object, cwd: Path, plugins: Path | None = None) -> subprocess.CompletedProcess:

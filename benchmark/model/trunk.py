@@ -58,7 +58,7 @@ class Trunk(nn.Module):
 
 
 def sincos(position: Tensor, d: int) -> Tensor:
-    """Sines and cosines of (y, x), a quarter of `d` each, wavelengths from 2 to 200 pitches: `[b, t, 2]` → `[b, t, d]`."""
+    """Sines and cosines of (y, x) at wavelengths of 2 to 200 pitches: `[b, t, 2]` → `[b, t, d]`."""
     wavelength = torch.logspace(0.3, 2.3, d // 4, device=position.device)
     angle = position[..., None] * (2 * torch.pi / wavelength)
     return torch.cat([angle.sin(), angle.cos()], dim=-1).flatten(-2)
