@@ -51,9 +51,9 @@ def moments(
     """Mean and variance of each gene's normalised value over all spots of `corpus`, `[n_genes]` each, read-only."""
     total, squares = np.zeros(len(corpus.genes)), np.zeros(len(corpus.genes))
     for slide in corpus:
-        values = normalise(slide.X).astype(np.float64)
-        total += np.asarray(values.sum(axis=0)).ravel()
-        squares += np.asarray(values.power(2).sum(axis=0)).ravel()
+        values = normalise(slide.X)
+        total += np.bincount(values.indices, values.data, minlength=len(total))  # sums in float64
+        squares += np.bincount(values.indices, np.square(values.data, dtype=np.float64), minlength=len(total))
     mean = total / corpus.n_spots
     variance = np.maximum(squares / corpus.n_spots - mean**2, 0)
     mean.flags.writeable = variance.flags.writeable = False

@@ -133,8 +133,9 @@ def test_a_checkpoint_of_other_options_is_not_resumed(killed, tissue, tmp_path):
 
 
 def test_an_arm_that_is_killed_ends_as_an_unbroken_one(killed, tissue, tmp_path):
-    resumed, told = run(config(tasks=["clustering"]), tissue, killed, "patch")
-    unbroken, _ = run(config(tasks=["clustering"]), tissue, tmp_path / "unbroken", "patch")
+    settings = config(tasks=["clustering"])
+    resumed, told = run(settings, tissue, killed, "patch")
+    unbroken, _ = run(settings, tissue, tmp_path / "unbroken", "patch")
     assert min(fraction for name, done, fraction, _ in told if not done) > 0.5  # it did not begin anew
     rows, expected = (
         pd.DataFrame(
@@ -271,6 +272,7 @@ def test_shuffled_expression_brings_every_method_to_chance(tmp_path):
     settings = config(
         methods=methods,
         tasks=["domain"],
+        budget={"axis": "flops", "amounts": [0, 1.2e9]},
         splits={"donor_folds": 2, "random_repeats": 0, "block_repeats": 0},
         neighbours=[0, 8],
     )

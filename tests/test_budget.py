@@ -91,7 +91,7 @@ def spots_at(t: int, c: int = 4) -> tuple[dict, torch.Tensor]:
 def test_two_linear_layers_are_counted_as_by_hand():
     m, k, n, p = 10, 3, 5, 7
     module = Step(nn.Sequential(nn.Linear(k, n), nn.ReLU(), nn.Linear(n, p)))
-    # Each product is 2 x rows x in x out. Forward both; backward the weights of both, and the input of the second alone.
+    # A product is 2 x rows x in x out. Forward both; backward the weights of both, but only the second's input.
     assert count_flops(module, {"values": torch.rand(m, k)}) == 2 * (2 * m * k * n) + 3 * (2 * m * n * p)
 
 

@@ -196,5 +196,5 @@ def test_a_run_that_is_killed_ends_as_an_unbroken_one(tissue, name, tmp_path, mo
 
 def test_a_loss_that_is_not_finite_is_an_error(tissue, monkeypatch):
     monkeypatch.setitem(PRESETS, "micro", Preset(d=16, layers=1, heads=2, learning_rate=1e30))
-    with pytest.raises(UnitBenchError, match="diverged at step .*; lower the learning rate"):
+    with pytest.raises(UnitBenchError, match=r"diverged at step .*; lower the learning rate"):
         fitted("patch", tissue, Budget("spots", SPOTS["patch"]))

@@ -76,34 +76,33 @@ class Learner:
     @torch.inference_mode()
     def embed(self, slide: ad.AnnData) -> np.ndarray:
         """`[n_spots, d]`, nothing masked, the same for the same slide."""
-        field = make_field(slide)
-        total = np.zeros((field.n_spots, PRESETS[self.preset].d), np.float64)
-        count = np.zeros(field.n_spots)
-        for part in self._parts(field):
-            h = self.model.embed(tensors(part, self._device)).float().cpu().numpy()
-            seen = part.spot[:, : h.shape[1]]  # the spot unit gives one vector for all tokens of a spot
-            np.add.at(total, seen[seen >= 0], h[seen >= 0])
-            np.add.at(count, seen[seen >= 0], 1)
-        return (total / np.maximum(count, 1)[:, None]).astype(np.float32)
+        mean = self._mean(slide.n_obs)
+        for part in self._parts(make_field(slide)):
+            h = self.model.embed(tensors(part, self._device))
+            mean.add(part.spot[:, : h.shape[1]], h)  # the spot unit gives one vector for all tokens of a spot
+        return mean.values()
 
     @torch.inference_mode()
     def reconstruct(self, slide: ad.AnnData, hidden: np.ndarray) -> np.ndarray:
-        """log1p of counts per 10,000 in the `hidden` spots `[n_spots]`, from the others; `[n_spots, n_genes]`."""
-        field = make_field(slide)
-        total = np.zeros((field.n_spots, slide.n_vars))
-        count = np.zeros(field.n_spots)
-        for part in self._parts(field):
+        """log1p of counts per 10,000 in the `hidden` spots `[n_spots]`, from the others; `[n_spots, n_genes]`.
+
+        The head is linear, so the mean over crops is taken before it.
+        """
+        mean = self._mean(slide.n_obs)
+        for part in self._parts(make_field(slide)):
             there = part.valid & hidden[part.spot]
-            if not there.any():
-                continue
-            batch = tensors(part, self._device)
-            masked = torch.from_numpy(there).to(self._device)[..., None].expand_as(batch["values"])
-            h = self.model.encode(batch, masked)[masked[..., 0]][None]
-            genes = torch.arange(slide.n_vars, device=self._device)[None, None]
-            predicted = (self.model.read_out(h, genes) + self.model.gene_mean)[0].float().cpu().numpy()
-            np.add.at(total, part.spot[there], predicted)
-            np.add.at(count, part.spot[there], 1)
-        return (total / np.maximum(count, 1)[:, None]).astype(np.float32)
+            if there.any():
+                batch = tensors(part, self._device)
+                masked = torch.from_numpy(there).to(self._device)[..., None].expand_as(batch["values"])
+                mean.add(np.where(there, part.spot, -1), self.model.encode(batch, masked))
+        predicted = np.zeros(slide.shape, np.float32)
+        h = torch.from_numpy(mean.values()[hidden]).to(self._device)[None]
+        genes = torch.arange(slide.n_vars, device=self._device)[None, None]
+        predicted[hidden] = (self.model.read_out(h, genes) + self.model.gene_mean)[0].float().cpu().numpy()
+        return predicted
+
+    def _mean(self, n_spots: int) -> SpotMean:
+        return SpotMean(n_spots, PRESETS[self.preset].d)
 
     @property
     def _device(self) -> torch.device:
@@ -114,6 +113,23 @@ class Learner:
         samples = self.sampler.cover(field, self._panel)
         n = max(1, INFERENCE_TOKENS // samples.valid.shape[1])
         return [samples[i : i + n] for i in range(0, len(samples), n)]
+
+
+class SpotMean:
+    """Mean vector of each spot over the samples that show it, summed in float64."""
+
+    def __init__(self, n_spots: int, d: int):
+        self._total, self._count = np.zeros((n_spots, d)), np.zeros((n_spots, 1))
+
+    def add(self, spot: np.ndarray, h: torch.Tensor) -> None:
+        """Vectors `h` `[n, t, d]` of the spots `[n, t]`; where that is -1 there is none."""
+        there = spot >= 0
+        np.add.at(self._total, spot[there], h.float().cpu().numpy()[there])
+        np.add.at(self._count, spot[there], 1)
+
+    def values(self) -> np.ndarray:
+        """`[n_spots, d]`; zeros for a spot that no sample shows."""
+        return (self._total / np.maximum(self._count, 1)).astype(np.float32)
 
 
 def module_for(unit: str) -> type[Masked]:

@@ -9,6 +9,8 @@ from benchmark.channels import draw_weighted
 from benchmark.units.batch import Batch
 from benchmark.units.expression import Field
 
+VALUES_AT_ONCE = 2**25  # 128 MiB of float32
+
 
 def occupancy(lattice: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Every place of a crop of `size` that lies on the lattice, and how many spots it holds there.
@@ -37,9 +39,14 @@ def fill(batch: Batch, rows: np.ndarray, field: Field, member: np.ndarray, genes
 
     Args:
         member: which spots each crop holds, bool `[n, n_spots]`.
-        genes: the channels of each crop, int `[n, c]`.
+        genes: the channels of each crop, int `[n, c]`, or of all of them, `[1, c]`.
     """
-    n, c = genes.shape
+    n, c = len(member), genes.shape[1]
+    if n > (at_once := max(1, VALUES_AT_ONCE // (field.n_spots * c))):
+        for i in range(0, n, at_once):
+            some = slice(i, i + at_once)
+            fill(batch, rows[some], field, member[some], genes[some])
+        return
     count = member.sum(axis=1)
     t = int(count.max())
     order = np.argsort(~member, axis=1, kind="stable")[:, :t]
@@ -47,7 +54,7 @@ def fill(batch: Batch, rows: np.ndarray, field: Field, member: np.ndarray, genes
     position = field.position[order]
     centre = (position * valid[:, :, None]).sum(axis=1, keepdims=True) / count[:, None, None]
     dense = field.by_gene[genes.ravel()].T.toarray(order="C").reshape(-1, c)  # one row a spot and crop
-    values = dense.take(order * n + np.arange(n)[:, None], axis=0)
+    values = dense.take(order * len(genes) + (np.arange(n) % len(genes))[:, None], axis=0)
     values[~valid] = 0
     batch.values[rows, :t] = values
     batch.genes[rows, 0] = genes

@@ -10,10 +10,8 @@ import numpy as np
 from benchmark.corpus import Corpus
 from benchmark.errors import UnitBenchError
 from benchmark.units.batch import Batch
-from benchmark.units.crops import draw_channels, fill, members, occupancy
+from benchmark.units.crops import VALUES_AT_ONCE, draw_channels, fill, members, occupancy
 from benchmark.units.expression import Field, fields
-
-VALUES_AT_ONCE = 2**25  # 128 MiB of float32
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class PatchUnit:
 
     @property
     def at_once(self) -> int:
-        return max(1, VALUES_AT_ONCE // (self.size**2 * self.n_channels))
+        return max(1, min(2048, VALUES_AT_ONCE // (self.size**2 * self.n_channels)))
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
         """Spots in a crop, on average over the places that are drawn."""
@@ -60,7 +58,7 @@ class PatchUnit:
         kept = ((starts % step == 0) | (starts == starts.max(axis=0))).all(axis=1) & (count > 0)
         batch = Batch.empty(int(kept.sum()), int(count[kept].max()), len(genes))
         member = members(field, starts[kept], self._size)
-        fill(batch, np.arange(len(batch)), field, member, np.tile(genes, (len(batch), 1)))
+        fill(batch, np.arange(len(batch)), field, member, genes[None])
         return batch
 
     @property
