@@ -20,7 +20,7 @@ from benchmark.budget import Budget, Meter
 from benchmark.config import Config
 from benchmark.corpus import Corpus
 from benchmark.errors import UnitBenchError
-from benchmark.files import fingerprint, read_json, write_atomic, write_json, write_text
+from benchmark.files import WriteError, fingerprint, read_json, write_atomic, write_json, write_text
 from benchmark.splits import Fold, check_disjoint, donor_folds, everything
 
 Progress = Callable[[str, bool, float, str], None]  # arm, whether it is done, share of its budget, a word
@@ -136,8 +136,8 @@ def _run(
         record["parameters"] = getattr(method, "n_parameters", None)
         (folder / "checkpoint.pt").unlink(missing_ok=True)
     except Exception as error:
-        if isinstance(error, UnitBenchError) and isinstance(error.__cause__, OSError):
-            raise  # a full disk is no fault of the arm
+        if isinstance(error, WriteError):
+            raise
         if os.environ.get("UNITBENCH_DEBUG"):
             traceback.print_exc()
         reason = str(error) if isinstance(error, UnitBenchError) else f"{type(error).__name__}: {error}"

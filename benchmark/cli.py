@@ -247,6 +247,8 @@ def main() -> None:
         app()
     except UnitBenchError as error:
         sys.exit(_complain(error))
+    except OSError as error:  # no permission, no space: no fault of ours that a traceback would tell of
+        sys.exit(_complain(UnitBenchError(error.filename or "a file", error.strerror or str(error), "see to it")))
 
 
 def _complain(error: UnitBenchError) -> int:

@@ -58,20 +58,19 @@ class Corpus:
 
     def __getitem__(self, name: str) -> ad.AnnData:
         """The slide `name`. It is shared: copy before changing it."""
-        return _read(self.folder / "slides" / f"{name}.h5ad")
+        return _read(_path(self.folder, name), self.record["slides"][name]["sha256"])
 
     def __iter__(self):
         return (self[name] for name in self.names)
 
 
 @lru_cache(maxsize=SLIDES_IN_MEMORY)
-def _read(path: Path) -> ad.AnnData:
-    try:
-        return ad.read_h5ad(path)
-    except (OSError, KeyError) as error:
-        raise UnitBenchError(
-            path, f"cannot be read ({type(error).__name__})", "run `unitbench prepare` again"
-        ) from error
+def _read(path: Path, digest: str) -> ad.AnnData:
+    """The slide as it was prepared, its checksum taken first: a slide that has changed is no result's slide."""
+    if not path.is_file() or sha256(path) != digest:
+        what = "altered since it was prepared" if path.is_file() else "file not found"
+        raise UnitBenchError(path, what, "run `unitbench prepare` again")
+    return ad.read_h5ad(path)
 
 
 def open_corpus(folder: Path) -> Corpus:

@@ -13,28 +13,35 @@ from typing import Any
 from benchmark.errors import UnitBenchError
 
 
+class WriteError(UnitBenchError):
+    """A file cannot be written: the disk is full, say. No fault of a method, so no arm takes it for its own."""
+
+
 def write_atomic(path: Path, write: Callable[[Path], Any]) -> Path:
     """Call `write(temporary)` and rename the temporary file to `path`; on any failure nothing is left behind.
 
     The temporary name ends like `path`, since several writers choose their format by the suffix.
+
+    Raises:
+        WriteError: whatever the writer raises; on a full disk torch and h5py raise RuntimeError, others OSError.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
         write(temporary)
         temporary.chmod(0o644)
         os.replace(temporary, path)
-    except OSError as error:
-        raise UnitBenchError(
-            path,
-            f"cannot be written ({error.strerror or error})",
-            "free some space or choose another results folder",
-        ) from error
+    except Exception as error:
+        cause = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        remedy = "free some space or choose another results folder"
+        raise WriteError(path, f"cannot be written ({cause})", remedy) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary:
+            temporary.unlink(missing_ok=True)
     return path
 
 

@@ -27,7 +27,7 @@ class Unit(Protocol):
     name: str
     at_once: int  # samples to draw at a time: more share the work on a slide, fewer take less memory
 
-    def tokens_per_sample(self, corpus: Corpus) -> float: ...
+    def tokens_per_sample(self, corpus: Corpus) -> float: ...  # also prepares the corpus, before the clock runs
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch: ...
 
@@ -45,8 +45,8 @@ def pretrain(
     fabric = Fabric(accelerator="auto", devices=1, precision=precision(budget.precision))
     optimizer = make_optimizer(module, learning_rate)
     meter = Meter(budget.axis, budget.amount, seen=np.zeros(corpus.n_spots, dtype=bool))
-    _resume(budget, module, optimizer, meter)
     model, optimizer = fabric.setup(module, optimizer)
+    _resume(budget, module, optimizer, meter)  # after the set-up, so that the optimiser's state is on the device too
     model.train()
     resources = MemoryAndEnergy(fabric.device)
     flops: dict[tuple, int] = {}

@@ -37,9 +37,10 @@ def tell(run: Run, console: Console) -> int:
     print_board(board, console)
     console.print(status_line(every), highlight=False, style="bold red" if len(failed) else "bold")
     for (method, reason), its in failed.groupby(["method", "reason"]):
-        console.print(f"  failed: {method}, {len(its)} arms: {reason}", highlight=False, markup=False)
+        console.print(f"  failed: {method}, {len(its)} arms: {reason}", highlight=False, markup=False, soft_wrap=True)
     if len(failed):
-        console.print(f"  To try a method's arms again, delete {run.results}/arms/<method>.", highlight=False)
+        again = f"unitbench pretrain --config {run.path} --results {run.results.parent}"
+        console.print(f"  Failed arms are tried again by: {again}; then run again", highlight=False, soft_wrap=True)
     for what, where in (
         ("report", run.results / "report.html"),
         ("tables", f"{run.results}/leaderboard.csv, scores.csv, scores.parquet"),

@@ -20,6 +20,8 @@ from benchmark.errors import UnitBenchError
 from benchmark.model.masked import Masked
 from benchmark.model.trunk import PRESETS, Preset
 from benchmark.pretrain import schedule
+from benchmark.slide import lognorm
+from benchmark.units import expression
 from methods.patch import Patch
 
 
@@ -132,6 +134,19 @@ def test_seconds_are_spent_on_the_device_alone(tissue, fake_time):
     _, meter = fitted("patch", tissue, Budget("device_seconds", 0.2, progress=idle))
     assert meter.device_seconds == pytest.approx(0.2, rel=0.02)
     assert fake_time.seconds > 3600
+
+
+@by_name
+def test_preparing_the_corpus_is_not_on_the_clock(tissue, name, fake_time, monkeypatch):
+    def slow(counts):
+        fake_time.seconds += 3600
+        return lognorm(counts)
+
+    monkeypatch.setattr(expression, "lognorm", slow)
+    expression.fields.cache_clear()
+    expression.by_spot.cache_clear()
+    _, meter = fitted(name, tissue, Budget("spots", SPOTS[name]))
+    assert fake_time.seconds > 3600 > meter.device_seconds
 
 
 # Learning

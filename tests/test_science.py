@@ -30,12 +30,10 @@ def experiment(tmp_path_factory):
 
 def macro_f1(method, corpus, fold) -> float:
     """Of the k-NN's labels over all spots of the donors held out."""
-    embedding = {
-        side: np.concatenate([method.embed(corpus[s]) for s in getattr(fold, side)]) for side in ("fit", "test")
-    }
+    sides = {"fit": fold.fit, "test": fold.test}
+    embedding = {side: np.concatenate([method.embed(corpus[s]) for s in slides]) for side, slides in sides.items()}
     label = {
-        side: np.concatenate([corpus[s].obs["label"].astype(str) for s in getattr(fold, side)])
-        for side in ("fit", "test")
+        side: np.concatenate([corpus[s].obs["label"].astype(str) for s in slides]) for side, slides in sides.items()
     }
     predicted = predict("knn", embedding["fit"], label["fit"], embedding["test"])
     return metrics(label["test"], predicted)["macro_f1"]

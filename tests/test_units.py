@@ -1,6 +1,6 @@
 """Units: a sample holds exactly the spots and values that it should, and draws obey their stated chances."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -139,6 +139,13 @@ def test_hexagonal_tissue_keeps_its_distances(tmp_path, unit):
             np.testing.assert_allclose(pdist(place[valid]), pdist(position[spot[valid]]), atol=1e-4)
 
 
+def test_memory_bounds_no_sample(tissue, monkeypatch):
+    slide = tissue[tissue.names[0]]
+    together = PatchUnit(size=4).cover(field(slide), np.arange(5))
+    monkeypatch.setattr("benchmark.units.crops.VALUES_AT_ONCE", 1)
+    assert same(PatchUnit(size=4).cover(field(slide), np.arange(5)), together)
+
+
 # What any batch holds
 
 
@@ -221,7 +228,7 @@ def test_spots_without_counts_are_covered(tmp_path):
 def test_a_slide_sample_has_all_spots_and_each_slide_comes_equally_often(tissue):
     batch = SlideUnit(n_channels=4).draw(tissue, 2 * len(tissue), np.random.default_rng(0))
     first = np.concatenate([[0], np.cumsum(tissue.table["n_spots"])])
-    whole = [frozenset(range(a, b)) for a, b in zip(first, first[1:], strict=False)]
+    whole = [frozenset(range(a, b)) for a, b in pairwise(first)]
     found = [frozenset(spot[valid]) for spot, valid in zip(batch.spot, batch.valid, strict=True)]
     assert sorted(map(min, found)) == sorted(2 * [min(spots) for spots in whole])
     assert set(found) == set(whole)

@@ -26,6 +26,7 @@ CONFIG = {
     "methods": [{"method": "patch", "options": {"size": 4, "n_channels": 16}}, "library_size"],
     "budget": {"axis": "spots", "amounts": [0, 13000]},
     "splits": {"donor_folds": 2, "random_repeats": 0},
+    "methods_per_job": 3,
     "seeds": [0, 1],
     "neighbours": [0],
     "tasks": ["domain", {"task": "reconstruction", "options": {"sizes": [2], "n_genes": 20}}],

@@ -42,7 +42,7 @@ def fill(batch: Batch, rows: np.ndarray, field: Field, member: np.ndarray, genes
         genes: the channels of each crop, int `[n, c]`, or of all of them, `[1, c]`.
     """
     n, c = len(member), genes.shape[1]
-    if n > (at_once := max(1, VALUES_AT_ONCE // (field.n_spots * c))):
+    if len(genes) > (at_once := max(1, VALUES_AT_ONCE // (field.n_spots * c))):
         for i in range(0, n, at_once):
             some = slice(i, i + at_once)
             fill(batch, rows[some], field, member[some], genes[some])

@@ -22,7 +22,7 @@ class SlideUnit:
     at_once = 16
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
-        return corpus.n_spots / len(corpus)
+        return float(np.mean([field.n_spots for field in fields(corpus)]))
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch:
         """`n` slides, each slide equally often: whole passes through the corpus in random order."""
