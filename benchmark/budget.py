@@ -60,6 +60,7 @@ class Meter:
     seen: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     peak_memory_bytes: int = 0
     energy_joules: float | None = None
+    step_cost: float = 0.0  # of the last step, on the axis
 
     @property
     def spent(self) -> float:
@@ -86,6 +87,7 @@ class Meter:
         """Every count, whichever is matched; None where the device has no counter."""
         record = asdict(self)
         record["unique_spots"] = int(record.pop("seen").sum())
+        del record["step_cost"]
         return record
 
 

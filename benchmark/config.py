@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from benchmark.errors import UnitBenchError, nearest
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # names of the run and of methods become names of folders
+
 
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,7 +26,7 @@ class Method(Frozen):
     """A method of the registry under a label of the run; two entries may use one method with other options."""
 
     method: str
-    label: str = ""
+    label: str = Field("", pattern=NAME)
     options: dict[str, Any] = {}
 
     @model_validator(mode="before")
@@ -70,7 +72,7 @@ class Splits(Frozen):
 
 
 class Config(Frozen):
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=NAME)
     dataset: Dataset
     methods: tuple[Method, ...] = Field(min_length=1)
     tasks: tuple[Task, ...] = Field(min_length=1)

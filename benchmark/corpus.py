@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 
@@ -97,7 +98,7 @@ def write_corpus(
         name = check_slide(slide, f"slide {slide.uns.get('slide', '?')}").uns["slide"]
         if name in names:
             raise UnitBenchError(f"slide {name}", "two slides have this name", "rename one")
-        write_atomic(_path(folder, name), slide.write_h5ad)
+        _write(_path(folder, name), slide)
         genes = slide.var_names if genes is None else genes[genes.isin(slide.var_names)]
         n_union |= set(slide.var_names)
         names.append(name)
@@ -118,12 +119,21 @@ def _path(folder: Path, name: str) -> Path:
     return folder / "slides" / f"{name}.h5ad"
 
 
+def _write(path: Path, slide: ad.AnnData) -> None:
+    """As `.h5ad`, built in memory and written at once: HDF5 crashes where it meets a full disk."""
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        ad.io.write_elem(file, "/", slide)
+        file.flush()
+        image = file.id.get_file_image()
+    write_atomic(path, lambda temporary: temporary.write_bytes(image))
+
+
 def _finish(path: Path, genes: pd.Index) -> dict:
     """Keep the common genes of a written slide; what the record says of it."""
     slide = ad.read_h5ad(path)
     if not slide.var_names.equals(genes):
         slide = slide[:, genes].copy()
-        write_atomic(path, slide.write_h5ad)
+        _write(path, slide)
     labels = slide.obs["label"].value_counts() if "label" in slide.obs else {}
     return {
         "donor": slide.uns["donor"],

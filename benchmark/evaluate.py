@@ -13,6 +13,7 @@ import pandas as pd
 from benchmark import registry
 from benchmark.config import Config
 from benchmark.corpus import Corpus
+from benchmark.errors import UnitBenchError
 from benchmark.scores import Score
 from benchmark.spatial import neighbour_mean
 from benchmark.splits import block_spots, random_spots
@@ -119,9 +120,15 @@ def _score_embeddings(
 ) -> Iterator[Score]:
     for k in config.neighbours:
         smoothed = {s: neighbour_mean(e, corpus[s].obsm["position"], k) for s, e in embeddings.items()}
-        for fold, train, test in _sides(config, corpus, split, record, smoothed):
+        here = base | {"split": split, "neighbours": k}
+        try:
+            sides = list(_sides(config, corpus, split, record, smoothed))
+        except UnitBenchError as error:  # blocks that leave no training or no test spot on a slide
+            yield _absent(base, split, task.name, task.primary, "not applicable", str(error))
+            return
+        for fold, train, test in sides:
             for found in task.score(train, test, record["seed"]):
-                yield _row(corpus, base | {"split": split, "fold": fold, "neighbours": k}, task.name, found)
+                yield _row(corpus, here | {"fold": fold}, task.name, found)
 
 
 def _score_predictions(

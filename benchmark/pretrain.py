@@ -53,9 +53,9 @@ def pretrain(
     last_saved = time.monotonic()
     n = samples_per_step(unit, corpus)
     steps_per_draw = max(1, unit.at_once // n)
-    drawn, present, cost = None, -1, 0.0
+    drawn, present = None, -1
 
-    while meter.has_room(cost):
+    while meter.has_room(meter.step_cost):
         with clock(meter, fabric.device):
             draw, k = divmod(meter.steps, steps_per_draw)
             if draw != present:
@@ -83,6 +83,7 @@ def pretrain(
         meter.spots += samples.n_spots
         meter.seen[samples.spot[samples.spot >= 0]] = True
         meter.steps += 1
+        meter.step_cost = cost
         if meter.steps % CHECK_EVERY == 0:
             value = loss.item()
             if not math.isfinite(value):

@@ -22,6 +22,7 @@ from benchmark.model.trunk import PRESETS, Preset
 from benchmark.pretrain import schedule
 from benchmark.slide import lognorm
 from benchmark.units import expression
+from benchmark.units.patch import places
 from methods.patch import Patch
 
 
@@ -143,8 +144,8 @@ def test_preparing_the_corpus_is_not_on_the_clock(tissue, name, fake_time, monke
         return lognorm(counts)
 
     monkeypatch.setattr(expression, "lognorm", slow)
-    expression.fields.cache_clear()
-    expression.by_spot.cache_clear()
+    for cached in (expression.fields, expression.by_spot, places):
+        cached.cache_clear()
     _, meter = fitted(name, tissue, Budget("spots", SPOTS[name]))
     assert fake_time.seconds > 3600 > meter.device_seconds
 

@@ -139,11 +139,11 @@ def test_hexagonal_tissue_keeps_its_distances(tmp_path, unit):
             np.testing.assert_allclose(pdist(place[valid]), pdist(position[spot[valid]]), atol=1e-4)
 
 
-def test_memory_bounds_no_sample(tissue, monkeypatch):
-    slide = tissue[tissue.names[0]]
-    together = PatchUnit(size=4).cover(field(slide), np.arange(5))
+@pytest.mark.parametrize("unit", UNITS[1:], ids=lambda unit: unit.name)
+def test_work_in_small_blocks_gives_the_same_samples(tissue, unit, monkeypatch):
+    together = unit.draw(tissue, 12, np.random.default_rng(0))
     monkeypatch.setattr("benchmark.units.crops.VALUES_AT_ONCE", 1)
-    assert same(PatchUnit(size=4).cover(field(slide), np.arange(5)), together)
+    assert same(unit.draw(tissue, 12, np.random.default_rng(0)), together)
 
 
 # What any batch holds

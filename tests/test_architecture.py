@@ -1,0 +1,93 @@
+"""Imports run one way, the parts that need no torch have none, and no module outgrows its page."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LONGEST = 400
+# What a module may import lies on a lower floor than itself; `cli` is the roof.
+FLOORS = [
+    {"errors"},
+    {"files", "config"},
+    {"slide", "registry", "lattice", "intervals"},
+    {"corpus", "spatial", "scores", "datasets", "probes"},
+    {"splits", "channels", "budget"},
+    {"units", "tasks", "leaderboard"},
+    {"comparisons", "tracking", "pretrain"},
+    {"report"},
+    {"model", "arms", "evaluate"},
+    {"layout", "bench", "doctor"},
+    {"manifest", "progress", "verdict"},
+    {"workflow"},
+    {"cli"},
+    {"__main__"},
+]
+FLOOR = {part: level for level, parts in enumerate(FLOORS) for part in parts}
+FILES = sorted(path for package in ("benchmark", "baselines", "methods") for path in (ROOT / package).rglob("*.py"))
+MODULES = [path for path in FILES if path.relative_to(ROOT).as_posix() != "benchmark/__init__.py"]
+
+
+def imported(path: Path) -> set[tuple[str, ...]]:
+    """Dotted names of all imports of a file, those inside functions too; not those for type checkers alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            node.body = []
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {tuple(name.split(".")) for name in names}
+
+
+def part(path: Path) -> str:
+    """The part of `benchmark` that a file belongs to: a module, or a package with all its modules."""
+    return path.relative_to(ROOT / "benchmark").parts[0].removesuffix(".py")
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_every_part_has_a_floor():
+    assert {part(path) for path in MODULES if path.is_relative_to(ROOT / "benchmark")} == set(FLOOR)
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "benchmark")], ids=name_of)
+def test_imports_go_down(path):
+    own = part(path)
+    for name in imported(path):
+        assert name[0] not in ("baselines", "methods"), f"{path} knows a method: {'.'.join(name)}"
+        if name[0] == "benchmark" and len(name) > 1 and name[1] in FLOOR and name[1] != own:
+            assert FLOOR[name[1]] < FLOOR[own], f"{own} imports {name[1]}, which lies as high or higher"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if not p.is_relative_to(ROOT / "benchmark")], ids=name_of)
+def test_methods_know_the_benchmark_and_not_each_other(path):
+    other = {"baselines": "methods", "methods": "baselines"}[path.relative_to(ROOT).parts[0]]
+    assert other not in {name[0] for name in imported(path)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_module_is_short_and_says_its_job_first(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LONGEST
+    assert ast.get_docstring(ast.parse(text)), "no docstring"
+
+
+def test_scoring_and_reporting_need_no_torch():
+    """Each import in a process of its own would be dear: one process, all of them."""
+    modules = (
+        "layout evaluate scores leaderboard verdict report.page tasks.domain tasks.clustering tasks.reconstruction"
+    )
+    code = "import sys\n" + "".join(f"import benchmark.{module}\n" for module in modules.split())
+    code += "assert 'torch' not in sys.modules, 'torch'"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
