@@ -30,12 +30,13 @@ test: $(READY)    ## all tests
 clean:    ## remove the environment and Snakemake's notes; results stay
 	rm -rf .venv .snakemake
 
-# uv where it is on PATH, else pip. Without the mark of a whole set-up, what is there is no ground to build on.
+# uv where it is on PATH, else pip; both compile what they install, which a run of many short processes needs.
+# Without the mark of a whole set-up, what is there is no ground to build on.
 $(READY): pyproject.toml constraints.txt
 	@[ -e $@ ] || rm -rf .venv; rm -f $@
 	@if command -v uv >/dev/null; then \
 		echo "setting up .venv with uv" && { [ -e .venv ] || uv venv --quiet --python '>=3.11' .venv; } && \
-		uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
 	else \
 		echo "setting up .venv with pip, minutes" && { [ -e .venv ] || python3 -m venv .venv; } && \
 		$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'; \

@@ -66,13 +66,15 @@ rule pretrain:
         OUT / "benchmarks/pretrain.{job}.tsv"
     conda:
         "envs/unitbench.yaml"
+    retries: 5
     threads: 1
     resources:
         gpu=1,
+        attempt=lambda wildcards, attempt: attempt,
     params:
         settings=lambda wildcards: RUN.settings(wildcards.job),
     shell:
-        f"python -m benchmark pretrain {JOB} > {{log}} 2>&1"
+        f"python -m benchmark pretrain {JOB} --attempt {{resources.attempt}} > {{log}} 2>&1"
 
 
 rule score:

@@ -56,9 +56,12 @@ def arms(config: Config, method: str, unit: str, fold: str) -> Iterator[Arm]:
 
 
 def run_arms(
-    config: Config, corpus: Corpus, results: Path, label: str, fold_name: str, progress: Progress
+    config: Config, corpus: Corpus, results: Path, label: str, fold_name: str, progress: Progress, attempt: int = 1
 ) -> list[dict]:
     """Fit the arms of one method in one fold. A finished arm is not run again; a failed one is a record too.
+
+    From the second `attempt` on, an arm that was begun and has no record ended its process (killed for lack of memory,
+    say): it is not tried again, so that it stops no other arm.
 
     Returns:
         One record an arm, as written to its `arm.json`.
@@ -76,10 +79,10 @@ def run_arms(
             + [fold.fit, fold.test, [task.model_dump() for task in config.tasks]]
             + [corpus.record["slides"][slide]["sha256"] for slide in corpus.names]
         )
-        record = _finished(folder / "arm.json", key)
+        record = _finished(folder / "arm.json", key, ("ok",) if attempt == 1 else ("ok", "failed"))
         if record is None:
-            _claim(folder, key)
-            record = _run(config, corpus, fold, arm, unit, folder, partial(progress, arm.name, False))
+            killed = _claim(folder, key) and attempt > 1
+            record = _run(config, corpus, fold, arm, unit, folder, partial(progress, arm.name, False), killed)
             record |= {"key": key, "plugin": f"{plugin.distribution} {plugin.version}"}
             write_json(folder / "arm.json", record)
         progress(arm.name, True, 1.0, record["status"])
@@ -87,17 +90,23 @@ def run_arms(
     return records
 
 
-def _finished(path: Path, key: str) -> dict | None:
+def _finished(path: Path, key: str, statuses: tuple[str, ...]) -> dict | None:
     record = read_json(path) if path.exists() else None
-    return record if record and record["key"] == key and record["status"] == "ok" else None
+    return record if record and record["key"] == key and record["status"] in statuses else None
 
 
-def _claim(folder: Path, key: str) -> None:
-    """Empty the folder of what an arm with another key left there; a checkpoint under this key stays, to be resumed."""
+def _claim(folder: Path, key: str) -> bool:
+    """Empty the folder of what an arm with another key left there; a checkpoint under this key stays, to be resumed.
+
+    Returns:
+        Whether the arm under this key was begun before.
+    """
     mark = folder / "key"
-    if not mark.exists() or mark.read_text(encoding="utf-8") != key:
+    begun = mark.exists() and mark.read_text(encoding="utf-8") == key
+    if not begun:
         shutil.rmtree(folder, ignore_errors=True)
         write_text(mark, key)
+    return begun
 
 
 def _run(
@@ -108,6 +117,7 @@ def _run(
     unit: str,
     folder: Path,
     told: Callable[[float, str], None],
+    killed: bool,
 ) -> dict:
     """Fit, embed, predict; whatever goes wrong in the method becomes the record's reason."""
     record: dict[str, Any] = {
@@ -121,6 +131,8 @@ def _run(
     seen = check_disjoint(fold, corpus.table["donor"].to_dict(), corpus.table["group"].to_dict())
     entry = config.method(arm.method)
     try:
+        if killed:
+            raise UnitBenchError("pretraining", "its process was killed", "give it more memory")
         method = registry.make("methods", entry.method, entry.options)
         budget = Budget(config.budget.axis, arm.amount, config.precision, folder / "checkpoint.pt", told)
         spent = method.fit(corpus.subset(fold.fit), budget, arm.seed)

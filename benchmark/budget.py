@@ -92,7 +92,7 @@ class Meter:
 
 
 def count_flops(module: torch.nn.Module, batch: dict[str, torch.Tensor], *inputs: torch.Tensor) -> int:
-    """FLOPs of a full forward and backward step, counted on the meta device, where attention is not missed.
+    """FLOPs of a full forward and backward step, counted on the meta device, where no kernel hides attention.
 
     A module with operations outside the counter's reach adds them through `extra_flops(batch) -> int`.
 

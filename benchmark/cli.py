@@ -71,7 +71,12 @@ def prepare(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
 
 
 @app.command()
-def pretrain(job: JobName = None, config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
+def pretrain(
+    job: JobName = None,
+    config: ConfigPath = CONFIG,
+    results: Results = RESULTS,
+    attempt: Annotated[int, typer.Option(help="From the second on, arms that killed their process are given up.")] = 1,
+) -> None:
     """Fit every method in every fold, at every budget and seed; keep embeddings and predictions, and finished arms."""
     from benchmark.arms import run_arms
     from benchmark.corpus import open_corpus
@@ -85,7 +90,7 @@ def pretrain(job: JobName = None, config: ConfigPath = CONFIG, results: Results 
         records = [
             record
             for method, fold in run.jobs[name]
-            for record in run_arms(run.config, corpus, run.results, method, fold, tell)
+            for record in run_arms(run.config, corpus, run.results, method, fold, tell, attempt)
         ]
         write_json(run.arms(name), records)
 

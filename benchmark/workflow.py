@@ -49,7 +49,7 @@ def run_workflow(run: Run, cores: str, resume: bool) -> int:
             watch(run, plan, lambda: child.poll() is None, console)
         except KeyboardInterrupt:
             _stop(child)
-            console.print(f"interrupted; go on with: make resume CONFIG={run.path}")
+            console.print(f"interrupted; go on with: make resume CONFIG={run.path}", highlight=False)
             return 130
     _conclude(run, child.returncode, console)
     return min(child.returncode, 1)
@@ -84,12 +84,13 @@ def _conclude(run: Run, code: int, console: Console) -> None:
         return
     log = run.results / "snakemake.log"
     lines = log.read_text(encoding="utf-8").splitlines()
-    failed = [Path(line.removeprefix("Logfile ").rstrip(":")) for line in lines if line.startswith("Logfile ")]
+    if any("LockException" in line for line in lines):
+        console.print(f"a run was cut off here; go on with: make resume CONFIG={run.path}", highlight=False)
+        return
     console.print(f"the workflow stopped; all its words are in {log}", highlight=False, soft_wrap=True)
-    for path in filter(Path.exists, failed):
+    failed = [Path(line.removeprefix("Logfile ").rstrip(":")) for line in lines if line.startswith("Logfile ")]
+    for path in filter(Path.exists, dict.fromkeys(failed)):
         last = path.read_text(encoding="utf-8").strip().splitlines()[-1:] or ["no words"]
         console.print(f"  {path}: {last[0]}", markup=False, highlight=False, soft_wrap=True)
     if not failed:
         console.print("\n".join(lines[-10:]), markup=False, highlight=False, soft_wrap=True)
-    if any("LockException" in line for line in lines):
-        console.print(f"a run was cut off here; go on with: make resume CONFIG={run.path}", highlight=False)

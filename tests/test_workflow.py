@@ -26,7 +26,7 @@ CONFIG = {
     "methods": [{"method": "patch", "options": {"size": 4, "n_channels": 16}}, "library_size"],
     "budget": {"axis": "spots", "amounts": [0, 13000]},
     "splits": {"donor_folds": 2, "random_repeats": 0},
-    "methods_per_job": 3,
+    "methods_per_job": 4,
     "seeds": [0, 1],
     "neighbours": [0],
     "tasks": ["domain", {"task": "reconstruction", "options": {"sizes": [2], "n_genes": 20}}],
@@ -41,16 +41,27 @@ class Fails:
     def embed(self, slide):
         raise AssertionError("never fitted")
 """
+DIES = """
+import os, signal
+from library_size import LibrarySize
+
+class Dies(LibrarySize):
+    def fit(self, corpus, budget, seed):
+        if seed == 1:
+            os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does where memory runs out
+        super().fit(corpus, budget, seed)
+"""
 OF_THE_CLOCK = ["arm_seconds", "device_seconds", "peak_memory_bytes", "energy_joules"]
 RUN = ("run", "--config", "tiny.yaml", "--cores", "2")
 
 
 @pytest.fixture(scope="module")
 def plugins(tmp_path_factory) -> Path:
-    """The example's wheel and a method that fails, installed in a folder of their own."""
+    """The example's wheel, a method that fails and one that ends its process, installed in a folder of their own."""
     target = tmp_path_factory.mktemp("site")
     install_example(target, tmp_path_factory.mktemp("build"))
     install(target, "failing", FAILS, "fails = failing:Fails")
+    install(target, "dying", DIES, "dies = dying:Dies")
     return target
 
 
@@ -64,9 +75,9 @@ def whole(tmp_path_factory, plugins) -> tuple[Path, subprocess.CompletedProcess]
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory, plugins) -> tuple[Path, subprocess.CompletedProcess]:
-    """The same run with a method that fails beside it, killed after its first arm and resumed."""
+    """The same run with methods that fail beside it, killed after its first arm and resumed."""
     folder = tmp_path_factory.mktemp("killed")
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(CONFIG | {"methods": [*CONFIG["methods"], "fails"]}))
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(CONFIG | {"methods": [*CONFIG["methods"], "fails", "dies"]}))
     run = subprocess.Popen(
         command(*RUN), cwd=folder, env=environment(plugins), stdout=subprocess.DEVNULL, start_new_session=True
     )
@@ -95,7 +106,7 @@ def snakemake(folder: Path, plugins: Path, *words: str) -> str:
 def scores(folder: Path) -> pd.DataFrame:
     """All rows that the clock has no part in, of the methods that both runs have."""
     rows = pd.read_parquet(folder / "results/tiny/scores.parquet")
-    return rows[~rows["metric"].isin(OF_THE_CLOCK) & (rows["method"] != "fails")].reset_index(drop=True)
+    return rows[~rows["metric"].isin(OF_THE_CLOCK) & ~rows["method"].isin(["fails", "dies"])].reset_index(drop=True)
 
 
 def test_run_ends_with_a_leaderboard(whole):
@@ -130,17 +141,25 @@ def test_killed_and_resumed_run_has_the_same_scores(whole, killed):
 
 def test_killed_and_resumed_run_has_the_same_leaderboard(whole, killed):
     boards = [pd.read_csv(folder / "results/tiny/leaderboard.csv") for folder, _ in (whole, killed)]
-    boards[1] = boards[1][boards[1]["method"] != "fails"].reset_index(drop=True)
+    boards[1] = boards[1][~boards[1]["method"].isin(["fails", "dies"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(*boards, check_exact=True, check_dtype=False)
 
 
 def test_failing_method_is_a_row_and_an_exit_code(killed):
     folder, run = killed
     assert run.returncode == 1, run.stdout + run.stderr
-    assert "16 arms expected: 12 finished, 4 failed, 0 not applicable" in run.stdout
+    assert "20 arms expected: 14 finished, 6 failed, 0 not applicable" in run.stdout
     assert "fails, 4 arms: MemoryError: no room for the model" in run.stdout
     rows = pd.read_parquet(folder / "results/tiny/scores.parquet")
     rows = rows[rows["method"] == "fails"]
     assert set(rows["status"]) == {"failed"} and rows["value"].isna().all()
     assert rows["reason"].str.contains("MemoryError: no room for the model").all()
     assert (folder / "results/tiny/report.html").exists() and (folder / "results/tiny/mlflow.db").exists()
+
+
+def test_an_arm_that_kills_its_process_is_a_row_and_stops_no_other(killed):
+    folder, run = killed
+    assert "dies, 2 arms: pretraining: its process was killed" in run.stdout
+    rows = pd.read_parquet(folder / "results/tiny/scores.parquet")
+    status = rows[(rows["method"] == "dies") & (rows["metric"] == "status")].set_index("seed")["status"]
+    assert set(status[0]) == {"ok"} and set(status[1]) == {"failed"}

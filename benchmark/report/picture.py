@@ -72,7 +72,7 @@ def _maps(figure, predictions: pd.DataFrame, ranking: pd.DataFrame) -> None:
         axes.invert_yaxis()
         axes.set_title(title, fontsize=10)
     handles = [grid[0].scatter([], [], c=colour, label=label, s=40) for label, colour in palette.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4), frameon=False, fontsize=9)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3), frameon=False, fontsize=9)
 
 
 def _shown(ranking: pd.DataFrame) -> pd.DataFrame:

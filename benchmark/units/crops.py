@@ -53,8 +53,8 @@ def fill(batch: Batch, rows: np.ndarray, field: Field, member: np.ndarray, genes
     valid = np.arange(t) < count[:, None]
     position = field.position[order]
     centre = (position * valid[:, :, None]).sum(axis=1, keepdims=True) / count[:, None, None]
-    dense = field.by_gene[genes.ravel()].T.toarray(order="C").reshape(-1, c)  # one row a spot and crop
-    values = dense.take(order * len(genes) + (np.arange(n) % len(genes))[:, None], axis=0)
+    dense = torch.from_numpy(field.by_gene[genes.ravel()].toarray()).view(len(genes), c, -1).expand(n, -1, -1)
+    values = dense.gather(2, torch.from_numpy(order)[:, None].expand(-1, c, -1)).transpose(1, 2).numpy()
     values[~valid] = 0
     batch.values[rows, :t] = values
     batch.genes[rows, 0] = genes
