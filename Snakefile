@@ -64,9 +64,9 @@ rule pretrain:
         OUT / "logs/pretrain.{job}.log",
     benchmark:
         OUT / "benchmarks/pretrain.{job}.tsv"
+    retries: 5
     conda:
         "envs/unitbench.yaml"
-    retries: 5
     threads: 1
     resources:
         gpu=1,
