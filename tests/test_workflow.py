@@ -130,6 +130,10 @@ def test_second_run_has_nothing_to_do(whole, plugins):
     assert "Nothing to be done" in snakemake(whole[0], plugins, "-n")
 
 
+def test_snakemake_finds_nothing_to_blame(whole, plugins):
+    assert "good condition" in snakemake(whole[0], plugins, "--lint")
+
+
 def test_snakemake_makes_its_own_report_offline(whole, plugins):
     snakemake(whole[0], plugins, "--report", "workflow.html")
     assert "</html>" in (whole[0] / "workflow.html").read_text()
