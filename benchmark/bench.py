@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from benchmark.budget import count_flops
-from benchmark.corpus import Corpus
 from benchmark.model.learner import module_for
 from benchmark.model.trunk import PRESETS
 from benchmark.pretrain import make_optimizer, precision, samples_per_step, tensors, update
@@ -19,11 +18,18 @@ from benchmark.units.patch import PatchUnit
 from benchmark.units.slide import SlideUnit
 from benchmark.units.spot import SpotUnit
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from benchmark.corpus import Corpus
+
 SECONDS = 3.0
 
 
 def bench(corpus: Corpus, preset: str, threads: int) -> tuple[float, list[dict]]:
     """FLOP/s of a matrix product, and a row a unit: samples a second, FLOPs and seconds of a step, loading's share."""
+    from lightning_fabric import Fabric
+
     torch.set_num_threads(threads)
     most = len(corpus.genes)
     fabric = Fabric(accelerator="auto", devices=1, precision=precision("auto"))

@@ -1,4 +1,4 @@
-"""Methods, datasets and tasks, found by entry point; the built-in ones come the same way as anybody's plugin."""
+"""Methods, datasets, tasks and channel rules, found by entry point; the built-in ones come as anybody's plugin does."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from benchmark.errors import UnitBenchError, nearest
 
 API_VERSION = 1
-GROUPS = {kind: f"unitbench.{kind}" for kind in ("methods", "datasets", "tasks")}
-Kind = Literal["methods", "datasets", "tasks"]
+GROUPS = {kind: f"unitbench.{kind}" for kind in ("methods", "datasets", "tasks", "channels")}
+Kind = Literal["methods", "datasets", "tasks", "channels"]
 
 
 @dataclass(frozen=True)

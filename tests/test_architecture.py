@@ -15,7 +15,7 @@ LONGEST = 400
 FLOORS = [
     {"errors"},
     {"files", "config"},
-    {"slide", "registry", "lattice", "intervals"},
+    {"slide", "registry", "lattice", "intervals", "normalise"},
     {"corpus", "spatial", "scores", "datasets", "probes"},
     {"splits", "channels", "budget"},
     {"units", "tasks", "leaderboard"},
