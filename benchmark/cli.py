@@ -202,30 +202,17 @@ def run(
 def bench(
     config: ConfigPath = CONFIG,
     results: Results = RESULTS,
-    preset: Annotated[str, typer.Option(help="Size of the trunk: tiny, small or base.")] = "tiny",
+    preset: Annotated[str, typer.Option(help="Size of the trunk of all rows but the paper's.")] = "tiny",
     threads: Annotated[int, typer.Option(help="Cores to use.")] = 1,
 ) -> None:
     """Measure loaders and training steps on the config's corpus, beside a plain matrix product."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from benchmark.bench import bench
+    from benchmark.bench import bench, lines
     from benchmark.corpus import open_corpus
 
     run = _run(config, results)
     if not (run.corpus / "record.json").exists():
         prepare(config, results)
-    peak, rows = bench(open_corpus(run.corpus), preset, threads)
-    table = Table("unit", "samples/s", "step, ms", "GFLOP/s", "of a matrix product", "loading, of a step")
-    for row in rows:
-        rate = row["flops"] / row["seconds"]
-        cells = (f"{row['samples']:,.0f}", f"{row['seconds'] * 1e3:.1f}", f"{rate / 1e9:.1f}", f"{rate / peak:.0%}")
-        table.add_row(str(row["unit"]), *cells, f"{row['loading']:.0%}")
-    console = Console(width=150)
-    console.print(table)
-    console.print(
-        f"a matrix product of the same precision: {peak / 1e9:.1f} GFLOP/s; {threads} thread(s), preset {preset}"
-    )
+    print("\n".join(lines(*bench(open_corpus(run.corpus), preset, threads))))
 
 
 @app.command()

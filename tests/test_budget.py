@@ -97,7 +97,7 @@ def test_two_linear_layers_are_counted_as_by_hand():
 
 def test_a_trunk_is_counted_as_by_hand():
     t, d, layers = 48, MICRO.d, MICRO.layers
-    found = count_flops(Step(AllValid(MICRO)), {"values": torch.rand(1, t, d)})
+    found = count_flops(Step(AllValid(MICRO.d, MICRO.heads, MICRO.layers)), {"values": torch.rand(1, t, d)})
     linear = 2 * t * d * (3 * d + d + 4 * d + 4 * d)
     attention = 2 * (2 * t * t * d)
     assert found == 3 * layers * (linear + attention)
