@@ -93,16 +93,15 @@ def bench(corpus: Corpus | MadeUp, preset: str, threads: int) -> tuple[float, li
 
 def lines(peak: float, speeds: list[Speed]) -> list[str]:
     """The table of `bench`."""
-    found = [
-        f"{'unit':30} {'trunk':>6} {'samples/s':>9} {'step, ms':>9} {'a sample':>9} {'GFLOP/s':>8} {'of peak':>8} loading"
-    ]
+    names = ("unit", "trunk", "samples/s", "step, ms", "a sample", "GFLOP/s", "of peak", "loading")
+    found = ["{:30} {:>6} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8}".format(*names)]
     for its in speeds:
         unit = f"{its.unit.name}, " + (f"{its.unit.size} × {its.unit.size}, " if its.unit.name == "patch" else "")
         unit += f"{getattr(its.unit, 'n_channels', 0) or its.unit.n_tokens} genes"
         rate, ms = its.flops / its.seconds, its.seconds * 1e3
         found.append(
             f"{unit:30} {its.preset:>6} {its.samples_per_second:>9,.0f} {ms:>9.1f} {ms / its.samples_per_step:>9.2f} "
-            f"{rate / 1e9:>8.1f} {rate / peak:>8.0%} {its.loading:>7.1%}"
+            f"{rate / 1e9:>8.1f} {rate / peak:>8.0%} {its.loading:>8.1%}"
         )
     return [*found, f"peak: a plain matrix product of the same precision, {peak / 1e9:.1f} GFLOP/s"]
 
