@@ -44,6 +44,8 @@ class ReleasedUnit(PatchUnit):
     tile, and the genes are chosen by another rule.
     """
 
+    sparse_slides_dropped = True
+
     def lay(self, field: Field) -> Field:
         laid = stretched(field, INFERENCE_SIDE, last_wins=True)
         return replace(laid, lattice=laid.lattice[:, ::-1], position=laid.position[:, ::-1])

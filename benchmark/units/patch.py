@@ -42,6 +42,7 @@ class PatchUnit:
     context: str = "overlap"
 
     name = "patch"
+    sparse_slides_dropped = False
 
     @property
     def at_once(self) -> int:
@@ -51,19 +52,32 @@ class PatchUnit:
         return replace(self, rule=self.rule.fit(corpus, self.n_channels))
 
     def check(self, corpus: Corpus) -> None:
-        """Raises UnitBenchError where no crop can be drawn, naming the slides."""
-        self._places(corpus)
+        """Raises UnitBenchError: the patch is larger than every slide, or slides have no crop that is full enough."""
+        slides = laid(corpus, self.lattice)
+        if self.size > (widest := max(int(its.lattice.max()) + 1 for its in slides)):
+            cause = f"a patch of {self.size} cells is larger than every slide (widest: {widest})"
+            raise UnitBenchError("patch unit", cause, "set a smaller size")
+        without = [
+            slide for slide, (_, count) in zip(corpus.names, self._places(corpus), strict=True) if not len(count)
+        ]
+        if len(without) > (len(corpus) - 1 if self.sparse_slides_dropped else 0):
+            least = int(np.ceil(self.min_occupancy * self.size**2))
+            named = ", ".join(without[:5]) + (", …" if len(without) > 5 else "")
+            cause = (
+                f"no crop of {self.size} × {self.size} cells holds {least} spots on {len(without)} slide(s): {named}"
+            )
+            raise UnitBenchError("patch unit", cause, "set a smaller min_occupancy or size")
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
         """Spots in a crop, on average over the places that are drawn."""
         room, share = self._places(corpus), self._share(corpus)
-        return float(sum(weight * count.mean() for weight, (_, count) in zip(share, room, strict=True)))
+        return float(sum(weight * count.mean() for weight, (_, count) in zip(share, room, strict=True) if weight))
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch:
         """`n` random crops, their channels chosen anew."""
         room = self._places(corpus)
         slide = rng.choice(len(room), size=n, p=self._share(corpus))
-        batch = Batch.empty(n, max(int(count.max()) for _, count in room), self.n_channels)
+        batch = Batch.empty(n, max(int(count.max(initial=0)) for _, count in room), self.n_channels)
         for number in np.unique(slide):
             rows = np.flatnonzero(slide == number)
             starts, _ = room[number]
@@ -88,6 +102,7 @@ class PatchUnit:
         """Share of the crops that each slide gives."""
         n_spots = np.array([its.n_spots for its in fields(corpus)])
         weight = n_spots if self.crops_per_slide is None else np.ones(len(n_spots))
+        weight = weight * [len(count) > 0 for _, count in self._places(corpus)]
         return weight / weight.sum()
 
 
@@ -95,34 +110,14 @@ class PatchUnit:
 def places(
     corpus: Corpus, size: int, min_occupancy: float, lattice: str = "physical", crops_per_slide: int | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each slide, where a crop may begin and how many spots it then holds.
-
-    Raises:
-        UnitBenchError: the patch is larger than every slide, or slides have no crop that is full enough.
-    """
-    slides = laid(corpus, lattice)
-    widest = max(int(its.lattice.max()) + 1 for its in slides)
-    if size > widest:
-        raise UnitBenchError(
-            "patch unit", f"a patch of {size} cells is larger than every slide (widest: {widest})", "set a smaller size"
-        )
-    found, without = [], []
-    for number, (slide, its) in enumerate(zip(corpus.names, slides, strict=True)):
+    """For each slide, where a crop may begin and how many spots it then holds; nowhere, if no crop is full enough."""
+    found = []
+    for number, its in enumerate(laid(corpus, lattice)):
         starts, count = occupancy(its.lattice, (size, size))
         kept = np.flatnonzero(count >= max(1, min_occupancy * size**2))
-        if not len(kept):
-            without.append(f"{slide} (fullest: {count.max()})")
-            continue
-        if crops_per_slide:
+        if crops_per_slide and len(kept):
             kept = kept[np.random.default_rng([0, number]).integers(len(kept), size=crops_per_slide)]
         found.append((starts[kept], count[kept]))
-    if without:
-        least = int(np.ceil(min_occupancy * size**2))
-        raise UnitBenchError(
-            "patch unit",
-            f"no crop of {size} × {size} cells holds {least} spots on {len(without)} slides: {', '.join(without[:5])}",
-            "set a smaller min_occupancy or size",
-        )
     return found
 
 
