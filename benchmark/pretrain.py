@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from benchmark.budget import Budget, MemoryAndEnergy, Meter, clock, count_flops
 from benchmark.corpus import Corpus
 from benchmark.errors import UnitBenchError
 from benchmark.files import write_atomic
 from benchmark.units.batch import Batch
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 TOKENS_PER_STEP = 512  # the same for every unit: at equal FLOPs all take about as many steps
 CHECK_EVERY = 32  # steps between two looks at the loss
@@ -42,6 +44,8 @@ def pretrain(
     Raises:
         UnitBenchError: the loss is no longer finite, or spent and target differ by over 2%.
     """
+    from lightning_fabric import Fabric  # takes longer to import than torch, and only training needs it
+
     fabric = Fabric(accelerator="auto", devices=1, precision=precision(budget.precision))
     optimizer = make_optimizer(module, learning_rate)
     meter = Meter(budget.axis, budget.amount, seen=np.zeros(corpus.n_spots, dtype=bool))
