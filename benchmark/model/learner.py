@@ -37,20 +37,28 @@ class Learner:
     model: Masked | None = field(default=None, repr=False)
     _panel: np.ndarray | None = field(default=None, repr=False)
 
-    def fit(self, corpus: Corpus, budget: Budget, seed: int) -> Meter | None:
-        """Spend the budget on the corpus; an amount of 0 leaves the model as it was drawn: the untrained control."""
+    def check(self, corpus: Corpus) -> None:
+        """Raises UnitBenchError where these settings cannot be fitted to the corpus; quick, so that no arm need begin.
+
+        A unit that has a `check(corpus)` is asked too.
+        """
         if self.preset not in PRESETS:
             raise UnitBenchError(f"preset {self.preset!r}", "unknown", nearest(self.preset, PRESETS))
-        preset = PRESETS[self.preset]
-        mean, _ = moments(corpus)
-        n_channels = getattr(self.sampler, "n_channels", None) or len(corpus.genes)
-        if n_channels > len(corpus.genes):
+        if self._n_channels(corpus) > len(corpus.genes):
             raise UnitBenchError(
                 f"{self.sampler.name} unit",
-                f"{n_channels} channels of {len(corpus.genes)} genes",
+                f"{self._n_channels(corpus)} channels of {len(corpus.genes)} genes",
                 "set fewer channels",
             )
-        self._panel = top_variance(corpus, n_channels)
+        if check := getattr(self.sampler, "check", None):
+            check(corpus)
+
+    def fit(self, corpus: Corpus, budget: Budget, seed: int) -> Meter | None:
+        """Spend the budget on the corpus; an amount of 0 leaves the model as it was drawn: the untrained control."""
+        self.check(corpus)
+        preset = PRESETS[self.preset]
+        mean, _ = moments(corpus)
+        self._panel = top_variance(corpus, self._n_channels(corpus))
         torch.manual_seed(seed)
         self.model = module_for(self.unit)(torch.tensor(mean, dtype=torch.float32), preset)
         spent = None
@@ -103,6 +111,9 @@ class Learner:
 
     def _mean(self, n_spots: int) -> SpotMean:
         return SpotMean(n_spots, PRESETS[self.preset].d)
+
+    def _n_channels(self, corpus: Corpus) -> int:
+        return getattr(self.sampler, "n_channels", None) or len(corpus.genes)
 
     @property
     def _device(self) -> torch.device:
