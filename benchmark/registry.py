@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
@@ -54,6 +56,12 @@ def plugins(kind: Kind) -> dict[str, Plugin]:
     Raises:
         UnitBenchError: two distributions claim one name.
     """
+    return _plugins(kind, tuple(sys.path))
+
+
+@cache
+def _plugins(kind: Kind, path: tuple[str, ...]) -> dict[str, Plugin]:
+    """Looked up once for each `path`: every lookup opens the records of all installed packages."""
     found: dict[str, Plugin] = {}
     for entry in sorted(entry_points(group=GROUPS[kind]), key=lambda entry: entry.name):
         plugin = Plugin(entry.name, kind, entry.dist.name, entry.dist.version, entry)

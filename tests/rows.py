@@ -1,5 +1,6 @@
 """Score rows like those of a small run: controls, three units, two splits, a failed arm, a task beyond the controls."""
 
+import json
 from itertools import product
 
 import numpy as np
@@ -36,7 +37,14 @@ def example_rows() -> pd.DataFrame:
     rng = np.random.default_rng(0)
     rows = []
     for (method, unit, budget), fold, seed in product(entrants(), [*DONORS, "all"], SEEDS):
-        arm = {"method": method, "unit": unit, "budget": budget, "seed": seed, "dataset": "example"}
+        arm = {
+            "method": method,
+            "options": json.dumps({"method": method}),
+            "unit": unit,
+            "budget": budget,
+            "seed": seed,
+            "dataset": "example",
+        }
         arm |= {"budget_axis": "flops", "transductive": fold == "all"}
         place = arm | {"split": "donor" if fold != "all" else "random", "fold": fold}
         status = place | {"split": "none", "task": "arm", "setting": "pretraining", "metric": "status"}
