@@ -20,14 +20,16 @@ class Score(BaseModel):
 
     `slide` and `donor` are "pooled" where the metric is taken over the test spots of all slides together.
     `neighbours` is the number of spatial neighbours that every embedding was averaged over before scoring.
+    `options` is canonical JSON of the plugin and the options behind the label `method`: factors are read from it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str
-    split: Literal["donor", "block", "random", "none"]
+    split: Literal["donor", "block", "random", "few_labels", "none"]
     fold: str
     method: str
+    options: str = "{}"
     unit: Literal["spot", "patch", "slide", "none"]
     budget_axis: Literal["flops", "device_seconds", "spots"]
     budget: float
