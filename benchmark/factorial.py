@@ -13,18 +13,20 @@ from benchmark.winners import BEST, Champion, at_labels, by_label
 
 OPTION = "embed"  # how much of a slide a model sees while it embeds one spot
 OWN_CONTEXT = {"spot": "self", "patch": "overlap", "slide": "slide"}  # where the entry leaves it to the method
+ORDER = ["learned", "context", "smoothing", "spot", "patch", "slide"]
 SMOOTHED = 8  # neighbours of the plain smoothing that learned context must beat
 FACTORS = ["unit", "context", "training", "neighbours"]
 
 
-def factorial(rows: pd.DataFrame, contest: Contest = PRIMARY) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-    """Cells and effects, or None if no family varies its context at inference.
+def factorial(rows: pd.DataFrame, contest: Contest = PRIMARY) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame] | None:
+    """Cells, effects and mean effects, or None if no family varies its context at inference.
 
     Cells: a row a unit, context, training ("untrained" or the largest budget's "trained") and smoothing, with the
     mean over donors and an interval. Effects: a row an effect and place, paired by donor, seed and whatever else the
     labels differ in, with a sign-flip test over donors that is corrected by Holm within the effect: "learned" is
     trained less untrained, "context" less self, "smoothing" the neighbour mean less none. `contest` gives the task,
-    setting and metric; every smoothing that was measured is a level.
+    setting and metric; every smoothing that was measured is a level. Mean effects: a row an effect and unit, over all
+    its places; being few, they can be told with fewer donors.
     """
     if not varied(rows, OPTION):
         return None
@@ -35,7 +37,7 @@ def factorial(rows: pd.DataFrame, contest: Contest = PRIMARY) -> tuple[pd.DataFr
         [(*key, intervals.mean(values), *intervals.bootstrap(values)) for key, values in summary.items()],
         columns=[*FACTORS, "value", "low", "high"],
     )
-    return found, _effects(places, contest)
+    return found, *_effects(places, contest)
 
 
 def _table(rows: pd.DataFrame, contest: Contest) -> pd.DataFrame:
@@ -53,8 +55,9 @@ def _table(rows: pd.DataFrame, contest: Contest) -> pd.DataFrame:
     return table.groupby([*FACTORS, "rest", "block"])[seeds].mean()
 
 
-def _effects(places: dict[tuple, pd.DataFrame], contest: Contest) -> pd.DataFrame:
-    records = []
+def _effects(places: dict[tuple, pd.DataFrame], contest: Contest) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Each effect in each place, and its mean over the places of a unit."""
+    gains = {}
     for (unit, context, training, neighbours), its in places.items():
         for effect, against in (
             ("learned", (unit, context, "untrained", neighbours)),
@@ -63,10 +66,19 @@ def _effects(places: dict[tuple, pd.DataFrame], contest: Contest) -> pd.DataFram
         ):
             if against in places and against != (unit, context, training, neighbours):
                 gain = (its - places[against]).groupby("block").mean()
-                found = paired(gain, gain * 0, contest)
-                records.append((effect, unit, context, training, neighbours, *found))
-    table = pd.DataFrame(records, columns=["effect", *FACTORS, *PAIRED])
-    return corrected(table, "effect").sort_values(["effect", *FACTORS], ignore_index=True)
+                gains[(effect, unit, context, training, neighbours)] = gain
+    means = {
+        key: pd.concat([gain for place, gain in gains.items() if place[:2] == key]).groupby("block").mean()
+        for key in dict.fromkeys(place[:2] for place in gains)
+    }
+    each, mean = (
+        corrected(
+            pd.DataFrame([(*key, *paired(gain, gain * 0, contest)) for key, gain in found.items()], columns=columns),
+            "effect",
+        ).sort_values(["effect", "unit"], key=lambda names: names.map(ORDER.index), kind="stable", ignore_index=True)
+        for found, columns in ((gains, ["effect", *FACTORS, *PAIRED]), (means, ["effect", "unit", *PAIRED]))
+    )
+    return each, mean
 
 
 def beyond_smoothing(rows: pd.DataFrame, found: dict[tuple, dict[str, Champion]]) -> pd.DataFrame:

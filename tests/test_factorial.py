@@ -27,7 +27,7 @@ def crossed():
 
 
 def test_a_cell_a_unit_context_training_and_smoothing(crossed):
-    cells, _ = crossed
+    cells, *_ = crossed
     assert len(cells) == (1 + 3) * 2 * 3
     place = cells.set_index(["unit", "context", "training", "neighbours"])["value"]
     donors = place.loc[("spot", "self", "untrained", 0)] - 0.2  # what the donors add is the same everywhere
@@ -35,7 +35,7 @@ def test_a_cell_a_unit_context_training_and_smoothing(crossed):
 
 
 def test_effects_are_those_that_were_put_in(crossed):
-    _, effects = crossed
+    _, effects, _ = crossed
     by_effect = dict(list(effects.groupby("effect")))
     assert by_effect["learned"]["difference"].tolist() == pytest.approx([LEARNED] * 12, abs=0.005)
     at_once = by_effect["context"][by_effect["context"]["neighbours"] == 0]
@@ -49,12 +49,19 @@ def test_effects_are_those_that_were_put_in(crossed):
     assert set(by_effect["learned"]["verdict"]) == {"better"}
 
 
+def test_mean_effects_are_those_of_their_places(crossed):
+    _, effects, means = crossed
+    each = effects.groupby(["effect", "unit"])["difference"].mean()
+    assert means.set_index(["effect", "unit"])["difference"].to_dict() == pytest.approx(each.to_dict())
+    assert means["effect"].tolist() == ["learned", "learned", "context", "smoothing", "smoothing"]
+
+
 def test_effects_are_paired_within_whatever_else_differs():
     """Two sizes far apart, of which only one was embedded in both ways: the other tells nothing of context."""
     entries = [entry("patch", "patch", embed=c, size=4) for c in ("self", "overlap")]
     entries.append(entry("patch", "patch", embed="overlap", size=16))
     rows = factor_rows(entries, lambda arm: score(arm) + 0.3 * (arm["size"] == 16))
-    _, effects = factorial(rows)
+    _, effects, _ = factorial(rows)
     found = effects[(effects["effect"] == "context") & (effects["neighbours"] == 0)]
     assert found["difference"].tolist() == pytest.approx([CONTEXT] * 2, abs=0.005)
 

@@ -99,8 +99,9 @@ def _entrant(row: pd.Series) -> str:
     return f"{row['method']}, best of {row['n_entrants']}" if row["n_entrants"] > 1 else ""
 
 
-def factorial(cells: pd.DataFrame, effects: pd.DataFrame) -> dict:
-    """A heat table (a row a unit and context, a column a training and smoothing) and the rows of the effects."""
+def factorial(cells: pd.DataFrame, effects: pd.DataFrame, means: pd.DataFrame) -> dict:
+    """A heat table (a row a unit and context, a column a training and smoothing) and the rows of the effects
+    and of their means."""
     columns = [
         (training, neighbours)
         for training in ("untrained", "trained")
@@ -128,4 +129,5 @@ def factorial(cells: pd.DataFrame, effects: pd.DataFrame) -> dict:
         "columns": [training + _smoothed(neighbours) for training, neighbours in columns],
         "rows": rows,
         "effects": [row.to_dict() | {"gain": _gain(row)} for _, row in effects.iterrows()],
+        "means": [row.to_dict() | {"gain": _gain(row)} for _, row in means.iterrows()],
     }
