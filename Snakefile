@@ -120,6 +120,7 @@ rule leaderboard:
     output:
         multiext(str(OUT / "scores"), ".parquet", ".csv"),
         OUT / "leaderboard.csv",
+        OUT / "leakage.csv",
         OUT / "maps.parquet",
         OUT / "manifest.json",
     log:

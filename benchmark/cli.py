@@ -134,11 +134,12 @@ def score(job: JobName = None, config: ConfigPath = CONFIG, results: Results = R
 
 @app.command()
 def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
-    """Gather all score rows; write them, the leaderboard with its intervals, and the manifest."""
+    """Gather all score rows; write them, the leaderboard with its intervals, the leakage index, and the manifest."""
     import pandas as pd
 
     from benchmark import leaderboard
     from benchmark.files import write_json
+    from benchmark.leakage import leakage
     from benchmark.manifest import manifest
     from benchmark.scores import read_rows, write_table
 
@@ -149,6 +150,7 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
         write_table(run.results / f"scores{suffix}", rows)
     write_table(run.results / "maps.parquet", maps)
     write_table(run.results / "leaderboard.csv", leaderboard.leaderboard(rows))
+    write_table(run.results / "leakage.csv", leakage(rows))
     write_json(run.results / "manifest.json", manifest(run))
 
 

@@ -51,7 +51,7 @@ def tell(run: Run, console: Console) -> int:
         console.print(f"  Failed arms are tried again by: {again}; then run again", highlight=False, soft_wrap=True)
     for what, where in (
         ("report", run.results / "report.html"),
-        ("tables", f"{run.results}/leaderboard.csv, scores.csv, scores.parquet"),
+        ("tables", f"{run.results}/leaderboard.csv, leakage.csv, scores.csv, scores.parquet"),
         ("MLflow", f"make board CONFIG={run.path}"),
     ):
         console.print(f"  {what}  {where}", highlight=False, soft_wrap=True)

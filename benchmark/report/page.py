@@ -12,10 +12,14 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from benchmark.comparisons import compare
+from benchmark.factorial import beyond_smoothing, factorial
 from benchmark.files import write_text
 from benchmark.leaderboard import KEY_CAPTION, PRIMARY, PRIMARY_NAME, arms, headline, select
-from benchmark.report import figures, ledger, maps, tables
+from benchmark.leakage import leakage
+from benchmark.report import figures, findings, ledger, maps, tables
+from benchmark.report.glance import glance
 from benchmark.scores import status_line
+from benchmark.winners import champions, iso_flop, sizes, standings, winners
 
 
 def write_report(
@@ -32,7 +36,10 @@ def write_report(
     ranking, short, compared = select(board, PRIMARY), headline(board), compare(rows)
     costs = ledger.costs(rows)
     spent = figures.against_costs(board, costs)
-    plots = {"leakage": figures.leakage(board), "curve": figures.curve(board), **spent}
+    leaks, found = leakage(rows), champions(rows)
+    won, standing, crossed = winners(found), standings(found), factorial(rows)
+    curves, by_size = figures.curves(board, sizes(rows)), figures.iso_flop(iso_flop(rows, standing, PRIMARY))
+    plots = {"leakage": figures.leakage(board), **curves, **by_size, **spent}
     drawn = predictions is not None and len(predictions) > 0
     page = {
         "datasets": ", ".join(rows["dataset"].unique()),
@@ -46,6 +53,12 @@ def write_report(
         "comparisons": compared.to_dict("records"),
         "plots": {name: _script_safe(figure.to_json()) for name, figure in plots.items() if figure},
         "spent": list(spent),
+        "glance": glance(rows, found, won, beyond_smoothing(rows, found), leaks),
+        "leakage": findings.leakage(leaks),
+        "winners": findings.winners(won, standing),
+        "factorial": findings.factorial(*crossed) if crossed else None,
+        "curves": list(curves),
+        "by_size": list(by_size),
         "sections": tables.sections(board),
         "slides": maps.slides(predictions, ranking) if drawn else [],
         "colours": maps.colours(predictions) if drawn else {},
