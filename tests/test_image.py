@@ -1,16 +1,20 @@
 """Patches as images: every value at its pixel, nothing hidden seen, and both backbones learn what neighbours tell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.budget import count_flops
+from benchmark.budget import Budget, count_flops
 from benchmark.errors import UnitBenchError
-from benchmark.model.image import BACKBONES, MaskedImage, check_image
+from benchmark.model.image import BACKBONES, MaskedImage
 from benchmark.model.masked import MaskedSpots
 from benchmark.model.trunk import PRESETS, Preset
+from methods.patch import Patch
 
 MICRO = Preset(d=16, layers=2, heads=2, learning_rate=1e-3)
 SIZE, N_GENES, M = 5, 12, 6
@@ -250,20 +254,19 @@ def test_a_step_is_counted_as_by_hand(backbone, per_pixel):
     assert count_flops(module, batch, hidden) == 2 * first + 3 * (2 * pixels * per_pixel + head)
 
 
-def smooth(seed: int, b: int = 32, size: int = SIZE) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+def smooth(seed: int, b: int = 32, size: int = SIZE) -> dict[str, torch.Tensor]:
     """Full crops of waves that are as long as the crop or longer; each gene follows the wave with its own shift."""
     rng = np.random.default_rng(seed)
     place = np.argwhere(np.ones((size, size)))
     direction, phase = rng.normal(size=(b, 2)) * 0.5, rng.uniform(0, 2 * np.pi, size=(b, 1, 1))
     wave = np.sin((place @ direction.T).T[..., None] + phase + np.linspace(0, 3, M)).astype(np.float32)
-    batch = {
+    return {
         "values": torch.tensor(wave),
         "genes": PANEL.expand(b, 1, -1),
         "cell": torch.tensor(place).expand(b, -1, -1),
         "position": torch.tensor(place - place.mean(0), dtype=torch.float32).expand(b, -1, -1),
         "valid": torch.ones(b, size**2, dtype=torch.bool),
     }
-    return batch, MaskedSpots.draw_hidden(batch, torch.Generator().manual_seed(seed))
 
 
 def trained(backbone: str, steps: int) -> MaskedImage:
@@ -271,7 +274,8 @@ def trained(backbone: str, steps: int) -> MaskedImage:
     module = MaskedImage(torch.zeros(N_GENES), MICRO, SIZE, M, backbone)
     optimizer = torch.optim.AdamW(module.parameters(), lr=3e-3)
     for step in range(steps):
-        module(*smooth(step)).backward()
+        batch = smooth(step)
+        module(batch, module.draw_hidden(batch, torch.Generator().manual_seed(step))).backward()
         optimizer.step()
         optimizer.zero_grad()
     return module
@@ -279,8 +283,9 @@ def trained(backbone: str, steps: int) -> MaskedImage:
 
 @by_backbone
 def test_a_smooth_signal_is_learned(backbone):
-    batch, hidden = smooth(10**6, b=256)
     module = trained(backbone, 300).eval()
+    batch = smooth(10**6, b=256)
+    hidden = module.draw_hidden(batch, torch.Generator().manual_seed(0))
     with torch.no_grad():
         loss = module(batch, hidden)
     by_the_mean = (batch["values"] - batch["values"].mean((0, 1)))[hidden].square().mean()
@@ -293,18 +298,60 @@ def test_training_repeats_to_the_bit(backbone):
     assert all(torch.equal(value, two[name]) for name, value in one.items())
 
 
+# The method
+
+
+@pytest.fixture
+def micro(monkeypatch):
+    monkeypatch.setitem(PRESETS, "micro", replace(MICRO, decoder=1))
+
+
+def fitted(backbone: str, corpus, **options) -> Patch:
+    method = Patch(size=4, n_channels=16, channels="corpus_hvg", backbone=backbone, preset="micro", **options)
+    method.fit(corpus, Budget("spots", 10_000), 0)
+    return method
+
+
+@by_backbone
+@pytest.mark.parametrize("embed", ["overlap", "centre", "tiles", "self"])
+def test_every_spot_is_embedded(micro, tissue, backbone, embed):
+    slide = tissue[tissue.names[0]]
+    method = fitted(backbone, tissue, embed=embed)
+    embedding = method.embed(slide)
+    assert embedding.shape == (slide.n_obs, MICRO.d)
+    assert np.isfinite(embedding).all() and embedding.any(axis=1).all()
+    assert np.array_equal(method.embed(slide), embedding)
+    assert np.array_equal(fitted(backbone, tissue, embed=embed).embed(slide), embedding)
+
+
+@by_backbone
+def test_a_reconstruction_never_uses_what_it_predicts(micro, tissue, backbone):
+    slide = tissue[tissue.names[0]]
+    hidden = (slide.obsm["lattice"] < 5).all(axis=1)
+    method = fitted(backbone, tissue, masking="blocks")
+    predicted = method.reconstruct(slide, hidden)
+    assert predicted.shape == slide.shape and np.isfinite(predicted).all()
+    counts = slide.X.toarray()
+    counts[hidden] = np.random.default_rng(0).poisson(50, size=(hidden.sum(), slide.n_vars))
+    altered = slide.copy()
+    altered.X = sp.csr_matrix(counts)
+    assert np.array_equal(method.reconstruct(altered, hidden)[hidden], predicted[hidden])
+
+
 # Bad settings
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("options", "said"),
     [
-        (("conv", "corpus_hvg", True), "did you mean 'convnext'"),
-        (("vit", "variance", False), "backbone 'vit': channel rule 'variance'.*set channels to corpus_hvg or moran"),
+        ({"backbone": "conv"}, "did you mean 'convnext'"),
+        ({"channels": "variance"}, "backbone 'vit': channel rule 'variance' .*set channels to corpus_hvg or moran"),
+        ({"channels": "slide_hvg"}, "channel rule 'slide_hvg'"),
+        ({"tokens": "bag"}, "no tokens 'bag'"),
+        ({"embed": "slide"}, "set embed to overlap, centre or tiles"),
     ],
 )
-def test_what_no_image_can_be_made_of_is_refused(settings, said):
+def test_what_no_image_can_be_made_of_is_refused(options, said):
     with pytest.raises(UnitBenchError, match=said) as error:
-        check_image(*settings)
+        Patch(**({"backbone": "vit", "channels": "moran"} | options))
     assert "\n" not in str(error.value)
-    check_image("vit", "moran", True)

@@ -58,19 +58,22 @@ def convnext(preset: Preset, size: int, in_chans: int) -> nn.Module:
 BACKBONES: dict[str, Callable[[Preset, int, int], nn.Module]] = {"vit": vit, "convnext": convnext}
 
 
-def check_image(backbone: str, rule: str, same_genes: bool) -> None:
-    """Raises UnitBenchError: no such backbone, or a channel `rule` that does not show the same genes in every crop.
+def check_image(backbone: str, rule: str, same_genes: bool, tokens: str, context: str) -> None:
+    """Raises UnitBenchError: no such backbone, or settings of which no image can be made.
 
-    A net's first layer knows a channel by its place alone, so the place must always hold the same gene.
+    A net's first layer knows a channel by its place alone, so that place must hold the same gene in every crop
+    (`same_genes`); and an image has one size.
     """
     if backbone not in BACKBONES:
-        raise UnitBenchError(f"backbone {backbone!r}", "unknown", nearest(backbone, BACKBONES))
+        raise UnitBenchError(f"backbone {backbone!r}", "unknown", nearest(backbone, ["trunk", *BACKBONES]))
+    where = f"patch: backbone {backbone!r}"
     if not same_genes:
-        raise UnitBenchError(
-            f"backbone {backbone!r}",
-            f"channel rule {rule!r} gives each crop genes of its own, but an image's channels are the same in all",
-            "set channels to corpus_hvg or moran",
-        )
+        cause = f"channel rule {rule!r} gives each crop its own genes, and an image has the same channels everywhere"
+        raise UnitBenchError(where, cause, "set channels to corpus_hvg or moran")
+    if tokens != "bound":
+        raise UnitBenchError(where, f"an image has no tokens {tokens!r}", "leave tokens out")
+    if context == "slide":
+        raise UnitBenchError(where, "a whole slide is larger than its images", "set embed to overlap, centre or tiles")
 
 
 class MaskedImage(MaskedSpots):
@@ -85,10 +88,19 @@ class MaskedImage(MaskedSpots):
         size: cells along a side; every token's `cell` lies within.
         n_channels: genes of a crop, the same in the same order for every crop.
         backbone: one of `BACKBONES`.
+        masking: as in `MaskedSpots`.
     """
 
-    def __init__(self, gene_mean: Tensor, preset: Preset, size: int, n_channels: int, backbone: str):
-        super().__init__(gene_mean, replace(preset, layers=0))  # of the trunk, the closing norm
+    def __init__(
+        self,
+        gene_mean: Tensor,
+        preset: Preset,
+        size: int,
+        n_channels: int,
+        backbone: str,
+        masking: str = "mixed",
+    ):
+        super().__init__(gene_mean, replace(preset, layers=0), masking=masking)  # of the trunk, the closing norm
         self.size = size
         self.value = self.hidden = None  # the backbone's first layer knows the genes
         self.backbone = BACKBONES[backbone](preset, size, 2 * n_channels + 1)
