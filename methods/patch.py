@@ -27,6 +27,8 @@ class Patch(Learner):
         embed: what a spot is read in: "overlap", "centre", "tiles", "self" or "slide".
         donors: share of the training donors that is learned from.
         preset: size of the trunk.
+        backbone: "trunk", which all units share, or "vit" or "convnext": the crop as an image, for a net from timm of
+            the trunk's size. An image needs a rule that shows the same genes in every crop.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Patch(Learner):
         embed: str = "overlap",
         donors: float = 1.0,
         preset: str = "tiny",
+        backbone: str = "trunk",
     ):
         for option, value, known in (
             ("lattice", lattice, LATTICES),
@@ -53,4 +56,10 @@ class Patch(Learner):
                 raise UnitBenchError(f"patch: {option} {value!r}", "unknown", nearest(value, known))
         rule = registry.make("channels", channels, {})
         unit = PatchUnit(size, n_channels, min_occupancy, rule, lattice, crops_per_slide, embed)
-        super().__init__(unit, preset, partial(MaskedSpots, tokens=tokens, masking=masking), donors=donors)
+        module = partial(MaskedSpots, tokens=tokens, masking=masking)
+        if backbone != "trunk":
+            from benchmark.model.image import MaskedImage, check_image  # timm doubles the time of an import of torch
+
+            check_image(backbone, channels, rule.shared, tokens, embed)
+            module = partial(MaskedImage, size=size, n_channels=n_channels, backbone=backbone, masking=masking)
+        super().__init__(unit, preset, module, donors=donors)
