@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # What bounds the time. Of more spots those nearest to a hidden one are kept: the others hardly weigh.
 MOST_SPOTS = 2000
-SPOTS_OF_FIT, GENES_OF_FIT = 300, 32
+SPOTS_OF_FIT, GENES_OF_FIT = 200, 32
 
 
 class GaussianProcess(Zero):
