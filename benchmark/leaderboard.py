@@ -14,7 +14,7 @@ from benchmark import intervals
 CONTEST = ["dataset", "split", "task", "setting", "neighbours", "metric"]
 ENTRANT = ["method", "unit", "budget_axis", "budget"]
 CELL = ["block", "seed"]
-LOWER_IS_BETTER = {"mse", "mae"}
+LOWER_IS_BETTER = {error + part for error in ("mse", "mae") for part in ("", "_zero", "_nonzero")}
 AXIS_UNITS = {"flops": "FLOP", "device_seconds": "s", "spots": " spots"}
 
 

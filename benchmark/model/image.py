@@ -40,8 +40,8 @@ def vit(preset: Preset, size: int, in_chans: int) -> nn.Module:
 def convnext(preset: Preset, size: int, in_chans: int) -> nn.Module:
     """A ConvNeXt of one stage, at full resolution throughout ("isotropic" in Liu et al. 2022, CVPR).
 
-    Three blocks have the parameters of two of the trunk's layers. The layer scale starts at 1: from 1e-6, where very
-    deep nets start, these few blocks would hardly leave the identity within a small budget.
+    Three blocks have about the parameters of two of the trunk's layers. The layer scale starts at 1; timm's start near
+    0 is meant for far deeper nets.
     """
     return timm.create_model(
         "convnext_tiny",

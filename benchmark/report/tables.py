@@ -128,7 +128,7 @@ def _table(part: pd.DataFrame) -> dict:
     first = part[part["metric"] == metrics[0]]
     others = part.set_index(["metric", *ENTRANT])
     return {
-        "title": f"{words.SETTINGS.get(setting, setting)}, {words.smoothing(neighbours)}",
+        "title": f"{words.setting_name(setting)}, {words.smoothing(neighbours)}",
         "metrics": [words.metric_name(metric) for metric in metrics],
         "rows": [
             who(row) | counted(row) | {"cells": [cell(others.loc[(metric, *row[ENTRANT])]) for metric in metrics]}

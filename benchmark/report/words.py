@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -34,8 +36,15 @@ METRICS = {
     "nmi": "NMI",
     "mse": "MSE",
     "mae": "MAE",
+    "mse_zero": "MSE of zeros",
+    "mae_zero": "MAE of zeros",
+    "mse_nonzero": "MSE of non-zeros",
+    "mae_nonzero": "MAE of non-zeros",
     "pearson": "Pearson",
+    "spearman": "Spearman",
+    "r2": "R² against the training gene mean",
 }
+DIGITS = re.compile(r"(\d+)")
 FIRST_METRICS = ("macro_f1", "ari", "pearson")  # what a table is ordered by
 
 
@@ -43,14 +52,24 @@ def metric_name(metric: str) -> str:
     return METRICS.get(metric, metric) + (" ↓" if metric in LOWER_IS_BETTER else "")
 
 
+def setting_name(setting: str) -> str:
+    """As a heading: "hole 14 of grid 20" is "a hole of 14 × 14 pitches in a window of 20 × 20"."""
+    if square := re.fullmatch(r"hole (\S+)( of grid (\S+))?", setting):
+        side, _, grid = square.groups()
+        hole = f"{side} × {side} pitches"
+        return f"a hole of {hole} in a window of {grid} × {grid}" if grid else f"holes of {hole}"
+    return SETTINGS.get(setting, setting)
+
+
 def smoothing(neighbours: int) -> str:
     return f"after the mean over {neighbours} neighbours" if neighbours else "as it is"
 
 
 def in_order(names: pd.Series, known: dict[str, str]) -> list[str]:
-    """The distinct names, known ones first and in their order."""
+    """The distinct names, known ones first and in their order, the others by name, the numbers in it by size."""
     present = set(names)
-    return [name for name in known if name in present] + sorted(present - set(known))
+    others = sorted(present - set(known), key=lambda name: [int(p) if p.isdigit() else p for p in DIGITS.split(name)])
+    return [name for name in known if name in present] + others
 
 
 def full_name(row: pd.Series) -> str:

@@ -5,28 +5,43 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import anndata as ad
 import numpy as np
-import scipy.sparse as sp
-from scipy.spatial import cKDTree
+from scipy.stats import rankdata
 
-from benchmark.channels import top_variance
+from benchmark.channels import moments, top_variance
 from benchmark.corpus import Corpus
 from benchmark.normalise import lognorm
 from benchmark.tasks import Measured, NotApplicable
+from benchmark.tasks.holes import blinded, holes, window
+
+
+class Cut(NamedTuple):
+    """The spots that are shown and the hidden ones among them, bool `[n_spots]`; `reason`: why none is, if none is."""
+
+    setting: str
+    shown: np.ndarray
+    hidden: np.ndarray
+    reason: str
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A setting for each size of hole, in pitches. Scored on the `n_genes` genes that vary most in the training slides.
+    """A setting for each size of hole, in pitches, and one for each grid: the window that is shown around one hole.
 
-    A wider hole leaves less to interpolate from; 4 × 4 orders the leaderboard, by correlation, since the scale of a
-    prediction is the easy part.
+    "hole 4": holes that hide `share` of the slide, all else visible; a wider one leaves less to interpolate from.
+    "hole 14 of grid 20": a hole of `grid_hole`, and of all other spots only those in the square of 20 around it. The
+    smaller the grid, the more of it is hidden, so scores of two grids are of two tasks.
+
+    Scored on the `n_genes` genes that vary most in the training slides. 4 × 4 orders the leaderboard, by correlation,
+    since the scale of a prediction is the easy part. `n_train` of a score is the number of visible spots.
     """
 
     sizes: tuple[int, ...] = (2, 4, 8)
+    grids: tuple[int, ...] = ()
+    grid_hole: float = 14
     n_genes: int = 256
     share: float = 0.15
 
@@ -37,7 +52,8 @@ class Reconstruction:
     higher_is_better: ClassVar[bool] = True
 
     def predict(self, method: Any, corpus: Corpus, slide: ad.AnnData) -> dict[str, np.ndarray]:
-        """`panel`, the indices of the scored genes, and for each size that fits `[n_hidden, n_panel]` log-normalised.
+        """`panel`, the indices of the scored genes, `panel_mean`, their means over the training slides, and for each
+        setting that fits `[n_hidden, n_panel]`, log-normalised.
 
         Args:
             corpus: the training slides, which alone choose the panel.
@@ -46,77 +62,65 @@ class Reconstruction:
             ValueError: what the method returns has another shape than the slide, or values that are not finite.
         """
         panel = top_variance(corpus, self.n_genes)
-        predicted = {"panel": panel}
-        for size in self.sizes:
-            hidden = self.hidden(slide, size)
-            if hidden.any():
-                values = np.asarray(method.reconstruct(blinded(slide, hidden), hidden))
-                if values.shape != slide.shape or not np.isfinite(values[hidden]).all():
-                    where = f"reconstruct({slide.uns['slide']})"
-                    raise ValueError(f"{where} has shape {values.shape} or is not finite, expected {slide.shape}")
-                predicted[f"hole {size}"] = values[np.ix_(hidden, panel)].astype(np.float32)
+        predicted = {"panel": panel, "panel_mean": moments(corpus)[0][panel]}
+        for setting, shown, hidden, _ in self.cuts(slide):
+            if not hidden.any():
+                continue
+            part, there = blinded(slide, shown, hidden), hidden[shown]
+            values = np.asarray(method.reconstruct(part, there))
+            if values.shape != part.shape or not np.isfinite(values[there]).all():
+                where = f"reconstruct({slide.uns['slide']})"
+                raise ValueError(f"{where} has shape {values.shape} or is not finite, expected {part.shape}")
+            predicted[setting] = values[np.ix_(there, panel)].astype(np.float32)
         return predicted
 
     def score(self, slide: ad.AnnData, predicted: dict[str, np.ndarray]) -> Iterator[Measured | NotApplicable]:
-        truth = lognorm(slide.X)[:, predicted["panel"]].toarray()
-        for size in self.sizes:
-            setting, name, hidden = f"hole {size}", slide.uns["slide"], self.hidden(slide, size)
+        truth, name = lognorm(slide.X)[:, predicted["panel"]].toarray(), slide.uns["slide"]
+        for setting, shown, hidden, reason in self.cuts(slide):
             if not hidden.any():
-                reason = f"a hole of {size} × {size} pitches would hide more than half of the slide"
                 yield NotApplicable(setting, reason, name)
                 continue
-            for metric, value in metrics(truth[hidden], predicted[setting]).items():
-                yield Measured(setting, metric, value, name, n_test=int(hidden.sum()))
+            n_hidden, n_visible = int(hidden.sum()), int((shown & ~hidden).sum())
+            found = metrics(truth[hidden], predicted[setting], predicted["panel_mean"])
+            for metric, value in found.items():
+                yield Measured(setting, metric, value, name, n_visible, n_hidden)
 
-    def hidden(self, slide: ad.AnnData, size: int) -> np.ndarray:
-        """The same spots, bool `[n_spots]`, for every method and seed."""
-        return holes(slide.obsm["position"], size, self.share, zlib.crc32(f"{slide.uns['slide']}/{size}".encode()))
+    def cuts(self, slide: ad.AnnData) -> Iterator[Cut]:
+        """What each setting shows and hides: the same spots for every method and seed."""
+        position, everything = slide.obsm["position"], np.ones(slide.n_obs, dtype=bool)
+        for size in self.sizes:
+            hidden = holes(position, size, self.share, zlib.crc32(f"{slide.uns['slide']}/{size}".encode()))
+            reason = f"a hole of {size} × {size} pitches would hide more than half of the slide"
+            yield Cut(f"hole {size}", everything, hidden, reason)
+        for grid in self.grids:
+            seed = zlib.crc32(f"{slide.uns['slide']}/grid {grid}".encode())
+            shown, hidden = window(position, grid, self.grid_hole, seed)
+            hole = f"{self.grid_hole:g} × {self.grid_hole:g}"
+            reason = f"a hole of {hole} pitches would leave less than a third of any full window of {grid} × {grid}"
+            yield Cut(f"hole {self.grid_hole:g} of grid {grid}", shown, hidden, reason)
 
 
-def holes(position: np.ndarray, size: float, share: float, seed: int) -> np.ndarray:
-    """Which spots, bool `[n_spots]`, lie in random squares of `size` × `size` pitches that do not overlap.
+def metrics(truth: np.ndarray, predicted: np.ndarray, expected: np.ndarray) -> dict[str, float]:
+    """Agreement of two `[n_spots, n_genes]`; what has nothing to be taken over is left out.
 
-    A square begins half a pitch before a spot and holds at least 80% of the spots of the densest one. Squares are taken
-    until `share` of the spots is hidden or none fits, and never hide more than half: a small slide may have no hole.
+    Errors are means over all values, and over those that are truly zero or not. `r2` is 1 − (squared error of the
+    prediction / squared error of `expected`), both summed over all values: 0 for who says what each gene is on average
+    in the training slides. Correlations over spots are means over genes; a gene whose truth or prediction is constant
+    counts as 0.
 
     Args:
-        position: (y, x) in pitches, `[n_spots, 2]`.
-    """
-    position = position.astype(np.float64)
-    centre = position + (size - 1) / 2
-    inside = cKDTree(position).query_ball_point(centre, size / 2, p=np.inf, return_length=True)
-    left = np.random.default_rng(seed).permutation(np.flatnonzero(inside >= 0.8 * inside.max()))
-    hidden = np.zeros(len(position), dtype=bool)
-    while len(left) and hidden.sum() < share * len(position):
-        here = centre[left[0]]
-        wider = hidden | (np.abs(position - here).max(axis=1) <= size / 2)
-        if wider.sum() <= len(position) / 2:
-            hidden = wider
-            left = left[np.abs(centre[left] - here).max(axis=1) >= size]
-        else:
-            left = left[1:]
-    return hidden
-
-
-def blinded(slide: ad.AnnData, hidden: np.ndarray) -> ad.AnnData:
-    """A copy of the slide without the counts of its hidden spots."""
-    copy = slide.copy()
-    copy.X = sp.csr_matrix(sp.diags_array((~hidden).astype(np.float32)) @ slide.X)
-    copy.X.eliminate_zeros()
-    return copy
-
-
-def metrics(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Errors over all values, and the mean over genes of Pearson's correlation over spots; both `[n_spots, n_genes]`.
-
-    A gene whose truth or prediction is constant counts as a correlation of 0.
+        expected: each gene's mean over the training slides, `[n_genes]`.
     """
     error = predicted.astype(np.float64) - truth
-    return {
-        "mse": float(np.mean(error**2)),
-        "mae": float(np.mean(np.abs(error))),
-        "pearson": float(np.mean(pearson(truth, predicted))),
-    }
+    found = {}
+    for suffix, part in (("", error), ("_zero", error[truth == 0]), ("_nonzero", error[truth != 0])):
+        if part.size:
+            found |= {f"mse{suffix}": float(np.mean(part**2)), f"mae{suffix}": float(np.mean(np.abs(part)))}
+    if (total := np.sum((expected - truth.astype(np.float64)) ** 2)) > 0:
+        found["r2"] = float(1 - np.sum(error**2) / total)
+    found["pearson"] = float(np.mean(pearson(truth, predicted)))
+    found["spearman"] = float(np.mean(pearson(rankdata(truth, axis=0), rankdata(predicted, axis=0))))
+    return found
 
 
 def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
