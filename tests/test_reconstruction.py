@@ -10,8 +10,8 @@ from sklearn.metrics import r2_score
 
 from benchmark.channels import moments
 from benchmark.leaderboard import LOWER_IS_BETTER
+from benchmark.normalise import lognorm
 from benchmark.report import words
-from benchmark.slide import lognorm
 from benchmark.tasks import NotApplicable
 from benchmark.tasks.holes import window
 from benchmark.tasks.reconstruction import Reconstruction, metrics
