@@ -20,6 +20,7 @@ class Score(BaseModel):
 
     `slide` and `donor` are "pooled" where the metric is taken over the test spots of all slides together.
     `neighbours` is the number of spatial neighbours that every embedding was averaged over before scoring.
+    `options` is canonical JSON of the plugin and the options behind the label `method`: factors are read from it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,6 +29,7 @@ class Score(BaseModel):
     split: Literal["donor", "block", "random", "none"]
     fold: str
     method: str
+    options: str = "{}"
     unit: Literal["spot", "patch", "slide", "none"]
     budget_axis: Literal["flops", "device_seconds", "spots"]
     budget: float
