@@ -66,6 +66,26 @@ def sign_flip(differences: np.ndarray) -> float:
     return float(test.pvalue)
 
 
+def spread_test(levels: np.ndarray) -> float:
+    """p of the distance between the best and the worst of several levels, `[n_levels, n_donors]`, none NaN.
+
+    Under the null a donor would score the same whichever level it met, so levels change places within donors. The
+    distance is what is tested, so no correction for having picked the two ends is due. Two levels: `sign_flip`.
+    The least value it can take is n_levels! ** (1 - n_donors).
+    """
+    if levels.shape[1] < 2:
+        return 1.0
+    test = permutation_test(
+        tuple(levels),
+        lambda *drawn, axis: np.ptp([level.mean(axis=axis) for level in drawn], axis=0),
+        permutation_type="samples",
+        alternative="greater",
+        vectorized=True,
+        rng=np.random.default_rng(0),
+    )
+    return float(test.pvalue)
+
+
 def holm(p: np.ndarray) -> np.ndarray:
     """Holm's step-down correction of `p` `[n_tests]` for the family-wise error."""
     order = np.argsort(p, kind="stable")
