@@ -41,14 +41,14 @@ def leakage(board: pd.DataFrame) -> go.Figure | None:
     figure = go.Figure([lines, *points])
     figure.update_xaxes(title="accuracy, k-NN probe", range=[0, 1])
     figure.update_yaxes(showgrid=False)
-    return _plain(figure, height=110 + 32 * len(names))
+    return plain(figure, height=110 + 32 * len(names))
 
 
 def _points(value, low, high, names, title: str, colour: str, symbol: str) -> go.Scatter:
     return go.Scatter(
         x=value.tolist(),
         y=names,
-        error_x=_whiskers(value, low, high),
+        error_x=whiskers(value, low, high),
         mode="markers",
         name=title,
         marker={"color": colour, "size": 11, "symbol": symbol},
@@ -75,7 +75,7 @@ def curve(board: pd.DataFrame) -> go.Figure | None:
     figure.update_xaxes(type="log", title=f"budget, {UNITS[axis]}", tickvals=[left, *amounts], ticktext=ticks)
     figure.update_yaxes(title=f"{metric_name(PRIMARY.metric)}, donors held out")
     _mark_pca(figure, table)
-    return _plain(figure, height=420)
+    return plain(figure, height=420)
 
 
 def against_costs(board: pd.DataFrame, costs: pd.DataFrame) -> dict[str, go.Figure]:
@@ -93,7 +93,7 @@ def against_costs(board: pd.DataFrame, costs: pd.DataFrame) -> dict[str, go.Figu
         figure.update_xaxes(type="log", title=title, **_ticks(trained[key]))
         figure.update_yaxes(title=metric_name(PRIMARY.metric))
         _mark_pca(figure, table)
-        _plain(figure, height=340)
+        plain(figure, height=340)
     return figures
 
 
@@ -118,7 +118,7 @@ def _line(x: pd.Series, line: pd.DataFrame, method: str, unit: str, symbol: str)
     return go.Scatter(
         x=x.tolist(),
         y=line["value"].tolist(),
-        error_y=_whiskers(line["value"], line["low"], line["high"]),
+        error_y=whiskers(line["value"], line["low"], line["high"]),
         mode="lines+markers",
         name=method,
         legendgroup=method,
@@ -128,7 +128,7 @@ def _line(x: pd.Series, line: pd.DataFrame, method: str, unit: str, symbol: str)
     )
 
 
-def _whiskers(value: pd.Series, low: pd.Series, high: pd.Series) -> dict:
+def whiskers(value: pd.Series, low: pd.Series, high: pd.Series) -> dict:
     above, below = (high - value).fillna(0), (value - low).fillna(0)
     return {"array": above.tolist(), "arrayminus": below.tolist(), "thickness": 1.5, "width": 3}
 
@@ -141,7 +141,7 @@ def _mark_pca(figure: go.Figure, table: pd.DataFrame) -> None:
         )
 
 
-def _plain(figure: go.Figure, height: int) -> go.Figure:
+def plain(figure: go.Figure, height: int) -> go.Figure:
     """No background and no colour of its own for text: the page gives both."""
     figure.update_layout(
         template="none",

@@ -35,11 +35,41 @@ METRICS = {
     "mae": "MAE",
     "pearson": "Pearson",
 }
+OPTIONS = {
+    "size": "patch size, cells",
+    "n_channels": "channels",
+    "channels": "channel rule",
+    "tokens": "tokens",
+    "masking": "masking",
+    "embed": "context of a spot",
+    "min_occupancy": "least occupied share of a patch",
+    "lattice": "lattice",
+    "crops_per_slide": "crops per slide",
+    "donors": "share of the training donors",
+    "preset": "trunk",
+    "n_tokens": "gene tokens a spot",
+}
+LEVELS = {
+    "variance": "by variance",
+    "slide_hvg": "slide HVGs",
+    "corpus_hvg": "corpus HVGs",
+    "moran": "Moran's I",
+    "null": "none",
+    ("crops_per_slide", "null"): "drawn anew",
+}
 FIRST_METRICS = ("macro_f1", "ari", "pearson")  # what a table is ordered by
 
 
 def metric_name(metric: str) -> str:
     return METRICS.get(metric, metric) + (" ↓" if metric in LOWER_IS_BETTER else "")
+
+
+def option_name(option: str) -> str:
+    return OPTIONS.get(option, option.replace("_", " "))
+
+
+def level_name(option: str, level: str) -> str:
+    return LEVELS.get((option, level), LEVELS.get(level, level.replace("_", " ")))
 
 
 def smoothing(neighbours: int) -> str:
