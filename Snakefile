@@ -101,6 +101,7 @@ rule leaderboard:
     output:
         multiext(str(OUT / "scores"), ".parquet", ".csv"),
         OUT / "leaderboard.csv",
+        [OUT / name for name in ("ablation.csv", "effects.csv") if RUN.varied],
         OUT / "maps.parquet",
         OUT / "manifest.json",
     log:
@@ -117,6 +118,7 @@ rule report:
     output:
         report(OUT / "report.html", category="Leaderboard"),
         report(OUT / "overview.png", category="Leaderboard"),
+        [report(OUT / "ablation.png", category="Leaderboard")] if RUN.varied else [],
     log:
         OUT / "logs/report.log",
     conda:
