@@ -1,4 +1,4 @@
-# The whole workflow: prepare → pretrain → score → leaderboard → report, track. Each rule is one call of `unitbench`.
+# The whole workflow: prepare → check → pretrain → score → leaderboard → report, track. Each rule is one call of `unitbench`.
 # Another experiment: snakemake --cores all --config experiment=config/her2st.yaml
 import os
 import shlex
@@ -25,6 +25,7 @@ wildcard_constraints:
 
 localrules:
     all,
+    check,
     leaderboard,
     report,
     track,
@@ -38,9 +39,8 @@ rule all:
         OUT / "verdict.txt",
 
 
+# Its parameters are all of the config that the corpus depends on: another change of the file leaves it as it is.
 rule prepare:
-    input:
-        RUN.path,
     output:
         RUN.corpus / "record.json",
     log:
@@ -55,9 +55,28 @@ rule prepare:
         f"python -m benchmark prepare {EXPERIMENT} > {{log}} 2>&1"
 
 
+# Settings that no corpus of these slides can serve stop the run here, before any arm begins.
+rule check:
+    input:
+        RUN.corpus / "record.json",
+    output:
+        RUN.checked,
+    log:
+        OUT / "logs/check.log",
+    benchmark:
+        OUT / "benchmarks/check.tsv"
+    conda:
+        "envs/unitbench.yaml"
+    params:
+        settings=RUN.settings(*RUN.jobs),
+    shell:
+        f"python -m benchmark check {EXPERIMENT} > {{log}} 2>&1"
+
+
 rule pretrain:
     input:
         RUN.corpus / "record.json",
+        ancient(RUN.checked),
     output:
         RUN.arms("{job}"),
     log:
@@ -101,11 +120,14 @@ rule leaderboard:
     output:
         multiext(str(OUT / "scores"), ".parquet", ".csv"),
         OUT / "leaderboard.csv",
+        OUT / "leakage.csv",
         [OUT / name for name in ("ablation.csv", "effects.csv") if RUN.varied],
         OUT / "maps.parquet",
         OUT / "manifest.json",
     log:
         OUT / "logs/leaderboard.log",
+    benchmark:
+        OUT / "benchmarks/leaderboard.tsv"
     conda:
         "envs/unitbench.yaml"
     shell:
@@ -121,6 +143,8 @@ rule report:
         [report(OUT / "ablation.png", category="Leaderboard")] if RUN.varied else [],
     log:
         OUT / "logs/report.log",
+    benchmark:
+        OUT / "benchmarks/report.tsv"
     conda:
         "envs/unitbench.yaml"
     shell:
@@ -134,6 +158,8 @@ rule track:
         OUT / "mlflow.json",
     log:
         OUT / "logs/track.log",
+    benchmark:
+        OUT / "benchmarks/track.tsv"
     conda:
         "envs/unitbench.yaml"
     shell:

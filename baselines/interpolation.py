@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
 from benchmark.corpus import Corpus
-from benchmark.slide import lognorm
+from benchmark.normalise import lognorm
 
 
 class Zero:

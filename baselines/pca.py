@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.channels import moments, top_dispersion
 from benchmark.corpus import Corpus
-from benchmark.slide import lognorm
+from benchmark.normalise import lognorm
 from benchmark.spatial import neighbour_mean
 
 # Scaled values beyond this many standard deviations are cut off, as in scanpy's tutorials.

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -22,6 +22,7 @@ from benchmark.corpus import Corpus
 from benchmark.errors import UnitBenchError
 from benchmark.files import WriteError, fingerprint, read_json, write_atomic, write_json, write_text
 from benchmark.splits import Fold, check_disjoint, donor_folds, everything
+from benchmark.timing import WORK
 
 Progress = Callable[[str, bool, float, str], None]  # arm, whether it is done, share of its budget, a word
 
@@ -43,7 +44,7 @@ class Arm:
 def folds(config: Config, groups: dict[str, str]) -> dict[str, Fold]:
     """The folds of pretraining: one a set of held-out groups and, for splits within slides, one of all slides."""
     found = {fold.name: fold for fold in donor_folds(groups, config.splits.donor_folds)}
-    if config.splits.random_repeats or config.splits.block_repeats:
+    if any(config.splits.repeats.values()):
         found["all"] = everything(tuple(groups))
     return found
 
@@ -53,6 +54,31 @@ def arms(config: Config, method: str, unit: str, fold: str) -> Iterator[Arm]:
     for amount in (0.0,) if unit == "none" else config.budget.amounts:
         for seed in config.seeds:
             yield Arm(method, fold, amount, seed)
+
+
+def check_methods(config: Config, corpus: Corpus, pairs: Iterable[tuple[str, str]]) -> int:
+    """Ask every method that has a `check(corpus)` whether it can be fitted to the slides of its folds.
+
+    Args:
+        pairs: (label of a method, name of a fold).
+
+    Returns:
+        How many checks there were.
+
+    Raises:
+        UnitBenchError: the first refusal, with the method's label.
+    """
+    found = folds(config, corpus.table["group"].to_dict())
+    n_checks = 0
+    for label, fold in pairs:
+        entry = config.method(label)
+        if check := getattr(registry.make("methods", entry.method, entry.options), "check", None):
+            try:
+                check(corpus.subset(found[fold].fit))
+            except UnitBenchError as error:
+                raise UnitBenchError(f"method {label!r}: {error.where}", error.cause, error.remedy) from error
+            n_checks += 1
+    return n_checks
 
 
 def run_arms(
@@ -135,7 +161,8 @@ def _run(
             raise UnitBenchError("pretraining", "its process was killed", "give it more memory")
         method = registry.make("methods", entry.method, entry.options)
         budget = Budget(config.budget.axis, arm.amount, config.precision, folder / "checkpoint.pt", told)
-        spent = method.fit(corpus.subset(fold.fit), budget, arm.seed)
+        with WORK:
+            spent = method.fit(corpus.subset(fold.fit), budget, arm.seed)
         lacking = _outputs(config, method, corpus, fold, folder)
         if isinstance(spent, Meter):
             method.save(folder / "weights.safetensors")
@@ -178,11 +205,12 @@ def _outputs(config: Config, method: Any, corpus: Corpus, fold: Fold, folder: Pa
             if not (folder / "embeddings.npz").exists():
                 _save_embeddings(method, corpus, folder / "embeddings.npz")
         elif fold.name != "all" or set(task.splits) - {"donor"}:
-            arrays = {
-                f"{slide}/{key}": array
-                for slide in fold.test
-                for key, array in task.predict(method, corpus.subset(fold.fit), corpus[slide]).items()
-            }
+            with WORK:
+                arrays = {
+                    f"{slide}/{key}": array
+                    for slide in fold.test
+                    for key, array in task.predict(method, corpus.subset(fold.fit), corpus[slide]).items()
+                }
             _save(folder / f"{entry.task}.npz", arrays)
     return lacking
 
@@ -191,7 +219,8 @@ def _save_embeddings(method: Any, corpus: Corpus, path: Path) -> None:
     """Of the labelled slides, on which embeddings are scored."""
     embeddings = {}
     for slide in corpus.labelled:
-        embedding = np.asarray(method.embed(corpus[slide]), dtype=np.float32)
+        with WORK:
+            embedding = np.asarray(method.embed(corpus[slide]), dtype=np.float32)
         if embedding.shape[:1] != (corpus[slide].n_obs,) or embedding.ndim != 2:
             raise ValueError(f"embed({slide}) has shape {embedding.shape}, expected ({corpus[slide].n_obs}, d)")
         if not np.isfinite(embedding).all():

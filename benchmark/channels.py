@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 
-from benchmark.corpus import Corpus
-from benchmark.slide import lognorm
+from benchmark.normalise import lognorm
+from benchmark.spatial import morans_i
+
+if TYPE_CHECKING:
+    from benchmark.corpus import Corpus
 
 
 def top_variance(corpus: Corpus, n_genes: int) -> np.ndarray:
@@ -23,12 +26,25 @@ def top_variance(corpus: Corpus, n_genes: int) -> np.ndarray:
 
 
 def top_dispersion(corpus: Corpus, n_genes: int) -> np.ndarray:
-    """Indices of the genes whose dispersion stands out most among genes of like mean over `corpus`, greatest first.
+    """Indices of the genes whose dispersion stands out most among genes of like mean over `corpus`, greatest first."""
+    return _order(*moments(corpus, per_ten_thousand))[:n_genes]
+
+
+def by_dispersion(values: sp.csr_matrix) -> np.ndarray:
+    """All genes in the order of `top_dispersion`, for counts per 10,000 `[n_spots, n_genes]`."""
+    mean = np.asarray(values.mean(axis=0)).ravel().astype(np.float64)
+    square = np.asarray(values.multiply(values).mean(axis=0)).ravel()
+    return _order(mean, np.maximum(square - mean**2, 0))
+
+
+def _order(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Genes by normalised dispersion.
 
     The rule of Satija et al. 2015 that scanpy calls flavour "seurat": log of variance by mean of the counts per 10,000,
     standardised within 20 bins of the mean's log1p. Genes that never vary come last.
     """
-    mean, variance = moments(corpus, per_ten_thousand)
+    import pandas as pd
+
     varies = variance > 0
     dispersion = np.log(variance, where=varies, out=np.full_like(variance, np.nan))
     dispersion -= np.log(mean, where=varies, out=np.zeros_like(mean))
@@ -36,7 +52,13 @@ def top_dispersion(corpus: Corpus, n_genes: int) -> np.ndarray:
     standardised = (dispersion - alike.transform("mean")) / alike.transform("std")
     # A gene alone in its bin has no spread to be measured by; scanpy gives it 1.
     standardised = np.where(varies, standardised.fillna(1.0), -np.inf)
-    return np.argsort(-standardised, kind="stable")[:n_genes]
+    return np.argsort(-standardised, kind="stable")
+
+
+@lru_cache(maxsize=16)
+def spatial_variation(corpus: Corpus) -> np.ndarray:
+    """Moran's I of each gene's log-normalised value, mean over the slides of `corpus`, `[n_genes]`."""
+    return np.mean([morans_i(lognorm(slide.X), slide.obsm["position"]) for slide in corpus], axis=0)
 
 
 def per_ten_thousand(counts: sp.csr_matrix) -> sp.csr_matrix:

@@ -16,7 +16,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="UnitBench: what should one training sample be, when a model is pretrained on spatial transcriptomics?\n\n"
-    "The steps of the workflow in order: prepare, pretrain, score, leaderboard, report, track. `run` does them all.",
+    "The steps of the workflow in order: prepare, check, pretrain, score, leaderboard, report, track. "
+    "`run` does them all.",
 )
 
 ConfigPath = Annotated[Path, typer.Option("--config", help="The experiment, a YAML file.")]
@@ -71,6 +72,19 @@ def prepare(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
 
 
 @app.command()
+def check(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
+    """Ask every method whether it can be fitted to the corpus with its settings, before any of them begins."""
+    from benchmark.arms import check_methods
+    from benchmark.corpus import open_corpus
+    from benchmark.files import write_json
+
+    run = _run(config, results)
+    run.checked.unlink(missing_ok=True)
+    pairs = [pair for job in run.jobs.values() for pair in job]
+    write_json(run.checked, {"checks": check_methods(run.config, open_corpus(run.corpus), pairs)})
+
+
+@app.command()
 def pretrain(
     job: JobName = None,
     config: ConfigPath = CONFIG,
@@ -78,20 +92,24 @@ def pretrain(
     attempt: Annotated[int, typer.Option(help="From the second on, arms that killed their process are given up.")] = 1,
 ) -> None:
     """Fit every method in every fold, at every budget and seed; keep embeddings and predictions, and finished arms."""
-    from benchmark.arms import run_arms
+    from benchmark.arms import check_methods, run_arms
     from benchmark.corpus import open_corpus
     from benchmark.files import write_json
     from benchmark.progress import reporter
+    from benchmark.timing import WORK
 
     run = _run(config, results)
     corpus = open_corpus(run.corpus)
+    check_methods(run.config, corpus, [pair for name in run.chosen(job) for pair in run.jobs[name]])
     for name in run.chosen(job):
+        before = WORK.seconds
         tell = reporter(run.progress(name), run.plan()[name])
         records = [
             record
             for method, fold in run.jobs[name]
             for record in run_arms(run.config, corpus, run.results, method, fold, tell, attempt)
         ]
+        write_json(run.times / f"pretrain.{name}.json", WORK.seconds - before)
         write_json(run.arms(name), records)
 
 
@@ -100,24 +118,28 @@ def score(job: JobName = None, config: ConfigPath = CONFIG, results: Results = R
     """Score the fitted arms on every task: one file of score rows a job."""
     from benchmark.corpus import open_corpus
     from benchmark.evaluate import score_arms
-    from benchmark.files import read_json
+    from benchmark.files import read_json, write_json
     from benchmark.scores import write_rows, write_table
+    from benchmark.timing import WORK
 
     run = _run(config, results)
     corpus = open_corpus(run.corpus)
     for name in run.chosen(job):
+        before = WORK.seconds
         rows, maps = score_arms(run.config, corpus, run.results, read_json(run.arms(name)))
+        write_json(run.times / f"score.{name}.json", WORK.seconds - before)
         write_table(run.maps(name), maps)
         write_rows(run.scores(name), rows)
 
 
 @app.command()
 def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
-    """Gather all score rows; write them, the leaderboard with its intervals, and the manifest."""
+    """Gather all score rows; write them, the leaderboard with its intervals, the leakage index, and the manifest."""
     import pandas as pd
 
     from benchmark import ablation, leaderboard
     from benchmark.files import write_json
+    from benchmark.leakage import leakage
     from benchmark.manifest import manifest
     from benchmark.scores import read_rows, write_table
 
@@ -128,6 +150,7 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
         write_table(run.results / f"scores{suffix}", rows)
     write_table(run.results / "maps.parquet", maps)
     write_table(run.results / "leaderboard.csv", leaderboard.leaderboard(rows))
+    write_table(run.results / "leakage.csv", leakage(rows))
     if run.varied:
         found = ablation.grids(rows)
         write_table(run.results / "ablation.csv", ablation.means(found))
@@ -214,30 +237,17 @@ def run(
 def bench(
     config: ConfigPath = CONFIG,
     results: Results = RESULTS,
-    preset: Annotated[str, typer.Option(help="Size of the trunk: tiny, small or base.")] = "tiny",
+    preset: Annotated[str, typer.Option(help="Size of the trunk of all rows but the paper's.")] = "tiny",
     threads: Annotated[int, typer.Option(help="Cores to use.")] = 1,
 ) -> None:
     """Measure loaders and training steps on the config's corpus, beside a plain matrix product."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from benchmark.bench import bench
+    from benchmark.bench import bench, lines
     from benchmark.corpus import open_corpus
 
     run = _run(config, results)
     if not (run.corpus / "record.json").exists():
         prepare(config, results)
-    peak, rows = bench(open_corpus(run.corpus), preset, threads)
-    table = Table("unit", "samples/s", "step, ms", "GFLOP/s", "of a matrix product", "loading, of a step")
-    for row in rows:
-        rate = row["flops"] / row["seconds"]
-        cells = (f"{row['samples']:,.0f}", f"{row['seconds'] * 1e3:.1f}", f"{rate / 1e9:.1f}", f"{rate / peak:.0%}")
-        table.add_row(str(row["unit"]), *cells, f"{row['loading']:.0%}")
-    console = Console(width=150)
-    console.print(table)
-    console.print(
-        f"a matrix product of the same precision: {peak / 1e9:.1f} GFLOP/s; {threads} thread(s), preset {preset}"
-    )
+    print("\n".join(lines(*bench(open_corpus(run.corpus), preset, threads))))
 
 
 @app.command()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,20 +15,8 @@ from benchmark.leaderboard import ENTRANT, LOWER_IS_BETTER, PRIMARY, Contest, ce
 
 ALPHA = 0.05
 UNTRAINED, PCA, OTHER = "trained against untrained", "trained against PCA", "one method against another"
-COLUMNS = [
-    "question",
-    "a",
-    "b",
-    "budget_axis",
-    "budget",
-    "difference",
-    "low",
-    "high",
-    "n_donors",
-    "p",
-    "p_holm",
-    "verdict",
-]
+PAIRED = ["difference", "low", "high", "n_donors", "p"]
+COLUMNS = ["question", "a", "b", "budget_axis", "budget", *PAIRED, "p_holm", "verdict"]
 
 
 def compare(rows: pd.DataFrame, contest: Contest = PRIMARY) -> pd.DataFrame:
@@ -42,16 +32,20 @@ def compare(rows: pd.DataFrame, contest: Contest = PRIMARY) -> pd.DataFrame:
     }
     crowd = crowds(rows)
     records = [
-        (question, a[0], b[0], *a[2:], *_paired(by_entrant[a], by_entrant[b], contest))
+        (question, a[0], b[0], *a[2:], *paired(by_entrant[a], by_entrant[b], contest))
         for question, a, b in _pairs(list(by_entrant))
         if question != OTHER or a[0] not in crowd or crowd[a[0]] != crowd.get(b[0])
     ]
-    found = pd.DataFrame(records, columns=COLUMNS[:-2])
-    found["p_holm"] = found.groupby("question")["p"].transform(lambda p: intervals.holm(p.to_numpy()))
-    tests = found.groupby("question")["p"].transform("size")
-    least = tests * 2.0 ** (1 - found["n_donors"])
-    found["verdict"] = list(map(_verdict, found["difference"], found["p_holm"], least))
-    return found
+    return corrected(pd.DataFrame(records, columns=COLUMNS[:-2]), "question")
+
+
+def corrected(found: pd.DataFrame, *family: str) -> pd.DataFrame:
+    """`found` with `p_holm` and `verdict`: difference, n_donors and p of paired tests, corrected by Holm within each
+    family (rows that agree in those columns; none: all rows are one)."""
+    p = found.groupby(list(family) or np.zeros(len(found)))["p"]
+    found = found.assign(p_holm=p.transform(lambda p: intervals.holm(p.to_numpy())))
+    least = p.transform("size") * 2.0 ** (1 - found["n_donors"])
+    return found.assign(verdict=list(map(_verdict, found["difference"], found["p_holm"], least)))
 
 
 def _pairs(entrants: list[tuple]) -> list[tuple[str, tuple, tuple]]:
@@ -67,8 +61,8 @@ def _pairs(entrants: list[tuple]) -> list[tuple[str, tuple, tuple]]:
     ]
 
 
-def _paired(a: pd.DataFrame, b: pd.DataFrame, contest: Contest) -> tuple[float, float, float, int, float]:
-    """difference, low, high, n_donors, p over the (donor, seed) that both have."""
+def paired(a: pd.DataFrame, b: pd.DataFrame, contest: Contest) -> tuple[float, float, float, int, float]:
+    """The columns `PAIRED` over the (donor, seed) that both have."""
     difference = (b - a if contest.metric in LOWER_IS_BETTER else a - b).dropna(how="all")
     if difference.empty:
         return np.nan, np.nan, np.nan, 0, 1.0
@@ -86,3 +80,50 @@ def _verdict(difference: float, p: float, least: float) -> str:
     if p < ALPHA:
         return "better" if difference > 0 else "worse"
     return "too few donors to tell" if least >= ALPHA else "no clear difference"
+
+
+class Spread(NamedTuple):
+    """How far the best of several levels is from the worst, over the (donor, seed) that all have."""
+
+    best: str
+    worst: str
+    n_levels: int
+    difference: float
+    low: float
+    high: float
+    n_donors: int
+    p: float
+
+    @property
+    def clear(self) -> bool:
+        return self.p < ALPHA
+
+    @property
+    def verdict(self) -> str:
+        if self.clear:
+            return "a clear difference"
+        least = math.factorial(self.n_levels) ** (1.0 - self.n_donors) if self.n_donors else 1.0
+        return "too few donors to tell" if least >= ALPHA else "no clear difference"
+
+
+def spread(levels: dict[str, pd.DataFrame], contest: Contest) -> Spread | None:
+    """The best against the worst of some levels, None if no donor has all of them or there is one level.
+
+    The ends are picked on the scores that they are compared by, so the interval leans away from 0; `p` does not: it
+    is that of the distance itself, see `intervals.spread_test`.
+
+    Args:
+        levels: for each, a table with a row a donor and a column a seed.
+    """
+    names = list(levels)
+    if len(names) < 2:
+        return None
+    values = pd.concat(levels.values(), keys=names, names=["level", "block"]).stack().unstack("level")
+    values = values.reindex(columns=names).dropna()
+    if values.empty:
+        return None
+    by_donor = values.groupby("block").mean()[names]
+    best, *_, worst = by_donor.mean().sort_values(ascending=contest.metric in LOWER_IS_BETTER, kind="stable").index
+    difference, low, high, n_donors, _ = paired(values[best].unstack(), values[worst].unstack(), contest)
+    p = intervals.spread_test(by_donor.to_numpy().T)
+    return Spread(best, worst, len(names), difference, low, high, n_donors, p)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from benchmark.errors import UnitBenchError, nearest
+from benchmark.expand import combinations, read_values
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # names of the run and of methods become names of folders
 
@@ -23,17 +25,37 @@ class Dataset(Frozen):
 
 
 class Method(Frozen):
-    """A method of the registry under a label of the run; two entries may use one method with other options."""
+    """A method of the registry under a label of the run; two entries may use one method with other options.
+
+    `vary` gives lists of values to some options; the config then holds one entry a combination, and none has `vary`.
+    """
 
     method: str
     label: str = Field("", pattern=NAME)
     options: dict[str, Any] = {}
+    vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field({}, exclude=True)
 
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         value = {"method": value} if isinstance(value, str) else value
         return {"label": value.get("method", ""), **value} if isinstance(value, dict) else value
+
+    @property
+    def canonical(self) -> str:
+        """The plugin and its options as JSON with sorted keys: entries are alike if and only if this is."""
+        return json.dumps({"method": self.method, **self.options}, sort_keys=True)
+
+    def expanded(self) -> list[Method]:
+        """Raises ValueError: an option is both fixed and varied, or a value cannot be part of a label."""
+        if both := self.options.keys() & self.vary.keys():
+            raise ValueError(f"{self.label}: option {min(both)!r} stands in both options and vary: remove one")
+        found = []
+        for suffix, chosen in combinations(self.vary):
+            if not re.fullmatch(NAME, self.label + suffix):
+                raise ValueError(f"{self.label + suffix!r} is no legal label: vary numbers or plain words")
+            found.append(Method(method=self.method, label=self.label + suffix, options=self.options | chosen))
+        return found
 
 
 class Task(Frozen):
@@ -61,14 +83,24 @@ class Budget(Frozen):
 
 
 class Splits(Frozen):
-    """`donor_folds`: how many folds hold out whole groups (null: one fold a group)."""
+    """`donor_folds`: how many folds hold out whole groups (null: one fold a group).
+
+    "few_labels" is "random" with the shares turned round: `few_labels` of the spots train the probe.
+    """
 
     donor_folds: int | None = Field(None, ge=2)
     random_repeats: int = Field(5, ge=0)
     random_test: float = Field(0.2, gt=0, lt=1)
+    few_labels_repeats: int = Field(0, ge=0)
+    few_labels: float = Field(0.2, gt=0, lt=1)
     block_repeats: int = Field(0, ge=0)
     block_cells: int = Field(6, ge=1)
     block_buffer: float = Field(2, ge=0)
+
+    @property
+    def repeats(self) -> dict[str, int]:
+        """How often each split within slides is drawn."""
+        return {"random": self.random_repeats, "few_labels": self.few_labels_repeats, "block": self.block_repeats}
 
 
 class Config(Frozen):
@@ -82,6 +114,11 @@ class Config(Frozen):
     neighbours: tuple[int, ...] = (0, 8)
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     methods_per_job: int = Field(1, ge=1)
+
+    @field_validator("methods")
+    @classmethod
+    def _expanded(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
+        return tuple(entry for method in methods for entry in method.expanded())
 
     @model_validator(mode="after")
     def _labels_differ(self) -> Config:
@@ -131,13 +168,9 @@ def _fields_at(model: Any, path: tuple) -> list[str]:
 
 
 def read_config(path: Path) -> Config:
-    """Raises UnitBenchError: no file, no YAML, or a key or value that is not understood."""
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UnitBenchError(
-            path, "file not found", "give a file of config/, e.g. CONFIG=config/default.yaml"
-        ) from None
-    except yaml.YAMLError as error:
-        raise UnitBenchError(path, f"no valid YAML ({str(error).splitlines()[0]})", "correct it") from None
-    return build(Config, values, path)
+    """The experiment of a file, its shorthand written out.
+
+    Raises:
+        UnitBenchError: no file, no YAML, or a key or value that is not understood.
+    """
+    return build(Config, read_values(path), path)

@@ -18,6 +18,7 @@ from benchmark.scores import Score
 from benchmark.spatial import neighbour_mean
 from benchmark.splits import block_spots, random_spots
 from benchmark.tasks import Measured, Spots
+from benchmark.timing import WORK
 
 COSTS = {
     "flops": "flops",
@@ -49,14 +50,15 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
             folder = results / "arms" / _folder(record)
             if task.requires == "embed":
                 embeddings = dict(np.load(folder / "embeddings.npz"))
-                for split in splits:
-                    rows += _score_embeddings(config, corpus, task, split, base, record, embeddings)
-                if "donor" in splits and hasattr(task, "predictions") and record["seed"] == config.seeds[0]:
-                    maps.append(_map(corpus, task, record, embeddings))
+                with WORK:
+                    for split in splits:
+                        rows += _score_embeddings(config, corpus, task, split, base, record, embeddings)
+                    if "donor" in splits and hasattr(task, "predictions") and record["seed"] == config.seeds[0]:
+                        maps.append(_map(corpus, task, record, embeddings))
             elif splits:
-                rows += _score_predictions(
-                    corpus, task, splits[0], base, record, dict(np.load(folder / f"{task.name}.npz"))
-                )
+                arrays = dict(np.load(folder / f"{task.name}.npz"))
+                with WORK:
+                    rows += _score_predictions(corpus, task, splits[0], base, record, arrays)
     return rows, pd.concat(maps) if maps else pd.DataFrame()
 
 
@@ -66,7 +68,7 @@ def _folder(record: dict) -> str:
 
 def _asked(config: Config, fold: str) -> list[str]:
     """The splits that a fold serves, of those that the config asks for."""
-    repeats = {"random": config.splits.random_repeats, "block": config.splits.block_repeats}
+    repeats = config.splits.repeats
     return [split for split in repeats if repeats[split]] if fold == "all" else ["donor"]
 
 
@@ -82,6 +84,7 @@ def _base(config: Config, record: dict) -> dict:
     return {
         "dataset": config.dataset.name if config.dataset.name != "h5ad_folder" else config.name,
         "method": record["method"],
+        "options": config.method(record["method"]).canonical,
         "unit": record["unit"],
         "budget_axis": config.budget.axis,
         "budget": record["amount"],
@@ -169,8 +172,7 @@ def _sides(
         yield record["fold"], _spots(embeddings, fit), _spots(embeddings, test)
         return
     slides = {slide: _labelled(corpus, slide) for slide in sorted(embeddings)}
-    repeats = {"random": config.splits.random_repeats, "block": config.splits.block_repeats}[split]
-    for repeat in range(repeats):
+    for repeat in range(config.splits.repeats[split]):
         train, test = [], []
         for slide, (there, label) in slides.items():
             rng = np.random.default_rng([repeat, crc32(slide.encode())])
@@ -187,6 +189,8 @@ def _divide(
     options = config.splits
     if split == "random":
         return random_spots(len(position), options.random_test, rng)
+    if split == "few_labels":
+        return random_spots(len(position), 1 - options.few_labels, rng)
     return block_spots(position, options.block_cells, options.random_test, options.block_buffer, rng)
 
 

@@ -31,21 +31,46 @@ def bootstrap(cells: np.ndarray) -> tuple[float, float]:
     cells = cells[~np.isnan(cells).all(axis=1)]
     if cells.size < 2:
         return np.nan, np.nan
-    blocks, seeds = _draws(*cells.shape)
+    return _percentiles(_means(cells, *_draws(*cells.shape)))
+
+
+def bootstrap_apart(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """The percentile interval of `mean(a) - mean(b)` where the blocks of the two differ in kind.
+
+    Blocks are drawn anew on each side by itself; seeds are drawn for both at once, since one seed gives one
+    initialisation on either side. A side of one block contributes no spread of blocks.
+
+    Args:
+        a: `[n_blocks_a, n_seeds]`, NaN where an arm gave no value.
+        b: `[n_blocks_b, n_seeds]` of the same seeds.
+    """
+    a, b = (cells[~np.isnan(cells).all(axis=1)] for cells in (a, b))
+    if not a.size or not b.size or max(a.size, b.size) < 2:
+        return np.nan, np.nan
+    blocks, seeds = _draws(*a.shape)
+    others, _ = _draws(*b.shape, stream=1)
+    return _percentiles(_means(a, blocks, seeds) - _means(b, others, seeds))
+
+
+def _means(cells: np.ndarray, blocks: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """`mean` of each draw, `[N_RESAMPLES]`, NaN where a draw hits absent cells only."""
     present = ~np.isnan(cells)
     count = seeds @ present.T
     total = seeds @ np.where(present, cells, 0).T
     weight = blocks * (count > 0)
-    with np.errstate(invalid="ignore"):  # a draw may hit absent cells only; it is left out below
-        means = (weight * total / np.maximum(count, 1)).sum(axis=1) / weight.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return (weight * total / np.maximum(count, 1)).sum(axis=1) / weight.sum(axis=1)
+
+
+def _percentiles(means: np.ndarray) -> tuple[float, float]:
     low, high = np.nanquantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
 @lru_cache
-def _draws(n_blocks: int, n_seeds: int) -> tuple[np.ndarray, np.ndarray]:
+def _draws(n_blocks: int, n_seeds: int, stream: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """How often each block and each seed is drawn, `[N_RESAMPLES, n_blocks]` and `[N_RESAMPLES, n_seeds]`."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(stream)
     return tuple(rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES).astype(float) for n in (n_blocks, n_seeds))
 
 

@@ -36,6 +36,16 @@ class Run:
     def maps(self, job: str) -> Path:
         return self.results / "jobs" / f"{job}.maps.parquet"
 
+    @property
+    def checked(self) -> Path:
+        """Says that every method can be fitted to the corpus with its settings."""
+        return self.results / "checked.json"
+
+    @property
+    def times(self) -> Path:
+        """Snakemake's clock of each job, `<step>.<job>.tsv`, and beside it `.json`, the seconds of its work."""
+        return self.results / "benchmarks"
+
     def progress(self, job: str) -> Path:
         return self.results / "progress" / f"{job}.json"
 
@@ -79,10 +89,17 @@ class Run:
             for job, pairs in self.jobs.items()
         }
 
-    def settings(self, job: str) -> dict:
-        """All that a job's arms depend on besides the data, its plugins' versions too: a change runs the job again."""
+    @property
+    def steps(self) -> list[str]:
+        """Names of all jobs of the workflow before its verdict: "<step>" or "<step>.<job>"."""
+        once = ["prepare", "check", "leaderboard", "report", "track"]
+        return once + [f"{step}.{job}" for step in ("pretrain", "score") for job in self.jobs]
+
+    def settings(self, *jobs: str) -> dict:
+        """All that jobs depend on besides the data, their plugins' versions too: a change runs them again."""
         shared = self.config.model_dump(include={"budget", "splits", "seeds", "neighbours", "precision", "tasks"})
-        methods = [self.config.method(label) for label, _ in self.jobs[job]]
+        labels = dict.fromkeys(label for job in jobs for label, _ in self.jobs[job])
+        methods = [self.config.method(label) for label in labels]
         plugins = [registry.find("methods", method.method) for method in methods]
         versions = [f"{plugin.distribution} {plugin.version}" for plugin in plugins]
         return shared | {"methods": [method.model_dump() for method in methods], "versions": versions}

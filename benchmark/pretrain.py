@@ -5,17 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from benchmark.budget import Budget, MemoryAndEnergy, Meter, clock, count_flops
-from benchmark.corpus import Corpus
 from benchmark.errors import UnitBenchError
 from benchmark.files import write_atomic
 from benchmark.units.batch import Batch
+from benchmark.units.expression import Field
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from benchmark.corpus import Corpus
 
 TOKENS_PER_STEP = 512  # the same for every unit: at equal FLOPs all take about as many steps
 CHECK_EVERY = 32  # steps between two looks at the loss
@@ -24,6 +29,8 @@ CHECKPOINT_SECONDS = 30.0
 
 
 class Unit(Protocol):
+    """What one sample is. `draw` is all that pretraining asks of it; a `Learner` asks the rest."""
+
     name: str
     at_once: int  # samples to draw at a time: more share the work on a slide, fewer take less memory
 
@@ -31,9 +38,28 @@ class Unit(Protocol):
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch: ...
 
+    def fit(self, corpus: Corpus) -> Unit: ...  # with what it takes from the training slides
+
+    def lay(self, field: Field) -> Field: ...  # a slide as the unit sees it
+
+    def cover(self, field: Field, tokens: int) -> Iterator[Batch]: ...
+
+
+def cosine(fraction: float) -> float:
+    """Share of the learning rate at a fraction of the budget: linear warm-up, then half a cosine to zero."""
+    if fraction < WARM_UP:
+        return (fraction + 0.01) / (WARM_UP + 0.01)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (fraction - WARM_UP) / (1 - WARM_UP))))
+
 
 def pretrain(
-    module: torch.nn.Module, unit: Unit, corpus: Corpus, budget: Budget, seed: int, learning_rate: float
+    module: torch.nn.Module,
+    unit: Unit,
+    corpus: Corpus,
+    budget: Budget,
+    seed: int,
+    learning_rate: float,
+    schedule: Callable[[float], float] = cosine,
 ) -> Meter:
     """Train `module` in place until the budget is spent.
 
@@ -42,6 +68,8 @@ def pretrain(
     Raises:
         UnitBenchError: the loss is no longer finite, or spent and target differ by over 2%.
     """
+    from lightning_fabric import Fabric  # seconds to import, and many processes never train
+
     fabric = Fabric(accelerator="auto", devices=1, precision=precision(budget.precision))
     optimizer = make_optimizer(module, learning_rate)
     meter = Meter(budget.axis, budget.amount, seen=np.zeros(corpus.n_spots, dtype=bool))
@@ -75,6 +103,7 @@ def pretrain(
         }[budget.axis]
         if not meter.has_room(cost):
             break
+        torch.manual_seed(hash((seed, meter.steps, 1)) % 2**63)  # dropout, where a module has any
         with clock(meter, fabric.device):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * schedule(meter.fraction)
@@ -118,13 +147,6 @@ def samples_per_step(unit: Unit, corpus: Corpus) -> int:
     return max(1, round(TOKENS_PER_STEP / unit.tokens_per_sample(corpus)))
 
 
-def schedule(fraction: float) -> float:
-    """Share of the learning rate at a fraction of the budget: linear warm-up, then half a cosine to zero."""
-    if fraction < WARM_UP:
-        return (fraction + 0.01) / (WARM_UP + 0.01)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (fraction - WARM_UP) / (1 - WARM_UP))))
-
-
 def precision(wanted: str) -> str:
     """bf16 where the hardware multiplies it faster than float32, or as told."""
     fast = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
@@ -133,7 +155,7 @@ def precision(wanted: str) -> str:
 
 def tensors(batch: Batch, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:
     """What a module reads of a batch."""
-    names = ("values", "genes", "position", "valid")
+    names = ("values", "genes", "position", "cell", "valid")
     return {name: torch.as_tensor(np.ascontiguousarray(getattr(batch, name)), device=device) for name in names}
 
 

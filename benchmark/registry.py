@@ -1,10 +1,12 @@
-"""Methods, datasets and tasks, found by entry point; the built-in ones come the same way as anybody's plugin."""
+"""Methods, datasets, tasks and channel rules, found by entry point; the built-in ones come as anybody's plugin does."""
 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
@@ -13,8 +15,8 @@ from pydantic import ValidationError
 from benchmark.errors import UnitBenchError, nearest
 
 API_VERSION = 1
-GROUPS = {kind: f"unitbench.{kind}" for kind in ("methods", "datasets", "tasks")}
-Kind = Literal["methods", "datasets", "tasks"]
+GROUPS = {kind: f"unitbench.{kind}" for kind in ("methods", "datasets", "tasks", "channels")}
+Kind = Literal["methods", "datasets", "tasks", "channels"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,12 @@ def plugins(kind: Kind) -> dict[str, Plugin]:
     Raises:
         UnitBenchError: two distributions claim one name.
     """
+    return _plugins(kind, tuple(sys.path))
+
+
+@cache
+def _plugins(kind: Kind, path: tuple[str, ...]) -> dict[str, Plugin]:
+    """Looked up once for each `path`: every lookup opens the records of all installed packages."""
     found: dict[str, Plugin] = {}
     for entry in sorted(entry_points(group=GROUPS[kind]), key=lambda entry: entry.name):
         plugin = Plugin(entry.name, kind, entry.dist.name, entry.dist.version, entry)

@@ -26,7 +26,7 @@ class Score(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str
-    split: Literal["donor", "block", "random", "none"]
+    split: Literal["donor", "block", "random", "few_labels", "none"]
     fold: str
     method: str
     options: str = "{}"
@@ -72,6 +72,13 @@ def read_rows(paths: Iterable[Path]) -> pd.DataFrame:
     table = pd.DataFrame([Score(**row).model_dump() for row in rows], columns=COLUMNS)
     keys = [column for column in COLUMNS if column not in ("value", "reason", "n_train", "n_test")]
     return table.sort_values(keys, kind="stable", ignore_index=True)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Score rows of a Parquet file; columns that it is too old to have are filled with their defaults."""
+    table = pd.read_parquet(path)
+    known = {name: field.default for name, field in Score.model_fields.items() if not field.is_required()}
+    return table.assign(**{name: default for name, default in known.items() if name not in table})[COLUMNS]
 
 
 def write_table(path: Path, table: pd.DataFrame) -> Path:

@@ -9,7 +9,8 @@ import pandas as pd
 from benchmark.errors import UnitBenchError
 from benchmark.files import read_json
 from benchmark.leaderboard import arms, leaderboard, print_board
-from benchmark.scores import status_line
+from benchmark.scores import read_table, status_line
+from benchmark.timing import read_times, time_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,17 +26,24 @@ def written(run: Run) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """
     if not (run.results / "manifest.json").exists():
         raise UnitBenchError(run.results / "manifest.json", "file not found", f"make run CONFIG={run.path} first")
-    rows, maps = (pd.read_parquet(run.results / f"{name}.parquet") for name in ("scores", "maps"))
+    rows, maps = read_table(run.results / "scores.parquet"), pd.read_parquet(run.results / "maps.parquet")
     return rows, leaderboard(rows), maps, read_json(run.results / "manifest.json")
 
 
 def tell(run: Run, console: Console) -> int:
-    """Print the leaderboard, how many arms failed and why, and where the files are; returns how many failed."""
+    """Print the leaderboard, how many arms failed and why, where the time went, and where the files are.
+
+    Returns:
+        How many arms failed.
+    """
     rows, board, *_ = written(run)
     every = arms(rows)
     failed = every[every["status"] == "failed"]
     print_board(board, console)
     console.print(status_line(every), highlight=False, style="bold red" if len(failed) else "bold")
+    total, work = read_times(run.times, run.steps)
+    if len(total) == len(run.steps):  # a step that was done by hand has no time
+        console.print(time_line(total, work), highlight=False, soft_wrap=True)
     for (method, reason), its in failed.groupby(["method", "reason"]):
         console.print(f"  failed: {method}, {len(its)} arms: {reason}", highlight=False, markup=False, soft_wrap=True)
     if len(failed):
@@ -43,7 +51,7 @@ def tell(run: Run, console: Console) -> int:
         console.print(f"  Failed arms are tried again by: {again}; then run again", highlight=False, soft_wrap=True)
     for what, where in (
         ("report", run.results / "report.html"),
-        ("tables", f"{run.results}/leaderboard.csv, scores.csv, scores.parquet"),
+        ("tables", f"{run.results}/leaderboard.csv, leakage.csv, scores.csv, scores.parquet"),
         ("MLflow", f"make board CONFIG={run.path}"),
     ):
         console.print(f"  {what}  {where}", highlight=False, soft_wrap=True)

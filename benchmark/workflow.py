@@ -26,7 +26,7 @@ def run_workflow(run: Run, cores: str, resume: bool) -> int:
     """Run every step that is not done.
 
     Returns:
-        0, or 1 if an arm or a job failed, or 130 if interrupted.
+        0, or 1 if an arm or a job failed, or 2 if the settings were refused, or 130 if interrupted.
     """
     if not SNAKEFILE.exists():
         raise UnitBenchError(SNAKEFILE, "file not found", "install from a checkout: pip install -e .")
@@ -51,8 +51,7 @@ def run_workflow(run: Run, cores: str, resume: bool) -> int:
             _stop(child)
             console.print(f"interrupted; go on with: make resume CONFIG={run.path}", highlight=False)
             return 130
-    _conclude(run, child.returncode, console)
-    return min(child.returncode, 1)
+    return _conclude(run, child.returncode, console)
 
 
 def _wait_for_others(log: TextIO, console: Console) -> None:
@@ -75,18 +74,22 @@ def _stop(child: subprocess.Popen) -> None:
     psutil.wait_procs(family)
 
 
-def _conclude(run: Run, code: int, console: Console) -> None:
-    """The leaderboard if the run came that far, else the last line of each log that Snakemake names as failed."""
+def _conclude(run: Run, code: int, console: Console) -> int:
+    """The leaderboard if the run came that far, else the last line of each log that Snakemake names as failed.
+
+    Returns:
+        The exit code of the run.
+    """
     from benchmark.verdict import tell
 
     if code == 0 or (run.results / "logs/verdict.log").exists():
         tell(run, console)
-        return
+        return min(code, 1)
     log = run.results / "snakemake.log"
     lines = log.read_text(encoding="utf-8").splitlines()
     if any("LockException" in line for line in lines):
         console.print(f"a run was cut off here; go on with: make resume CONFIG={run.path}", highlight=False)
-        return
+        return 1
     console.print(f"the workflow stopped; all its words are in {log}", highlight=False, soft_wrap=True)
     failed = [Path(line.removeprefix("Logfile ").rstrip(":")) for line in lines if line.startswith("Logfile ")]
     for path in filter(Path.exists, dict.fromkeys(failed)):
@@ -94,3 +97,4 @@ def _conclude(run: Run, code: int, console: Console) -> None:
         console.print(f"  {path}: {last[0]}", markup=False, highlight=False, soft_wrap=True)
     if not failed:
         console.print("\n".join(lines[-10:]), markup=False, highlight=False, soft_wrap=True)
+    return 2 if run.results / "logs/check.log" in failed else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,15 @@ LONGEST = 400
 # What a module may import lies on a lower floor than itself; `cli` is the roof.
 FLOORS = [
     {"errors"},
-    {"files", "config"},
-    {"slide", "registry", "lattice", "intervals"},
+    {"files", "expand", "timing"},
+    {"config"},
+    {"slide", "registry", "lattice", "intervals", "normalise"},
     {"corpus", "spatial", "scores", "datasets", "probes"},
     {"splits", "channels", "budget"},
     {"units", "tasks", "leaderboard", "grid"},
-    {"comparisons", "tracking", "pretrain"},
-    {"ablation"},
+    {"comparisons", "tracking", "pretrain", "options", "leakage"},
+    {"winners", "ablation"},
+    {"factorial"},
     {"report"},
     {"model", "arms", "evaluate"},
     {"layout", "bench", "doctor"},
@@ -92,3 +95,26 @@ def test_scoring_and_reporting_need_no_torch():
     code = "import sys\n" + "".join(f"import benchmark.{module}\n" for module in modules.split())
     code += "assert 'torch' not in sys.modules, 'torch'"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_training_needs_no_more_than_a_bare_machine_has():
+    """Modules, units and loop import torch, NumPy, SciPy, Lightning and timm alone, and pretrain with those."""
+    code = """
+        import sys
+
+        for absent in "anndata pandas sklearn scanpy h5py pydantic yaml mlflow safetensors".split():
+            sys.modules[absent] = None
+        import torch
+        from benchmark.bench import MadeUp
+        from benchmark.budget import Budget
+        from benchmark.model.masked import MaskedSpots
+        from benchmark.model.trunk import PRESETS
+        from benchmark.pretrain import pretrain
+        from benchmark.units.patch import PatchUnit
+
+        corpus = MadeUp(n_slides=2, side=12, n_genes=60)
+        module = MaskedSpots(torch.zeros(60), PRESETS["nano"])
+        meter = pretrain(module, PatchUnit(4, 16), corpus, Budget("spots", 20_000), 0, 1e-3)
+        assert meter.steps > 5
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, check=True)

@@ -169,6 +169,17 @@ def test_a_split_that_is_not_asked_for_has_no_rows(tissue, tmp_path):
         assert {row.split for row in rows} == {"none", "random"}
 
 
+def test_few_labels_train_on_the_smaller_share_of_each_slide(tissue, tmp_path):
+    splits = {"donor_folds": 3, "random_repeats": 0, "few_labels_repeats": 2, "few_labels": 0.25}
+    settings = config(splits=splits, tasks=["domain"])
+    records, _ = run(settings, tissue, tmp_path, "random", "all")
+    rows = [row for row in score_arms(settings, tissue, tmp_path, records)[0] if row.task == "domain"]
+    n_train = sum(n - round(0.75 * n) for n in tissue.table["n_spots"])
+    assert {(row.split, row.fold) for row in rows} == {("few_labels", "repeat0"), ("few_labels", "repeat1")}
+    assert {(row.n_train, row.n_test) for row in rows} == {(n_train, tissue.n_spots - n_train)}
+    assert all(row.transductive and row.slide == "pooled" for row in rows)
+
+
 def test_a_fold_without_labels_has_a_reason_and_no_gap(tissue, tmp_path):
     slides = [slide.copy() for slide in tissue]
     for slide in slides[:2]:
@@ -220,6 +231,13 @@ def test_held_out_donors_are_scored_slide_by_slide(scored, tissue):
     domain = rows[rows["task"] == "domain"]
     others = tissue.n_spots - domain["donor"].map(tissue.table.groupby("donor")["n_spots"].sum())
     assert (domain["n_train"] == others).all()
+
+
+def test_every_row_says_which_options_its_method_had(scored):
+    rows, _ = scored
+    patch = '{"method": "patch", "n_channels": 16, "preset": "micro", "size": 4}'
+    assert set(rows.loc[rows["method"] == "patch", "options"]) == {patch}
+    assert set(rows.loc[rows["method"] == "random", "options"]) == {'{"method": "random"}'}
 
 
 def test_splits_within_slides_are_pooled_and_flagged_as_transductive(scored):

@@ -16,8 +16,9 @@ from benchmark.channels import moments, top_dispersion, top_variance
 from benchmark.corpus import write_corpus
 from benchmark.datasets.her2st import Her2st
 from benchmark.datasets.simulated import Simulated
+from benchmark.normalise import lognorm
 from benchmark.probes import predict
-from benchmark.slide import lognorm, make_slide
+from benchmark.slide import make_slide
 from benchmark.splits import donor_folds, random_spots
 from benchmark.tasks.reconstruction import Reconstruction
 from tests.real import DATA, needs_data

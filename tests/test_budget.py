@@ -97,10 +97,24 @@ def test_two_linear_layers_are_counted_as_by_hand():
 
 def test_a_trunk_is_counted_as_by_hand():
     t, d, layers = 48, MICRO.d, MICRO.layers
-    found = count_flops(Step(AllValid(MICRO)), {"values": torch.rand(1, t, d)})
+    found = count_flops(Step(AllValid(MICRO.d, MICRO.heads, MICRO.layers)), {"values": torch.rand(1, t, d)})
     linear = 2 * t * d * (3 * d + d + 4 * d + 4 * d)
     attention = 2 * (2 * t * t * d)
     assert found == 3 * layers * (linear + attention)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 8])
+@pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d])
+def test_convolutions_are_counted_as_by_hand(layer, groups):
+    channels, side, kernel = 8, 6, 3
+    module = Step(layer(channels, channels, kernel, padding=1, groups=groups))
+    # Each output pixel and channel reads kernel x kernel pixels of its group's channels; the weights' gradient takes as
+    # much again, and the input, which is data, needs none.
+    forward = 2 * side**2 * channels * kernel**2 * channels // groups
+    assert count_flops(module, {"values": torch.rand(1, channels, side, side)}) == 2 * forward
+    module.of = nn.Sequential(nn.Conv2d(channels, channels, 1), module.of)
+    first = 2 * side**2 * channels**2
+    assert count_flops(module, {"values": torch.rand(1, channels, side, side)}) == 2 * first + 3 * forward
 
 
 def test_a_slide_of_4096_tokens_is_counted_with_its_attention(monkeypatch):

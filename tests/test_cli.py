@@ -74,7 +74,19 @@ def a_slide() -> ad.AnnData:
 def test_the_steps_of_the_workflow_are_commands(call):
     code, out, _ = call("--help")
     assert code == 0
-    for name in ("list", "prepare", "pretrain", "score", "leaderboard", "report", "track", "doctor", "run", "board"):
+    for name in (
+        "list",
+        "prepare",
+        "check",
+        "pretrain",
+        "score",
+        "leaderboard",
+        "report",
+        "track",
+        "doctor",
+        "run",
+        "board",
+    ):
         assert name in COMMANDS and name in out
 
 
@@ -87,7 +99,7 @@ def test_each_command_has_help(call, name):
 
 def test_module_and_program_are_one():
     said = subprocess.run(command("--help"), env=environment(), capture_output=True, text=True)
-    assert said.returncode == 0 and "prepare, pretrain, score" in said.stdout
+    assert said.returncode == 0 and "prepare, check, pretrain" in said.stdout
 
 
 @pytest.mark.parametrize(
@@ -119,7 +131,7 @@ def test_a_config_that_is_no_config(call):
     assert not Path("results").exists()
 
 
-@pytest.mark.parametrize("name", ["pretrain", "score", "leaderboard", "report", "track", "verdict", "board"])
+@pytest.mark.parametrize("name", ["check", "pretrain", "score", "leaderboard", "report", "track", "verdict", "board"])
 def test_a_step_before_its_time_says_what_is_missing(call, name):
     refused(call(name, "--config", write("tiny.yaml", TINY)), "results/tiny/", "file not found")
 
@@ -221,6 +233,26 @@ def test_preparing_twice_and_a_newcomers_first_steps(call):
     for _ in range(2):
         code, _, err = call("prepare", "--config", write("tiny.yaml", TINY))
         assert code == 0 and "4 slides" in err and "20 genes" in err
+
+
+@pytest.mark.parametrize("step", ["check", "pretrain"])
+def test_settings_that_the_corpus_cannot_serve_are_refused_before_any_arm_begins(call, step):
+    greedy = {"method": "patch", "label": "greedy", "options": {"size": 4, "n_channels": 30}}
+    path = write("tiny.yaml", TINY | {"methods": ["pca", greedy]})
+    assert call("prepare", "--config", path)[0] == 0
+    refused(call(step, "--config", path), "method 'greedy': patch unit: 30 channels of 20 genes; set fewer channels")
+    assert {path.name for path in Path("results/tiny").iterdir()} == {"corpus"}
+    write("tiny.yaml", TINY | {"methods": ["pca"]})
+    assert call("check", "--config", path)[0] == 0 and Path("results/tiny/checked.json").exists()
+
+
+def test_a_refused_setting_leaves_no_word_that_all_was_checked(call):
+    path = write("tiny.yaml", TINY)
+    call("prepare", "--config", path)
+    call("check", "--config", path)
+    write("tiny.yaml", TINY | {"methods": [{"method": "slide", "options": {"n_channels": 21}}]})
+    refused(call("check", "--config", path), "21 channels of 20 genes")
+    assert not Path("results/tiny/checked.json").exists()
 
 
 def test_doctor_names_what_is_amiss_and_the_remedy(call, monkeypatch):

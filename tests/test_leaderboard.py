@@ -15,7 +15,7 @@ from statsmodels.stats.multitest import multipletests
 from benchmark import intervals
 from benchmark.comparisons import compare
 from benchmark.leaderboard import PRIMARY, arms, headline, leaderboard, print_board, select, si
-from benchmark.scores import COLUMNS, Score, status_line
+from benchmark.scores import COLUMNS, Score, read_table, status_line, write_table
 from tests.rows import DONORS, METHODS, OUT_OF_MEMORY, SEEDS, entrants, example_rows
 
 BASE = {"dataset": "toy", "split": "donor", "unit": "none", "budget_axis": "flops", "budget": 0.0}
@@ -50,6 +50,13 @@ def test_the_value_is_the_mean_over_donors_not_over_slides_or_rows():
     assert row["value"] == pytest.approx((((0.2 + 0.4) / 2 + 0.5) / 2 + 0.9) / 2)
     assert (row["n_blocks"], row["n_seeds"], row["n_present"], row["n_expected"]) == (2, 2, 4, 4)
     assert row["resampled"] == "donors, seeds"
+
+
+def test_rows_from_before_a_column_have_its_default(rows, tmp_path):
+    old = write_table(tmp_path / "scores.parquet", rows.drop(columns=["options", "neighbours"]))
+    back = read_table(old)
+    assert list(back) == COLUMNS and set(back["options"]) == {"{}"} and set(back["neighbours"]) == {0}
+    pd.testing.assert_frame_equal(back.drop(columns=["options", "neighbours"]), pd.read_parquet(old))
 
 
 def test_pooled_rows_are_resampled_over_repeats():

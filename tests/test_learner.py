@@ -10,8 +10,10 @@ from benchmark.budget import Budget
 from benchmark.corpus import write_corpus
 from benchmark.errors import UnitBenchError
 from benchmark.model import learner as learner_module
+from benchmark.model.learner import some_donors
 from benchmark.model.trunk import PRESETS, Preset
 from methods.patch import Patch
+from methods.patch_released import PatchReleased
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +21,20 @@ def micro(monkeypatch):
     monkeypatch.setitem(PRESETS, "micro", Preset(d=16, layers=2, heads=2, learning_rate=1e-3))
 
 
+def patch(size=4, **options):
+    return lambda: Patch(size=size, n_channels=16, preset="micro", **options)
+
+
+VARIANTS = {
+    "centre": patch(embed="centre"),
+    "tiles": patch(embed="tiles"),
+    "self": patch(embed="self"),
+    "whole slide": patch(embed="slide"),
+    "released lattice": patch(size=40, lattice="released", min_occupancy=0.01),
+    "bag": patch(tokens="bag"),
+    "panel": patch(channels="corpus_hvg"),
+    "released": lambda: PatchReleased(size=40, n_channels=16, preset="micro"),
+}
 METHODS = {
     "spot": lambda: Spot(n_tokens=16, preset="micro"),
     "patch": lambda: Patch(size=4, n_channels=16, preset="micro"),
@@ -26,10 +42,11 @@ METHODS = {
 }
 SPOTS = {"spot": 2_000, "patch": 20_000, "slide": 20_000}  # an amount of some tens of steps
 by_name = pytest.mark.parametrize("name", METHODS)
+by_variant = pytest.mark.parametrize("name", [*METHODS, *VARIANTS])
 
 
 def untrained(name, corpus, seed=0):
-    method = METHODS[name]()
+    method = (METHODS | VARIANTS)[name]()
     method.fit(corpus, Budget("flops", 0), seed)
     return method
 
@@ -43,7 +60,7 @@ def with_counts(slide, rows: np.ndarray, counts: np.ndarray):
     return copy
 
 
-@by_name
+@by_variant
 def test_embeddings_repeat_to_the_bit_and_cover_every_spot(tissue, name):
     slide = tissue[tissue.names[0]]
     method = untrained(name, tissue)
@@ -55,7 +72,7 @@ def test_embeddings_repeat_to_the_bit_and_cover_every_spot(tissue, name):
     assert not np.array_equal(untrained(name, tissue, seed=1).embed(slide), embedding)
 
 
-@by_name
+@pytest.mark.parametrize("name", [*METHODS, *(VARIANTS.keys() - {"released"})])
 def test_embeddings_do_not_depend_on_how_samples_are_batched(tissue, name, monkeypatch):
     slide = tissue[tissue.names[0]]
     method = untrained(name, tissue)
@@ -82,7 +99,7 @@ def test_a_spot_is_embedded_with_its_neighbours(tissue, name):
         assert change[reach >= 4].max() < 1e-6
 
 
-@by_name
+@by_variant
 def test_spots_without_counts_do_not_break_an_embedding(tissue, name, monkeypatch):
     monkeypatch.setattr(learner_module, "INFERENCE_TOKENS", 1)
     slide = tissue[tissue.names[0]]
@@ -90,7 +107,7 @@ def test_spots_without_counts_do_not_break_an_embedding(tissue, name, monkeypatc
     assert np.isfinite(untrained(name, tissue).embed(empty)).all()
 
 
-@pytest.mark.parametrize("name", ["patch", "slide"])
+@pytest.mark.parametrize("name", ["patch", "slide", *(VARIANTS.keys() - {"released", "self"})])
 def test_a_reconstruction_never_uses_what_it_predicts(tissue, name):
     slide = tissue[tissue.names[0]]
     hidden = (slide.obsm["lattice"] < 5).all(axis=1)
@@ -125,3 +142,32 @@ def test_an_unknown_preset_is_named_with_the_nearest(tissue):
     with pytest.raises(UnitBenchError, match="did you mean 'small'") as error:
         Patch(preset="smal").fit(tissue, Budget("flops", 0), 0)
     assert "\n" not in str(error.value)
+
+
+def test_a_spot_read_alone_is_embedded_without_its_neighbours(tissue):
+    slide = tissue[tissue.names[0]]
+    method = untrained("self", tissue)
+    other = with_counts(slide, [0], slide.X[1].toarray()[:, ::-1])
+    change = np.abs(method.embed(other) - method.embed(slide)).max(axis=1)
+    assert change[0] > 1e-3 and not change[1:].any()
+
+
+def test_the_released_code_predicts_the_same_for_every_hidden_spot_of_a_tile(tissue):
+    # One tile holds the slide, as 40 of 101 cells would not: so a tile of 120.
+    slide = tissue[tissue.names[0]]
+    method = PatchReleased(size=120, n_channels=16, preset="micro")
+    method.fit(tissue, Budget("flops", 0), 0)
+    hidden = (slide.obsm["lattice"] < 5).all(axis=1)
+    predicted = method.reconstruct(slide, hidden)[hidden]
+    assert np.ptp(predicted, axis=0).max() < 1e-5
+    corrected = untrained("patch", tissue).reconstruct(slide, hidden)[hidden]
+    assert np.ptp(corrected, axis=0).max() > 1e-3
+
+
+def test_a_share_of_the_donors_is_nested_and_whole(tissue):
+    donor = tissue.table["donor"]
+    kept = [set(some_donors(tissue, share, 0).names) for share in (0.1, 0.67, 1)]
+    assert kept[0] < kept[1] < kept[2] == set(tissue.names)
+    for names in kept:
+        assert names == {slide for slide in tissue.names if donor[slide] in {donor[name] for name in names}}
+    assert len({frozenset(some_donors(tissue, 0.1, seed).names) for seed in range(20)}) == 3

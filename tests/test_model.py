@@ -1,5 +1,7 @@
 """The model: what it may see, what it is told apart by, and that nothing but the unit differs between units."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -109,6 +111,40 @@ def test_a_value_is_bound_to_its_gene(tissue, unit):
     assert_same(together.flip(1) if unit.name == "spot" else together, original)
 
 
+@pytest.mark.parametrize(("tokens", "sees"), [("bound", True), ("bag", False)])
+def test_only_bound_tokens_tell_which_gene_has_which_value(tissue, tokens, sees):
+    torch.manual_seed(0)
+    module = MaskedSpots(torch.rand(len(tissue.genes)), MICRO, tokens=tokens).eval()
+    batch = tensors(UNITS[1].draw(tissue, 2, np.random.default_rng(0)))
+    other = batch | {"values": batch["values"].flip(2)}
+    assert differ(encoded(module, batch), encoded(module, other)) == sees
+    if not sees:
+        assert_same(encoded(module, batch), encoded(module, other))
+    assert differ(encoded(module, batch), encoded(module, batch | {"values": batch["values"] * 2}))
+
+
+def test_a_bag_does_not_see_hidden_values(tissue):
+    module = MaskedSpots(torch.rand(len(tissue.genes)), MICRO, tokens="bag").eval()
+    batch = tensors(UNITS[1].draw(tissue, 2, np.random.default_rng(0)))
+    hidden = module.draw_hidden(batch, torch.Generator().manual_seed(0))
+    altered = batch | {"values": torch.where(hidden, 7.0, batch["values"])}
+    assert torch.equal(encoded(module, batch, hidden), encoded(module, altered, hidden))
+
+
+@by_name
+def test_what_is_predicted_passes_the_decoder_and_the_embedding_does_not(tissue, unit):
+    torch.manual_seed(0)
+    module = module_for(unit.name)(torch.rand(len(tissue.genes)), replace(MICRO, decoder=1)).eval()
+    batch = tensors(unit.draw(tissue, 3, np.random.default_rng(0)))
+    hidden = module.draw_hidden(batch, torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        loss, embedding = module(batch, hidden), module.embed(batch)
+        for parameter in module.decoder.parameters():
+            parameter.add_(0.1)
+        assert torch.equal(module.embed(batch), embedding)
+        assert not torch.equal(module(batch, hidden), loss)
+
+
 @by_name
 def test_the_order_of_tokens_means_nothing(tissue, unit):
     module, batch, hidden = make(unit, tissue)
@@ -176,16 +212,37 @@ def nearest_ratio(share: torch.Tensor, ratios: tuple[float, ...]) -> np.ndarray:
     return np.bincount(distance.argmin(1).numpy(), minlength=len(ratios))
 
 
-def test_a_spot_hides_a_share_of_its_values():
-    hidden = MaskedSpots.draw_hidden(wide(100, 64, 1000), torch.Generator().manual_seed(0))
-    *partly, _whole = nearest_ratio(hidden.float().mean(2), RATIOS)
+def drawn_hidden(masking: str, b: int, t: int, c: int) -> torch.Tensor:
+    module = MaskedSpots(torch.zeros(5), MICRO, masking=masking)
+    return module.draw_hidden(wide(b, t, c), torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("masking", ["mixed", "channels"])
+def test_a_spot_hides_a_share_of_its_values(masking):
+    whole = (1.0,) if masking == "mixed" else ()
+    partly = nearest_ratio(drawn_hidden(masking, 100, 64, 1000).float().mean(2), RATIOS + whole)[: len(RATIOS)]
     assert chisquare(partly).pvalue > 1e-3
 
 
+def test_whole_spots_are_hidden_in_a_share_of_each_crop():
+    hidden = drawn_hidden("spots", 300, 1024, 3)
+    assert torch.equal(hidden.any(2), hidden.all(2))
+    assert chisquare(nearest_ratio(hidden[..., 0].float().mean(1), RATIOS)).pvalue > 1e-3
+
+
+def test_a_hidden_block_is_a_square():
+    hidden = drawn_hidden("blocks", 200, 64, 2)
+    assert torch.equal(hidden.any(2), hidden.all(2))
+    for block in hidden[..., 0].view(-1, 8, 8):
+        rows, columns = block.any(1), block.any(0)
+        assert torch.equal(block, rows[:, None] & columns[None]) and block.any()
+        assert int(rows.sum()) <= 7 and int(columns.sum()) <= 7
+
+
 def test_half_of_the_crops_hide_a_whole_square():
-    hidden = MaskedSpots.draw_hidden(wide(2000, 64, 20), torch.Generator().manual_seed(0)).all(2)
-    # Beside the square a spot is hidden whole with the chance of the ratio 1.
-    by_chance = 1 / len(RATIOS)
+    hidden = drawn_hidden("mixed", 2000, 64, 20).all(2)
+    # Beside the square a spot is hidden whole where its share is 1.
+    by_chance = 1 / (len(RATIOS) + 1)
     share = hidden.float().mean(1)
     assert by_chance < float(share.mean()) < by_chance + 0.25
     assert float(share.max()) > 0.5
@@ -195,5 +252,4 @@ def test_half_of_the_crops_hide_a_whole_square():
 def test_a_spot_of_genes_hides_a_share_but_never_all():
     batch = wide(1000, 1024, 1)
     hidden = MaskedGenes.draw_hidden(batch, torch.Generator().manual_seed(0))
-    ratios = tuple(ratio for ratio in RATIOS if ratio < 1)
-    assert chisquare(nearest_ratio(hidden.float().mean((1, 2)), ratios)).pvalue > 1e-3
+    assert chisquare(nearest_ratio(hidden.float().mean((1, 2)), RATIOS)).pvalue > 1e-3

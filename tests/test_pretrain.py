@@ -19,8 +19,8 @@ from benchmark.budget import Budget
 from benchmark.errors import UnitBenchError
 from benchmark.model.masked import Masked
 from benchmark.model.trunk import PRESETS, Preset
-from benchmark.pretrain import schedule
-from benchmark.slide import lognorm
+from benchmark.normalise import lognorm
+from benchmark.pretrain import cosine
 from benchmark.units import expression
 from benchmark.units.patch import places
 from methods.patch import Patch
@@ -154,20 +154,20 @@ def test_preparing_the_corpus_is_not_on_the_clock(tissue, name, fake_time, monke
 
 
 def test_the_learning_rate_rises_to_its_peak_at_a_tenth_and_falls_to_zero():
-    assert 0 < schedule(0) < 0.1
-    assert schedule(0.1) == pytest.approx(1)
-    assert schedule(0.55) == pytest.approx(0.5)
-    assert schedule(1) == pytest.approx(0) == schedule(1.02)
+    assert 0 < cosine(0) < 0.1
+    assert cosine(0.1) == pytest.approx(1)
+    assert cosine(0.55) == pytest.approx(0.5)
+    assert cosine(1) == pytest.approx(0) == cosine(1.02)
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_the_learning_rate_is_between_zero_and_its_peak_and_has_one_summit(a, b):
     a, b = sorted((a, b))
-    assert 0 <= schedule(a) <= 1
+    assert 0 <= cosine(a) <= 1
     if b <= 0.1:
-        assert schedule(a) <= schedule(b) + 1e-12
+        assert cosine(a) <= cosine(b) + 1e-12
     if a >= 0.1:
-        assert schedule(a) >= schedule(b) - 1e-12
+        assert cosine(a) >= cosine(b) - 1e-12
 
 
 @by_name

@@ -13,11 +13,14 @@ import pytest
 
 from benchmark.ablation import grids, means
 from benchmark.leaderboard import PRIMARY, arms, leaderboard, select
-from benchmark.report import ablation, ledger, maps, tables
+from benchmark.leakage import leakage
+from benchmark.report import ablation, findings, ledger, maps, tables
 from benchmark.report.ablation_picture import ablation_figure
+from benchmark.report.glance import QUESTIONS
 from benchmark.report.page import write_report
 from benchmark.report.picture import readme_figure
 from benchmark.scores import status_line
+from tests.factors import PARAMETERS, entry, factor_rows
 from tests.rows import OUT_OF_MEMORY, entrants, example_predictions, example_rows, grid_rows
 
 MANIFEST = {"code": {"commit": "0123abc"}, "data": {"sha256": "feed"}, "config": {"seeds": [0, 1, 2]}}
@@ -140,6 +143,38 @@ def test_every_value_of_the_leaderboard_is_in_a_table(rows):
         for cell in row["cells"]
     )
     assert shown == board["value"].notna().sum()
+
+
+def test_the_five_questions_stand_above_the_ranking(page):
+    text = " ".join(page.text)
+    places = [text.index(words) for words in (*QUESTIONS, "Ordered by macro-F1")]
+    assert places == sorted(places)
+
+
+def test_the_leakage_of_every_probe_metric_and_split_has_a_table(rows):
+    more = pd.concat([rows, rows[rows["split"] == "random"].assign(split="few_labels")])
+    leaks = leakage(more)
+    shown = findings.leakage(leaks)
+    assert len(shown) == len(leaks[["split", "setting", "metric"]].drop_duplicates())
+    assert shown[0]["title"] == "Accuracy, k-NN probe, random spots of the same slides"
+    row = next(row for row in shown[0]["rows"] if row["name"] == "noise")
+    assert [cell["value"] is None for cell in row["cells"]] == [False, False, False, True]
+
+
+def test_sizes_and_contexts_have_their_figures_and_tables(tmp_path):
+    entries = [entry(unit, unit, preset=size) for unit in ("spot", "patch") for size in PARAMETERS]
+    entries += [entry("patch", "patch", embed="self", preset=size) for size in PARAMETERS]
+    rows = factor_rows(entries, lambda arm: 0.3)
+    html = write_report(rows, leaderboard(rows), None, {}, tmp_path / "sizes.html").read_text()
+    plots = {attributes.get("id") for _, attributes in Page(html).elements}
+    assert plots >= {"plot-curve0", "plot-curve1", "plot-curve2", "plot-isoflop_spot", "plot-isoflop_patch"}
+    text = Page(html).text
+    assert {"Trunk nano", "Trunk mini", "Trunk paper", "Learned, or only smoothed?"} <= set(text)
+
+
+def test_one_size_draws_one_curve(rows, page):
+    plots = [attributes["id"] for _, attributes in page.elements if attributes.get("id", "").startswith("plot-")]
+    assert "plot-curve" in plots and not any(name.startswith(("plot-curve0", "plot-isoflop")) for name in plots)
 
 
 def test_every_spot_is_drawn_once_in_every_panel():

@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from benchmark.datasets.histology import PIXELS
 from benchmark.datasets.simulated import Simulated, negative_binomial
-from benchmark.slide import lognorm
+from benchmark.normalise import lognorm
 
 
 @pytest.fixture(scope="module")

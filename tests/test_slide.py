@@ -10,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 
 from benchmark.errors import UnitBenchError
 from benchmark.lattice import square
-from benchmark.slide import check_slide, library_size, lognorm, make_slide
+from benchmark.normalise import library_size, lognorm
+from benchmark.slide import check_slide, make_slide
 
 
 def a_slide(counts=None, genes=None, spots=None, label=None):

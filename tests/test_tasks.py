@@ -16,7 +16,7 @@ from benchmark import probes
 from benchmark.channels import top_variance
 from benchmark.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
-from benchmark.slide import lognorm
+from benchmark.normalise import lognorm
 from benchmark.tasks import NotApplicable, Spots
 from benchmark.tasks import domain as domain_task
 from benchmark.tasks import reconstruction as reconstruction_task

@@ -15,10 +15,13 @@ from benchmark.channels import draw_weighted, top_variance
 from benchmark.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.errors import UnitBenchError
-from benchmark.slide import lognorm, make_slide
-from benchmark.units.crops import members, occupancy, variances
-from benchmark.units.expression import field
+from benchmark.normalise import lognorm
+from benchmark.slide import make_slide
+from benchmark.units.batch import Batch
+from benchmark.units.crops import CONTEXTS, cover, members, occupancy
+from benchmark.units.expression import field, stretched
 from benchmark.units.patch import PatchUnit
+from benchmark.units.rules import Panel, variances
 from benchmark.units.slide import SlideUnit
 from benchmark.units.spot import SpotUnit
 from methods.patch import Patch
@@ -55,6 +58,15 @@ def grid(rows: int, columns: int) -> np.ndarray:
 def dense(corpus) -> np.ndarray:
     """Log-normalised expression of all spots, `[n_spots, n_genes]`."""
     return np.concatenate([lognorm(slide.X).toarray() for slide in corpus])
+
+
+def covered(slide, context: str, size: int, m: int = 5, tokens: int = 100, offset: int = 0) -> list[Batch]:
+    """The batches that cover a slide, all showing its first `m` genes."""
+    return list(cover(field(slide, offset), context, size, Panel(tuple(range(m))), m, tokens))
+
+
+def spoken_for(batches: list[Batch]) -> list[int]:
+    return sorted(int(spot) for batch in batches for spot in batch.spot[batch.read])
 
 
 def same(a, b) -> bool:
@@ -94,9 +106,9 @@ def test_a_sample_is_all_of_one_crop(cell, size):
     starts, n_spots = occupancy(slide.obsm["lattice"], (size, size))
     there = members(field(slide), starts[n_spots > 0], (size, size))
     crops = {tuple(np.flatnonzero(member) + 100) for member in there}
-    batch = PatchUnit(size=size).cover(field(slide, offset=100), np.arange(N_GENES))
-    for spot, valid in zip(batch.spot, batch.valid, strict=True):
-        assert tuple(sorted(spot[valid])) in crops
+    for batch in covered(slide, "overlap", size, N_GENES, offset=100):
+        for spot, valid in zip(batch.spot, batch.valid, strict=True):
+            assert tuple(sorted(spot[valid])) in crops
 
 
 @given(cells, sizes, st.integers(0, 100))
@@ -110,11 +122,49 @@ def test_variance_in_a_crop_is_numpys(cell, size, seed):
     np.testing.assert_allclose(variances(field(slide), member[None])[0], values.var(axis=0), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("context", CONTEXTS)
 @pytest.mark.parametrize("size", [1, 3, 5, 20])
-def test_the_crops_of_a_slide_cover_every_spot(tissue, size):
+def test_every_spot_of_a_slide_is_spoken_for(tissue, context, size):
     for slide in tissue:
-        batch = PatchUnit(size=size).cover(field(slide), np.arange(5))
-        assert set(batch.spot[batch.valid]) == set(range(slide.n_obs))
+        read = spoken_for(covered(slide, context, size))
+        assert set(read) == set(range(slide.n_obs))
+        if context != "overlap":
+            assert len(read) == slide.n_obs
+
+
+@given(cells, st.integers(1, 5))
+def test_a_centred_crop_has_its_spot_in_the_middle_and_reads_it_alone(cell, size):
+    slide = slide_at(cell)
+    for batch in covered(slide, "centre", size):
+        assert (batch.read.sum(axis=1) == 1).all()
+        assert (batch.cell[batch.read] == size // 2).all()
+        assert (batch.cell[batch.valid] < size).all() and (batch.cell[batch.valid] >= 0).all()
+
+
+@given(cells, st.integers(1, 5))
+def test_tiles_do_not_overlap_and_alone_means_alone(cell, size):
+    slide = slide_at(cell)
+    at = slide.obsm["lattice"]
+    for batch in covered(slide, "tiles", size):
+        for spot, valid in zip(batch.spot, batch.valid, strict=True):
+            assert len(np.unique(at[spot[valid]] // size, axis=0)) == 1
+    assert all((batch.valid.sum(axis=1) == 1).all() for batch in covered(slide, "self", size))
+    assert len(covered(slide, "slide", size)) == 1
+
+
+@given(cells, st.integers(1, 20))
+def test_the_stretched_lattice_spans_its_side_and_gives_each_cell_to_one_spot(cell, side):
+    slide = field(slide_at(cell))
+    for last_wins in (False, True):
+        laid = stretched(slide, side, last_wins)
+        on = laid.lattice[:, 0] >= 0
+        assert len(np.unique(laid.lattice[on], axis=0)) == on.sum()
+        extent = np.ptp(cell, axis=0)
+        np.testing.assert_array_equal(laid.lattice[on].max(axis=0), np.where(extent > 0, side, 0))
+        np.testing.assert_array_equal(laid.position[laid.owner], laid.position)
+        assert on[laid.owner].all() and (laid.owner[on] == np.flatnonzero(on)).all()
+        others = np.flatnonzero(~on)
+        assert (laid.owner[others] > others).all() if last_wins else (laid.owner[others] < others).all()
 
 
 def test_spots_that_share_a_cell_are_all_kept(tmp_path):
@@ -207,12 +257,12 @@ def test_a_spot_shows_no_more_tokens_than_asked(tissue, n_tokens):
     drawn = unit.draw(tissue, 50, np.random.default_rng(0))
     slide = tissue[tissue.names[0]]
     panel = top_variance(tissue, 40)
-    covered = unit.cover(field(slide), panel)
-    for batch in (drawn, covered):
+    (whole,) = unit.fit(tissue).cover(field(slide), 10_000)
+    for batch in (drawn, whole):
         np.testing.assert_array_equal(
             batch.valid.sum(axis=1), np.minimum(expressed[batch.spot[:, 0]].sum(axis=1), n_tokens)
         )
-    for spot, genes, valid in zip(covered.spot[:, 0], covered.genes[:, :, 0], covered.valid, strict=True):
+    for spot, genes, valid in zip(whole.spot[:, 0], whole.genes[:, :, 0], whole.valid, strict=True):
         assert set(genes[valid]) == set([gene for gene in panel if expressed[spot, gene]][:n_tokens])
 
 
@@ -220,7 +270,7 @@ def test_spots_without_counts_are_covered(tmp_path):
     slide = slide_at(grid(3, 3))
     slide.X[8] = 0
     slide.X.eliminate_zeros()
-    batch = SpotUnit(n_tokens=8).cover(field(slide), np.arange(N_GENES))
+    (batch,) = SpotUnit(n_tokens=8, order=tuple(range(N_GENES))).cover(field(slide), 1000)
     assert not batch.valid[8].any()
     assert len(batch[8:]) == 1
 
@@ -237,7 +287,7 @@ def test_a_slide_sample_has_all_spots_and_each_slide_comes_equally_often(tissue)
 def test_patches_come_from_slides_in_proportion_to_their_spots_and_are_not_near_empty(tmp_path):
     small, large = grid(4, 4), grid(12, 12)
     lone = np.array([[30, 30]])  # a stray spot far from the rest: a crop of it alone is too empty
-    corpus = corpus_of(tmp_path, slide_at(small, name="small"), slide_at(np.concatenate([large, lone]), name="large"))
+    corpus = corpus_of(tmp_path, slide_at(small, name="a"), slide_at(np.concatenate([large, lone]), name="b"))
     batch = PatchUnit(size=4, n_channels=4, min_occupancy=0.25).draw(corpus, 1000, np.random.default_rng(0))
     n_small = int((batch.spot[:, 0] < 16).sum())
     share = 16 / (16 + 145)
@@ -245,16 +295,36 @@ def test_patches_come_from_slides_in_proportion_to_their_spots_and_are_not_near_
     assert batch.valid.sum(axis=1).min() >= 4
 
 
-def test_a_patch_larger_than_a_slide_is_refused(tissue):
-    with pytest.raises(UnitBenchError, match="larger than the slide") as error:
-        PatchUnit(size=13, n_channels=4).draw(tissue, 1, np.random.default_rng(0))
+def test_a_patch_is_refused_where_no_slide_can_hold_it(tissue, tmp_path):
+    with pytest.raises(UnitBenchError, match=r"larger than every slide \(widest: 12\)") as error:
+        Patch(size=13, n_channels=4).check(tissue)
     assert "\n" not in str(error.value)
+    corpus = corpus_of(tmp_path, slide_at(grid(9, 9), name="full"), slide_at(grid(9, 9)[::4], name="sparse"))
+    with pytest.raises(UnitBenchError, match=r"holds 8 spots on 1 slide\(s\): sparse"):
+        Patch(size=4, n_channels=4, min_occupancy=0.5).check(corpus)
+    Patch(size=4, n_channels=4, min_occupancy=0.25).check(corpus)
 
 
 def test_more_channels_than_genes_are_refused(tissue):
     with pytest.raises(UnitBenchError, match="41 channels of 40 genes") as error:
-        Patch(n_channels=41).fit(tissue, None, 0)
+        Patch(n_channels=41).check(tissue)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("option", ["lattice", "tokens", "masking", "embed", "channels"])
+def test_an_unknown_choice_of_the_patch_is_named(option):
+    with pytest.raises(UnitBenchError, match="'nonsense'"):
+        Patch(**{option: "nonsense"})
+
+
+def test_fixed_crops_are_as_many_of_every_slide_and_come_again(tmp_path):
+    corpus = corpus_of(tmp_path, slide_at(grid(6, 6), name="a"), slide_at(grid(12, 12), name="b"))
+    unit = PatchUnit(size=3, n_channels=4, crops_per_slide=5)
+    batches = [unit.draw(corpus, 400, np.random.default_rng(seed)) for seed in (0, 1)]
+    crops = [{tuple(spot[valid]) for spot, valid in zip(b.spot, b.valid, strict=True)} for b in batches]
+    assert crops[0] == crops[1] and 6 <= len(crops[0]) <= 10
+    small = int((batches[0].spot[:, 0] < 36).sum())
+    assert chisquare([small, 400 - small]).pvalue > 1e-3
 
 
 # Drawing genes

@@ -115,7 +115,8 @@ def test_run_ends_with_a_leaderboard(whole):
     # patch: 2 budgets × 2 seeds × 2 folds; the plugin learns nothing, so it has no budgets.
     assert "12 arms expected: 12 finished, 0 failed, 0 not applicable" in run.stdout
     left = {path.name for path in (folder / "results/tiny").iterdir()}
-    assert left >= {"leaderboard.csv", "scores.csv", "scores.parquet", "report.html", "mlflow.db", "manifest.json"}
+    assert left >= {"leaderboard.csv", "leakage.csv", "scores.csv", "scores.parquet", "report.html", "mlflow.db"}
+    assert "manifest.json" in left
 
 
 def test_wheel_of_a_third_party_is_on_the_leaderboard(whole):
@@ -147,6 +148,33 @@ def test_killed_and_resumed_run_has_the_same_leaderboard(whole, killed):
     boards = [pd.read_csv(folder / "results/tiny/leaderboard.csv") for folder, _ in (whole, killed)]
     boards[1] = boards[1][~boards[1]["method"].isin(["fails", "dies"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(*boards, check_exact=True, check_dtype=False)
+
+
+def test_settings_that_are_refused_stop_the_run_before_any_arm_and_a_change_of_them_alone_is_checked(tmp_path, plugins):
+    def run(n_channels: int) -> subprocess.CompletedProcess:
+        patch = {"method": "patch", "options": {"size": 4, "n_channels": n_channels}}
+        few = {"methods": [patch], "budget": {"amounts": [0]}, "seeds": [0], "tasks": ["domain"]}
+        (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(CONFIG | few))
+        return unitbench(*RUN, cwd=tmp_path, plugins=plugins)
+
+    said = run(61)
+    assert said.returncode == 2 and "method 'patch': patch unit: 61 channels of 60 genes; set fewer" in said.stdout
+    assert not (tmp_path / "results/tiny/arms").exists()
+    corpus = tmp_path / "results/tiny/corpus/record.json"
+    prepared = corpus.stat().st_mtime_ns
+    assert run(16).returncode == 0
+    board = (tmp_path / "results/tiny/leaderboard.csv").read_text()
+    assert run(62).returncode == 2
+    assert (tmp_path / "results/tiny/leaderboard.csv").read_text() == board
+    assert corpus.stat().st_mtime_ns == prepared
+
+
+def test_the_run_says_where_its_time_went(whole):
+    (line,) = (line for line in whole[1].stdout.splitlines() if line.startswith("time: "))
+    total, share = int(line.split()[1]), float(line.split()[3].rstrip("%"))
+    times = [pd.read_csv(path, sep="\t")["s"].sum() for path in whole[0].glob("results/tiny/benchmarks/*.tsv")]
+    assert len(times) == 5 + 2 * 2 and abs(sum(times) - total) <= 1
+    assert 0 < share < 100
 
 
 def test_failing_method_is_a_row_and_an_exit_code(killed):

@@ -2,60 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import anndata as ad
 import numpy as np
 import torch
 
 from benchmark.budget import Budget, Meter
-from benchmark.channels import moments, top_variance
-from benchmark.corpus import Corpus
+from benchmark.channels import moments
 from benchmark.errors import UnitBenchError, nearest
 from benchmark.files import write_atomic
 from benchmark.model.masked import Masked, MaskedGenes, MaskedSpots
-from benchmark.model.trunk import PRESETS
-from benchmark.pretrain import Unit, pretrain, tensors
-from benchmark.units.batch import Batch
-from benchmark.units.expression import Field
+from benchmark.model.trunk import PRESETS, Preset
+from benchmark.pretrain import Unit, cosine, pretrain, tensors
 from benchmark.units.expression import field as make_field
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+    from benchmark.corpus import Corpus
 
 INFERENCE_TOKENS = 8192
 
 
 @dataclass
 class Learner:
-    """Pretrains the trunk of `preset` on samples of one unit.
+    """Pretrains a module of the size `preset` on samples of one unit.
 
-    At embedding and reconstruction all slides show the same channels: the genes of greatest variance over the training
-    slides. A spot that several crops hold gets the mean over them.
+    A slide is embedded from samples like those of pretraining, their genes chosen by the same rule. A spot that several
+    samples show gets the mean over them.
+
+    Attributes:
+        sampler: the unit.
+        module: makes the module from the training slides' gene means `[n_genes]` and the preset; None: the unit's own.
+        schedule: share of the learning rate at a fraction of the budget.
+        donors: share of the training slides' donors that is learned from, drawn by the seed.
     """
 
     sampler: Unit
     preset: str = "tiny"
+    module: Callable[[torch.Tensor, Preset], Masked] | None = None
+    schedule: Callable[[float], float] = cosine
+    donors: float = 1.0
     model: Masked | None = field(default=None, repr=False)
-    _panel: np.ndarray | None = field(default=None, repr=False)
+
+    def check(self, corpus: Corpus) -> None:
+        """Raises UnitBenchError: settings that these slides do not allow. Called before anything runs."""
+        if self.preset not in PRESETS:
+            raise UnitBenchError(f"preset {self.preset!r}", "unknown", nearest(self.preset, PRESETS))
+        n_channels = getattr(self.sampler, "n_channels", 0)
+        if n_channels > len(corpus.genes):
+            raise UnitBenchError(
+                f"{self.unit} unit", f"{n_channels} channels of {len(corpus.genes)} genes", "set fewer channels"
+            )
+        if hasattr(self.sampler, "check"):
+            self.sampler.check(corpus)
 
     def fit(self, corpus: Corpus, budget: Budget, seed: int) -> Meter | None:
         """Spend the budget on the corpus; an amount of 0 leaves the model as it was drawn: the untrained control."""
-        if self.preset not in PRESETS:
-            raise UnitBenchError(f"preset {self.preset!r}", "unknown", nearest(self.preset, PRESETS))
+        corpus = some_donors(corpus, self.donors, seed)
+        self.check(corpus)
         preset = PRESETS[self.preset]
         mean, _ = moments(corpus)
-        n_channels = getattr(self.sampler, "n_channels", None) or len(corpus.genes)
-        if n_channels > len(corpus.genes):
-            raise UnitBenchError(
-                f"{self.sampler.name} unit",
-                f"{n_channels} channels of {len(corpus.genes)} genes",
-                "set fewer channels",
-            )
-        self._panel = top_variance(corpus, n_channels)
+        self.sampler = self.sampler.fit(corpus)
         torch.manual_seed(seed)
-        self.model = module_for(self.unit)(torch.tensor(mean, dtype=torch.float32), preset)
+        make = self.module or module_for(self.unit)
+        self.model = make(torch.tensor(mean, dtype=torch.float32), preset)
         spent = None
         if budget.amount > 0:
-            spent = pretrain(self.model, self.sampler, corpus, budget, seed, preset.learning_rate)
+            spent = pretrain(self.model, self.sampler, corpus, budget, seed, preset.learning_rate, self.schedule)
         self.model.eval()
         return spent
 
@@ -76,43 +93,38 @@ class Learner:
     @torch.inference_mode()
     def embed(self, slide: ad.AnnData) -> np.ndarray:
         """`[n_spots, d]`, nothing masked, the same for the same slide."""
-        mean = self._mean(slide.n_obs)
-        for part in self._parts(make_field(slide)):
+        field, mean = self.sampler.lay(make_field(slide)), SpotMean(slide.n_obs, PRESETS[self.preset].d)
+        for part in self.sampler.cover(field, INFERENCE_TOKENS):
             h = self.model.embed(tensors(part, self._device))
-            mean.add(part.spot[:, : h.shape[1]], h)  # the spot unit gives one vector for all tokens of a spot
-        return mean.values()
+            t = h.shape[1]  # the spot unit gives one vector for all tokens of a spot
+            mean.add(np.where(part.read, part.spot, -1)[:, :t], h)
+        return mean.values()[field.owner]
 
     @torch.inference_mode()
     def reconstruct(self, slide: ad.AnnData, hidden: np.ndarray) -> np.ndarray:
         """log1p of counts per 10,000 in the `hidden` spots `[n_spots]`, from the others; `[n_spots, n_genes]`.
 
-        The head is linear, so the mean over crops is taken before it.
+        The head is linear, so the mean over samples is taken before it.
         """
-        mean = self._mean(slide.n_obs)
-        for part in self._parts(make_field(slide)):
-            there = part.valid & hidden[part.spot]
+        field = self.sampler.lay(make_field(slide, hidden=hidden))
+        mean = SpotMean(slide.n_obs, PRESETS[self.preset].d)
+        wanted = np.isin(np.arange(slide.n_obs), field.owner[hidden])
+        for part in self.sampler.cover(field, INFERENCE_TOKENS):
+            there = part.read & wanted[part.spot]
             if there.any():
                 batch = tensors(part, self._device)
-                masked = torch.from_numpy(there).to(self._device)[..., None].expand_as(batch["values"])
-                mean.add(np.where(there, part.spot, -1), self.model.encode(batch, masked))
+                masked = torch.from_numpy(part.valid & hidden[part.spot]).to(self._device)
+                h = self.model.encode(batch, masked[..., None].expand_as(batch["values"]))
+                mean.add(np.where(there, part.spot, -1), self.model.decode(h, batch["valid"]))
         predicted = np.zeros(slide.shape, np.float32)
-        h = torch.from_numpy(mean.values()[hidden]).to(self._device)[None]
+        h = torch.from_numpy(mean.values()[field.owner[hidden]]).to(self._device)[None]
         genes = torch.arange(slide.n_vars, device=self._device)[None, None]
         predicted[hidden] = (self.model.read_out(h, genes) + self.model.gene_mean)[0].float().cpu().numpy()
         return predicted
 
-    def _mean(self, n_spots: int) -> SpotMean:
-        return SpotMean(n_spots, PRESETS[self.preset].d)
-
     @property
     def _device(self) -> torch.device:
         return self.model.gene_mean.device
-
-    def _parts(self, field: Field) -> list[Batch]:
-        """The samples that cover a slide, in batches that fit in memory."""
-        samples = self.sampler.cover(field, self._panel)
-        n = max(1, INFERENCE_TOKENS // samples.valid.shape[1])
-        return [samples[i : i + n] for i in range(0, len(samples), n)]
 
 
 class SpotMean:
@@ -130,6 +142,16 @@ class SpotMean:
     def values(self) -> np.ndarray:
         """`[n_spots, d]`; zeros for a spot that no sample shows."""
         return (self._total / np.maximum(self._count, 1)).astype(np.float32)
+
+
+def some_donors(corpus: Corpus, share: float, seed: int) -> Corpus:
+    """The slides of a share of the donors, at least of one, drawn by the seed; a larger share holds a smaller one's."""
+    if share == 1:
+        return corpus
+    donor = corpus.table["donor"]
+    names = np.random.default_rng(seed).permutation(sorted(donor.unique()))
+    kept = set(names[: max(1, round(share * len(names)))])
+    return corpus.subset(slide for slide in corpus.names if donor[slide] in kept)
 
 
 def module_for(unit: str) -> type[Masked]:

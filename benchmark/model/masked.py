@@ -7,7 +7,10 @@ from torch import Tensor, nn
 
 from benchmark.model.trunk import Preset, Trunk, sincos
 
-RATIOS = (0.25, 0.5, 0.75, 1.0)  # share of its values that a spot hides; at 1 only its place is known
+RATIOS = (0.25, 0.5, 0.75)  # share of its values that a spot hides
+SQUARE = 3.0  # greatest half side of a hidden square, in pitches
+TOKENS = ("bound", "bag")
+MASKING = ("mixed", "channels", "spots", "blocks")
 
 
 class Masked(nn.Module):
@@ -22,10 +25,15 @@ class Masked(nn.Module):
         self.register_buffer("gene_mean", gene_mean.float())
         self.gene = nn.Embedding(n_genes, d)
         self.offset = nn.Embedding(n_genes, 1)
-        self.trunk = Trunk(preset)
+        self.trunk = Trunk(preset.d, preset.heads, preset.layers)
+        self.decoder = Trunk(preset.d, preset.heads, preset.decoder) if preset.decoder else None
         self.head = nn.Linear(d, d)
         nn.init.zeros_(self.offset.weight)
         nn.init.normal_(self.head.weight, std=0.1 * d**-0.5)
+
+    def decode(self, h: Tensor, valid: Tensor) -> Tensor:
+        """From the embedding `[b, t, d]` to what the head reads: the decoder's layers, where there are any."""
+        return h if self.decoder is None else self.decoder(h, valid)
 
     def read_out(self, h: Tensor, genes: Tensor) -> Tensor:
         """Centred expression: `h` `[b, t, d]`, genes `[b, 1, c]` → `[b, t, c]`; genes `[b, t, 1]` → `[b, t, 1]`."""
@@ -40,47 +48,70 @@ class Masked(nn.Module):
 
 
 class MaskedSpots(Masked):
-    """Tokens are spots (patch, slide): a token is the sum of its visible values, each times its gene's vector.
+    """Tokens are spots (patch, slide).
 
-    Hidden values are left out of that sum and named in a second one, so a hidden spot is not taken for an empty one.
+    Hidden values are left out of a token and named by a second sum, so a hidden spot is not taken for an empty one.
+
+    Args:
+        tokens: "bound": the sum of the visible values, each times its gene's vector; "bag": the sum of the visible
+            genes' vectors and the sum of a function of the values, which cannot tell which gene has which value (as
+            arXiv 2603.13432 was released).
+        masking: "channels": a share of each spot's values; "spots": whole spots; "blocks": whole squares; "mixed":
+            values, of every fourth spot all, and in half of the samples also a square.
     """
 
-    def __init__(self, gene_mean: Tensor, preset: Preset):
+    def __init__(self, gene_mean: Tensor, preset: Preset, tokens: str = "bound", masking: str = "mixed"):
         super().__init__(gene_mean, preset)
+        self.tokens, self.masking = tokens, masking
         self.value = nn.Linear(preset.d, preset.d)
         self.hidden = nn.Linear(preset.d, preset.d, bias=False)
+        self.scalar = nn.Linear(1, preset.d) if tokens == "bag" else None
 
     def encode(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
         """`[b, t, d]`: one vector a spot. `hidden` bool `[b, t, c]`."""
-        x = self.centred(batch)
-        table = self.gene(batch["genes"]).squeeze(1) * x.shape[-1] ** -0.5
-        tokens = self.value(x.masked_fill(hidden, 0) @ table) + self.hidden(hidden.to(x.dtype) @ table)
+        scale = hidden.shape[-1] ** -0.5
+        table = self.gene(batch["genes"]).squeeze(1) * scale
+        if self.tokens == "bound":
+            shown = self.value(self.centred(batch).masked_fill(hidden, 0) @ table)
+        else:
+            # Summed before the second layer, which is linear: the same sum for a fraction of the work.
+            values = self.scalar(batch["values"][..., None]).relu().masked_fill(hidden[..., None], 0).sum(2)
+            shown = self.value(values * scale) + (~hidden).to(table.dtype) @ table
+        tokens = shown + self.hidden(hidden.to(table.dtype) @ table)
         return self.trunk(tokens + sincos(batch["position"], tokens.shape[-1]), batch["valid"])
 
     def forward(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
         """Mean squared error over the hidden values."""
-        return mse(self.read_out(self.encode(batch, hidden), batch["genes"]), self.centred(batch), hidden)
+        h = self.decode(self.encode(batch, hidden), batch["valid"])
+        return mse(self.read_out(h, batch["genes"]), self.centred(batch), hidden)
 
     def embed(self, batch: dict[str, Tensor]) -> Tensor:
         """`[b, t, d]`, nothing hidden."""
         return self.encode(batch, torch.zeros_like(batch["values"], dtype=torch.bool))
 
-    @staticmethod
-    def draw_hidden(batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
-        """A share of each spot's values, the share drawn from `RATIOS`; in half of the samples also a whole square."""
+    def draw_hidden(self, batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
+        """What a step hides: bool `[b, t, c]`."""
         values, position, valid = batch["values"], batch["position"], batch["valid"]
-        b, t, _ = values.shape
-        device = values.device
-        ratio = torch.tensor(RATIOS, device=device)[
-            torch.randint(len(RATIOS), (b, t, 1), generator=generator, device=device)
-        ]
-        hidden = torch.rand(values.shape, generator=generator, device=device) < ratio
-        centre = torch.randint(2**31, (b, 1), generator=generator, device=device) % valid.sum(1, keepdim=True)
-        centre = position.gather(1, centre[..., None].expand(-1, -1, 2))
-        half = torch.rand((b, 1, 1), generator=generator, device=device) * 3
-        use = torch.rand((b, 1), generator=generator, device=device) < 0.5
-        square = ((position - centre).abs() <= half).all(-1) & use
-        return (hidden | square[..., None]) & valid[..., None]
+        (b, t, _), device = values.shape, values.device
+        ratios = torch.tensor(RATIOS + (1.0,) * (self.masking == "mixed"), device=device)
+
+        def ratio(*shape: int) -> Tensor:
+            return ratios[torch.randint(len(ratios), shape, generator=generator, device=device)]
+
+        def random(*shape: int) -> Tensor:
+            return torch.rand(shape, generator=generator, device=device)
+
+        hidden = torch.zeros((b, t, 1), dtype=torch.bool, device=device)
+        if self.masking in ("mixed", "channels"):
+            hidden = random(*values.shape) < ratio(b, t, 1)
+        elif self.masking == "spots":
+            hidden = random(b, t, 1) < ratio(b, 1, 1)
+        if self.masking in ("mixed", "blocks"):
+            centre = torch.randint(2**31, (b, 1), generator=generator, device=device) % valid.sum(1, keepdim=True)
+            centre = position.gather(1, centre[..., None].expand(-1, -1, 2))
+            square = ((position - centre).abs() <= random(b, 1, 1) * SQUARE).all(-1, keepdim=True)
+            hidden = hidden | (square & (random(b, 1, 1) < 0.5) if self.masking == "mixed" else square)
+        return (hidden & valid[..., None]).expand_as(values)
 
 
 class MaskedGenes(Masked):
@@ -107,6 +138,7 @@ class MaskedGenes(Masked):
     def forward(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
         """Mean squared error over the hidden values, half from their tokens and half from the summary."""
         h, target, genes = self.encode(batch, hidden), self.centred(batch), batch["genes"]
+        h = self.decode(h, nn.functional.pad(batch["valid"], (1, 0), value=True))
         from_summary = self.read_out(h[:, :1], genes.transpose(1, 2)).transpose(1, 2)
         return (mse(self.read_out(h[:, 1:], genes), target, hidden) + mse(from_summary, target, hidden)) / 2
 
@@ -117,7 +149,7 @@ class MaskedGenes(Masked):
     @staticmethod
     def draw_hidden(batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
         values, device = batch["values"], batch["values"].device
-        ratios = torch.tensor(RATIOS[:-1], device=device)
+        ratios = torch.tensor(RATIOS, device=device)
         ratio = ratios[torch.randint(len(ratios), (len(values), 1, 1), generator=generator, device=device)]
         return (torch.rand(values.shape, generator=generator, device=device) < ratio) & batch["valid"][..., None]
 

@@ -11,18 +11,25 @@ from torch.nn.functional import scaled_dot_product_attention
 
 @dataclass(frozen=True)
 class Preset:
-    """Width, depth and heads; the learning rate goes with the width and is the same for every unit."""
+    """Width, depth and heads; the learning rate goes with the width and is the same for every unit.
+
+    `decoder`: layers between the embedding and the head, which no embedding passes.
+    """
 
     d: int
     layers: int
     heads: int
     learning_rate: float
+    decoder: int = 0
 
 
 PRESETS = {
+    "nano": Preset(d=32, layers=2, heads=4, learning_rate=4e-3),
     "tiny": Preset(d=64, layers=3, heads=4, learning_rate=3e-3),
+    "mini": Preset(d=128, layers=4, heads=4, learning_rate=1.5e-3),
     "small": Preset(d=256, layers=6, heads=8, learning_rate=5e-4),
     "base": Preset(d=768, layers=12, heads=12, learning_rate=2e-4),
+    "paper": Preset(d=256, layers=6, heads=8, learning_rate=2e-4, decoder=2),  # as arXiv 2603.13432 has it
 }
 
 
@@ -44,10 +51,10 @@ class Layer(nn.Module):
 
 
 class Trunk(nn.Module):
-    def __init__(self, preset: Preset):
+    def __init__(self, d: int, heads: int, layers: int):
         super().__init__()
-        self.layers = nn.ModuleList(Layer(preset.d, preset.heads) for _ in range(preset.layers))
-        self.norm = nn.LayerNorm(preset.d)
+        self.layers = nn.ModuleList(Layer(d, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(d)
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
         """`x` `[b, t, d]`, `valid` `[b, t]` (tokens that are there) → `[b, t, d]`."""

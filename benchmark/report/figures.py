@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from itertools import cycle
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 
-from benchmark.leaderboard import ENTRANT, PRIMARY, select, si
+from benchmark.leaderboard import ENTRANT, PRIMARY, budget_label, select, si
 from benchmark.report.tables import both_splits
 from benchmark.report.words import DONOR, RANDOM, UNIT_COLOURS, UNITS, full_name, metric_name
 
 GRID = "rgba(128,128,128,0.25)"
+SIZE_IN_LABEL = re.compile(r"\.preset-[^.]+")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 COSTS = {"flops": "FLOPs spent", "spots_seen": "spots seen, repeats included", "device_seconds": "device seconds"}
 
@@ -56,7 +59,17 @@ def _points(value, low, high, names, title: str, colour: str, symbol: str) -> go
     )
 
 
-def curve(board: pd.DataFrame) -> go.Figure | None:
+def curves(board: pd.DataFrame, sizes: dict[str, set[str]]) -> dict[str, go.Figure]:
+    """The primary score against the budget, one figure a trunk size (`winners.sizes`) on one scale, or one in all."""
+    found = {"curve": curve(board)} if not sizes else {}
+    for place, (size, methods) in enumerate(sizes.items()):
+        controls = board["unit"] == "none"
+        found[f"curve{place}"] = curve(board[board["method"].isin(methods) | controls], f"trunk {size}")
+    found = {name: figure for name, figure in found.items() if figure}
+    return _one_scale(found, select(board, PRIMARY))
+
+
+def curve(board: pd.DataFrame, title: str = "") -> go.Figure | None:
     """The primary score against the budget; the untrained trunk stands at the left of the logarithmic axis."""
     table = select(board, PRIMARY).dropna(subset="value")
     trained = table[(table["unit"] != "none") & (table["budget"] > 0)]
@@ -69,13 +82,48 @@ def curve(board: pd.DataFrame) -> go.Figure | None:
     for place, (method, unit, symbol) in enumerate(methods):
         line = table[table["method"] == method].sort_values("budget")
         beside = (amounts[-1] / left) ** (0.008 * (place - (len(methods) - 1) / 2))  # whiskers do not overlap
-        figure.add_trace(_line(beside * line["budget"].replace(0, left), line, method, unit, symbol))
+        name = SIZE_IN_LABEL.sub("", method) if title else method
+        figure.add_trace(_line(beside * line["budget"].replace(0, left), line, name, unit, symbol))
     axis = trained["budget_axis"].iloc[0]
     ticks = ["untrained", *(si(amount).strip() for amount in amounts)]
-    figure.update_xaxes(type="log", title=f"budget, {UNITS[axis]}", tickvals=[left, *amounts], ticktext=ticks)
+    budget = f"{title}: budget" if title else "budget"
+    figure.update_xaxes(type="log", title=f"{budget}, {UNITS[axis]}", tickvals=[left, *amounts], ticktext=ticks)
     figure.update_yaxes(title=f"{metric_name(PRIMARY.metric)}, donors held out")
     _mark_pca(figure, table)
-    return plain(figure, height=420)
+    return plain(figure, height=340 if title else 420)
+
+
+def iso_flop(table: pd.DataFrame) -> dict[str, go.Figure]:
+    """The primary score against the trunk's size at each budget: a figure a unit, a line a budget, on one scale.
+
+    Args:
+        table: `winners.iso_flop` of the primary contest.
+    """
+    budgets = sorted(table["budget"].unique())
+    colours = dict(zip(budgets, sample_colorscale("Viridis", np.linspace(0.2, 0.85, len(budgets))), strict=True))
+    figures = {}
+    for unit in (unit for unit in UNIT_COLOURS if unit in set(table["unit"])):
+        its = table[table["unit"] == unit]
+        figure = figures[f"isoflop_{unit}"] = go.Figure()
+        for budget in sorted(its["budget"].unique()):
+            line = its[its["budget"] == budget].sort_values("parameters")
+            name = budget_label(line["budget_axis"].iloc[0], budget, unit)
+            figure.add_trace(_line(line["parameters"], line, name, unit, "circle"))
+            figure.data[-1].update(marker_color=colours[budget], line_color=colours[budget])
+        figure.update_xaxes(type="log", title=f"{unit}: parameters", **_ticks(table["parameters"]))
+        figure.update_yaxes(title=f"{metric_name(PRIMARY.metric)}, donors held out")
+        plain(figure, height=340)
+    return _one_scale(figures, table)
+
+
+def _one_scale(figures: dict[str, go.Figure], table: pd.DataFrame) -> dict[str, go.Figure]:
+    """The same vertical range for figures that stand side by side."""
+    if len(figures) > 1:
+        low, high = table[["value", "low"]].min().min(), table[["value", "high"]].max().max()
+        margin = 0.05 * (high - low)
+        for figure in figures.values():
+            figure.update_yaxes(range=[low - margin, high + margin])
+    return figures
 
 
 def against_costs(board: pd.DataFrame, costs: pd.DataFrame) -> dict[str, go.Figure]:

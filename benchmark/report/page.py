@@ -13,11 +13,15 @@ from plotly.offline import get_plotlyjs
 
 from benchmark.ablation import grids
 from benchmark.comparisons import compare
+from benchmark.factorial import beyond_smoothing, factorial
 from benchmark.files import write_text
 from benchmark.grid import between
 from benchmark.leaderboard import KEY_CAPTION, PRIMARY, PRIMARY_NAME, arms, headline, select
-from benchmark.report import ablation, figures, ledger, maps, tables
+from benchmark.leakage import leakage
+from benchmark.report import ablation, figures, findings, ledger, maps, tables
+from benchmark.report.glance import glance
 from benchmark.scores import status_line
+from benchmark.winners import champions, iso_flop, sizes, standings, winners
 
 
 def write_report(
@@ -36,8 +40,11 @@ def write_report(
     brief = board[~board["method"].isin(inner)]
     costs = ledger.costs(rows)
     spent = figures.against_costs(brief, costs)
+    leaks, found = leakage(rows), champions(rows)
+    won, standing, crossed = winners(found), standings(found), factorial(rows)
+    curves, by_size = figures.curves(brief, sizes(rows)), figures.iso_flop(iso_flop(rows, standing, PRIMARY))
     settings, drawn_settings = ablation.sections(grids(rows))
-    plots = {"leakage": figures.leakage(brief), "curve": figures.curve(brief), **spent, **drawn_settings}
+    plots = {"leakage": figures.leakage(brief), **curves, **by_size, **spent, **drawn_settings}
     drawn = predictions is not None and len(predictions) > 0
     page = {
         "datasets": ", ".join(rows["dataset"].unique()),
@@ -53,6 +60,12 @@ def write_report(
         "comparisons": compared.to_dict("records"),
         "plots": {name: _script_safe(figure.to_json()) for name, figure in plots.items() if figure},
         "spent": list(spent),
+        "glance": glance(rows, found, won, beyond_smoothing(rows, found), leaks),
+        "leakage": findings.leakage(leaks[~leaks["method"].isin(inner)]),
+        "winners": findings.winners(won, standing),
+        "factorial": findings.factorial(*crossed) if crossed else None,
+        "curves": list(curves),
+        "by_size": list(by_size),
         "sections": tables.sections(board),
         "slides": maps.slides(predictions, select(brief, PRIMARY)) if drawn else [],
         "colours": maps.colours(predictions) if drawn else {},

@@ -16,6 +16,7 @@ SPLITS = {
     "donor": "whole donors held out",
     "block": "blocks held out within a slide",
     "random": "random spots of the same slides",
+    "few_labels": "20% of the spots of the same slides labelled",
 }
 SETTINGS = {
     "knn": "k-NN probe",

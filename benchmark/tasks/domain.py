@@ -22,7 +22,7 @@ class Domain:
 
     name: ClassVar[str] = "domain"
     requires: ClassVar[str] = "embed"
-    splits: ClassVar[tuple[str, ...]] = ("donor", "block", "random")
+    splits: ClassVar[tuple[str, ...]] = ("donor", "block", "random", "few_labels")
     primary: ClassVar[tuple[str, str]] = ("knn", "macro_f1")
     higher_is_better: ClassVar[bool] = True
 

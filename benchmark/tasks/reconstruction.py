@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from benchmark.channels import top_variance
 from benchmark.corpus import Corpus
-from benchmark.slide import lognorm
+from benchmark.normalise import lognorm
 from benchmark.tasks import Measured, NotApplicable
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -17,26 +17,32 @@ class Batch:
         values: log1p of counts per 10,000, float32 `[n, t, c]`; 0 where padded.
         genes: gene of each value, int64 `[n, t, 1]` (spot) or `[n, 1, c]` (the channels that all tokens share).
         position: (y, x) of the token from the middle of its sample, in pitches, float32 `[n, t, 2]`.
+        cell: (row, column) of the token's lattice cell within its crop, int64 `[n, t, 2]`; 0 where padded.
         valid: which tokens are there, `[n, t]`; they come first.
         spot: index of the token's spot in the corpus, int64 `[n, t]`; -1 where padded.
+        read: which tokens speak for their spot when a slide is embedded, `[n, t]`.
     """
 
     values: np.ndarray
     genes: np.ndarray
     position: np.ndarray
+    cell: np.ndarray
     valid: np.ndarray
     spot: np.ndarray
+    read: np.ndarray
 
     @classmethod
     def empty(cls, n: int, t: int, c: int) -> Batch:
         """Room for `n` samples of up to `t` tokens that share `c` channels."""
         t = padded(t)
         return cls(
-            np.zeros((n, t, c), np.float32),
-            np.zeros((n, 1, c), np.int64),
-            np.zeros((n, t, 2), np.float32),
-            np.zeros((n, t), bool),
-            np.full((n, t), -1, np.int64),
+            values=np.zeros((n, t, c), np.float32),
+            genes=np.zeros((n, 1, c), np.int64),
+            position=np.zeros((n, t, 2), np.float32),
+            cell=np.zeros((n, t, 2), np.int64),
+            valid=np.zeros((n, t), bool),
+            spot=np.full((n, t), -1, np.int64),
+            read=np.zeros((n, t), bool),
         )
 
     def __len__(self) -> int:
@@ -45,8 +51,7 @@ class Batch:
     def __getitem__(self, rows: slice | np.ndarray) -> Batch:
         """Some of the samples, without the padding that only the others need."""
         t = padded(max(int(self.valid[rows].sum(axis=1).max()), 1))
-        genes = self.genes[rows][:, :t]
-        return Batch(self.values[rows, :t], genes, self.position[rows, :t], self.valid[rows, :t], self.spot[rows, :t])
+        return Batch(**{field.name: getattr(self, field.name)[rows][:, :t] for field in fields(self)})
 
     @property
     def n_spots(self) -> int:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
-from benchmark.channels import draw_weighted
 from benchmark.units.batch import Batch
 from benchmark.units.expression import Field
+from benchmark.units.rules import Rule
 
 VALUES_AT_ONCE = 2**25  # 128 MiB of float32
+# What a spot is read in: crops half a size apart, of which it lies in several; a crop of its own around it; tiles side
+# by side; itself alone; the whole slide.
+CONTEXTS = ("overlap", "centre", "tiles", "self", "slide")
 
 
 def occupancy(lattice: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -18,6 +23,7 @@ def occupancy(lattice: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, n
     Returns:
         starts `[n_places, 2]` (row, column of the first cell) and n_spots `[n_places]`.
     """
+    lattice = lattice[lattice[:, 0] >= 0]
     shape = np.maximum(lattice.max(axis=0) + 1, size)
     grid = np.zeros(shape + 1, dtype=np.int64)  # a summed-area table: one row and column of zeros before the counts
     np.add.at(grid, (lattice[:, 0] + 1, lattice[:, 1] + 1), 1)
@@ -30,28 +36,31 @@ def occupancy(lattice: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, n
 
 def members(field: Field, starts: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Which spots lie in each of the crops that begin at `starts` `[n, 2]`: bool `[n, n_spots]`."""
-    start = starts[:, None, :]
-    return ((field.lattice >= start) & (field.lattice < start + size)).all(axis=2)
+    start, on = starts[:, None, :], field.lattice[:, 0] >= 0
+    return ((field.lattice >= start) & (field.lattice < start + size)).all(axis=2) & on
 
 
-def fill(batch: Batch, rows: np.ndarray, field: Field, member: np.ndarray, genes: np.ndarray) -> None:
+def fill(
+    batch: Batch, rows: np.ndarray, field: Field, member: np.ndarray, starts: np.ndarray, genes: np.ndarray
+) -> None:
     """Write the crops of one slide into some rows of an empty batch.
 
     Args:
         member: which spots each crop holds, bool `[n, n_spots]`.
+        starts: the first cell of each crop, `[n, 2]`.
         genes: the channels of each crop, int `[n, c]`, or of all of them, `[1, c]`.
     """
     n, c = len(member), genes.shape[1]
     if len(genes) > (at_once := max(1, VALUES_AT_ONCE // (field.n_spots * c))):
         for i in range(0, n, at_once):
             some = slice(i, i + at_once)
-            fill(batch, rows[some], field, member[some], genes[some])
+            fill(batch, rows[some], field, member[some], starts[some], genes[some])
         return
     count = member.sum(axis=1)
     t = int(count.max())
     order = np.argsort(~member, axis=1, kind="stable")[:, :t]
     valid = np.arange(t) < count[:, None]
-    position = field.position[order]
+    position, cell = field.position[order], field.lattice[order]
     centre = (position * valid[:, :, None]).sum(axis=1, keepdims=True) / count[:, None, None]
     dense = torch.from_numpy(field.by_gene[genes.ravel()].toarray()).view(len(genes), c, -1).expand(n, -1, -1)
     values = dense.gather(2, torch.from_numpy(order)[:, None].expand(-1, c, -1)).transpose(1, 2).numpy()
@@ -59,24 +68,47 @@ def fill(batch: Batch, rows: np.ndarray, field: Field, member: np.ndarray, genes
     batch.values[rows, :t] = values
     batch.genes[rows, 0] = genes
     batch.position[rows, :t] = (position - centre) * valid[:, :, None]
-    batch.valid[rows, :t] = valid
+    batch.cell[rows, :t] = (cell - starts[:, None]) * valid[:, :, None]
+    batch.valid[rows, :t] = batch.read[rows, :t] = valid
     batch.spot[rows, :t] = np.where(valid, order + field.offset, -1)
 
 
-def draw_channels(field: Field, member: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
-    """`m` genes for each crop, drawn by their variance over its spots: int64 `[n, m]`."""
-    return draw_weighted(variances(field, member), m, rng)
-
-
-def variances(field: Field, member: np.ndarray) -> np.ndarray:
-    """Population variance of every gene over the spots of each crop.
+def cover(field: Field, context: str, size: int, rule: Rule, m: int, tokens: int) -> Iterator[Batch]:
+    """Samples that together speak for every spot on a slide's lattice, in batches of about `tokens` tokens.
 
     Args:
-        member: which spots a crop holds, bool `[n_crops, n_spots]`.
-
-    Returns:
-        `[n_crops, n_genes]`, at least 0.
+        context: what a spot is read in, one of `CONTEXTS`.
     """
-    share = torch.from_numpy(np.ascontiguousarray((member / member.sum(axis=1, keepdims=True)).T, dtype=np.float32))
-    mean, square = (matrix @ share for matrix in field.moments)
-    return (square - mean.square()).clamp_(min=0).t().contiguous().numpy()
+    rng = np.random.default_rng(0)  # a rule that draws gives the same slide the same channels
+    on = np.flatnonzero(field.lattice[:, 0] >= 0)
+    starts = _starts(field.lattice[on], context, size)
+    at_once = max(1, tokens // {"self": 1, "slide": len(on)}.get(context, min(size**2, len(on))))
+    for i in range(0, len(starts), at_once):
+        chunk = slice(i, i + at_once)
+        if context == "self":
+            member = on[chunk, None] == np.arange(field.n_spots)
+        else:
+            side = np.iinfo(np.int32).max if context == "slide" else size
+            member = members(field, starts[chunk], (side, side))
+        batch = Batch.empty(len(member), int(member.sum(axis=1).max()), m)
+        genes = rule.choose(field, member & field.visible, m, rng)
+        fill(batch, np.arange(len(member)), field, member, starts[chunk], genes)
+        if context == "centre":
+            batch.read[:] = batch.spot == (on[chunk] + field.offset)[:, None]
+        yield batch
+
+
+def _starts(lattice: np.ndarray, context: str, size: int) -> np.ndarray:
+    """The first cell of each crop that covers spots in these cells, `[n_crops, 2]`; no crop is empty."""
+    if context == "slide":
+        return lattice.min(axis=0, keepdims=True)
+    if context == "self":
+        return lattice
+    if context == "centre":
+        return lattice - size // 2
+    if context == "tiles":
+        return np.unique(lattice // size, axis=0) * size
+    starts, count = occupancy(lattice, (size, size))
+    step = max(1, size // 2)
+    kept = ((starts % step == 0) | (starts == starts.max(axis=0))).all(axis=1) & (count > 0)
+    return starts[kept]

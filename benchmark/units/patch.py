@@ -1,81 +1,131 @@
-"""The patch: a square crop of the lattice; the tokens are its spots, the channels genes drawn anew for each patch."""
+"""The patch: a square crop of the lattice; the tokens are its spots, the channels some of the genes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.corpus import Corpus
 from benchmark.errors import UnitBenchError
 from benchmark.units.batch import Batch
-from benchmark.units.crops import VALUES_AT_ONCE, draw_channels, fill, members, occupancy
-from benchmark.units.expression import Field, fields
+from benchmark.units.crops import VALUES_AT_ONCE, cover, fill, members, occupancy
+from benchmark.units.expression import Field, fields, stretched
+from benchmark.units.rules import Rule, VarianceDraw
+
+if TYPE_CHECKING:
+    from benchmark.corpus import Corpus
+
+LATTICES = ("physical", "released")
+STRETCHED = 139  # the last cell of an axis in the released code's lattice
 
 
 @dataclass(frozen=True)
 class PatchUnit:
-    """Crops of `size` × `size` cells with at least `min_occupancy` of the cells filled that the fullest crop fills."""
+    """Crops of `size` × `size` cells, at least a share `min_occupancy` of them occupied.
+
+    Attributes:
+        rule: chooses the genes of each crop.
+        lattice: "physical", in pitches, or "released", each axis stretched to 140 cells.
+        crops_per_slide: so many crops of each slide, drawn once; None: drawn anew, slides in proportion to their spots.
+        context: what a spot is read in when a slide is embedded.
+    """
 
     size: int = 8
     n_channels: int = 256
     min_occupancy: float = 0.25
+    rule: Rule = field(default_factory=VarianceDraw)
+    lattice: str = "physical"
+    crops_per_slide: int | None = None
+    context: str = "overlap"
 
     name = "patch"
+    sparse_slides_dropped = False
 
     @property
     def at_once(self) -> int:
         return max(1, min(2048, VALUES_AT_ONCE // (self.size**2 * self.n_channels)))
 
+    def fit(self, corpus: Corpus) -> PatchUnit:
+        return replace(self, rule=self.rule.fit(corpus, self.n_channels))
+
+    def check(self, corpus: Corpus) -> None:
+        """Raises UnitBenchError: the patch is larger than every slide, or slides have no crop that is full enough."""
+        slides = laid(corpus, self.lattice)
+        if self.size > (widest := max(int(its.lattice.max()) + 1 for its in slides)):
+            cause = f"a patch of {self.size} cells is larger than every slide (widest: {widest})"
+            raise UnitBenchError("patch unit", cause, "set a smaller size")
+        without = [
+            slide for slide, (_, count) in zip(corpus.names, self._places(corpus), strict=True) if not len(count)
+        ]
+        if len(without) > (len(corpus) - 1 if self.sparse_slides_dropped else 0):
+            least = int(np.ceil(self.min_occupancy * self.size**2))
+            named = ", ".join(without[:5]) + (", …" if len(without) > 5 else "")
+            cause = (
+                f"no crop of {self.size} × {self.size} cells holds {least} spots on {len(without)} slide(s): {named}"
+            )
+            raise UnitBenchError("patch unit", cause, "set a smaller min_occupancy or size")
+
     def tokens_per_sample(self, corpus: Corpus) -> float:
         """Spots in a crop, on average over the places that are drawn."""
-        return float(
-            np.average(
-                [c.mean() for _, c in places(corpus, self.size, self.min_occupancy)],
-                weights=corpus.table["n_spots"],
-            )
-        )
+        room, share = self._places(corpus), self._share(corpus)
+        return float(sum(weight * count.mean() for weight, (_, count) in zip(share, room, strict=True) if weight))
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch:
-        """`n` random crops: slides in proportion to their spots, places evenly, channels by variance in the crop."""
-        room = places(corpus, self.size, self.min_occupancy)
-        share = corpus.table["n_spots"].to_numpy() / corpus.n_spots
-        slide = rng.choice(len(share), size=n, p=share)
-        batch = Batch.empty(n, max(int(count.max()) for _, count in room), self.n_channels)
+        """`n` random crops, their channels chosen anew."""
+        room = self._places(corpus)
+        slide = rng.choice(len(room), size=n, p=self._share(corpus))
+        batch = Batch.empty(n, max(int(count.max(initial=0)) for _, count in room), self.n_channels)
         for number in np.unique(slide):
             rows = np.flatnonzero(slide == number)
             starts, _ = room[number]
-            field = fields(corpus)[number]
-            member = members(field, starts[rng.integers(len(starts), size=len(rows))], self._size)
-            fill(batch, rows, field, member, draw_channels(field, member, self.n_channels, rng))
+            starts = starts[rng.integers(len(starts), size=len(rows))]
+            its = laid(corpus, self.lattice)[number]
+            member = members(its, starts, (self.size, self.size))
+            fill(batch, rows, its, member, starts, self.rule.choose(its, member, self.n_channels, rng))
         return batch
 
-    def cover(self, field: Field, genes: np.ndarray) -> Batch:
-        """Overlapping crops, half a size apart, that hold every spot of a slide at least once."""
-        starts, count = occupancy(field.lattice, self._size)
-        step = max(1, self.size // 2)
-        kept = ((starts % step == 0) | (starts == starts.max(axis=0))).all(axis=1) & (count > 0)
-        batch = Batch.empty(int(kept.sum()), int(count[kept].max()), len(genes))
-        member = members(field, starts[kept], self._size)
-        fill(batch, np.arange(len(batch)), field, member, genes[None])
-        return batch
+    def lay(self, field: Field) -> Field:
+        """The slide on the unit's lattice."""
+        return field if self.lattice == "physical" else stretched(field, STRETCHED)
 
-    @property
-    def _size(self) -> tuple[int, int]:
-        return self.size, self.size
+    def cover(self, field: Field, tokens: int) -> Iterator[Batch]:
+        """Samples that speak for every spot of a slide that was laid."""
+        return cover(field, self.context, self.size, self.rule, self.n_channels, tokens)
+
+    def _places(self, corpus: Corpus) -> list[tuple[np.ndarray, np.ndarray]]:
+        return places(corpus, self.size, self.min_occupancy, self.lattice, self.crops_per_slide)
+
+    def _share(self, corpus: Corpus) -> np.ndarray:
+        """Share of the crops that each slide gives."""
+        n_spots = np.array([its.n_spots for its in fields(corpus)])
+        weight = n_spots if self.crops_per_slide is None else np.ones(len(n_spots))
+        weight = weight * [len(count) > 0 for _, count in self._places(corpus)]
+        return weight / weight.sum()
 
 
 @lru_cache(maxsize=8)
-def places(corpus: Corpus, size: int, min_occupancy: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each slide, where a crop may begin and how many spots it then holds."""
+def places(
+    corpus: Corpus, size: int, min_occupancy: float, lattice: str = "physical", crops_per_slide: int | None = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each slide, where a crop may begin and how many spots it then holds; nowhere, if no crop is full enough."""
     found = []
-    for slide, field in zip(corpus.names, fields(corpus), strict=True):
-        if size > (field.lattice.max(axis=0) + 1).max():
-            raise UnitBenchError(
-                f"slide {slide}", f"a patch of {size} cells is larger than the slide", "set a smaller size"
-            )
-        starts, count = occupancy(field.lattice, (size, size))
-        kept = count >= max(1, min_occupancy * count.max())
+    for number, its in enumerate(laid(corpus, lattice)):
+        starts, count = occupancy(its.lattice, (size, size))
+        kept = np.flatnonzero(count >= max(1, min_occupancy * size**2))
+        if crops_per_slide and len(kept):
+            kept = kept[np.random.default_rng([0, number]).integers(len(kept), size=crops_per_slide)]
         found.append((starts[kept], count[kept]))
     return found
+
+
+def laid(corpus: Corpus, lattice: str) -> tuple[Field, ...]:
+    """The slides of the corpus on that lattice."""
+    return fields(corpus) if lattice == "physical" else _stretched(corpus)
+
+
+@lru_cache(maxsize=2)
+def _stretched(corpus: Corpus) -> tuple[Field, ...]:
+    return tuple(stretched(its, STRETCHED) for its in fields(corpus))

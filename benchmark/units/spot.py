@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.channels import moments
-from benchmark.corpus import Corpus
+from benchmark.channels import moments, top_variance
 from benchmark.units.batch import Batch, padded
 from benchmark.units.expression import Field, by_spot
+
+if TYPE_CHECKING:
+    from benchmark.corpus import Corpus
 
 
 @dataclass(frozen=True)
 class SpotUnit:
-    """Up to `n_tokens` of a spot's non-zero genes, drawn anew each time, by their variance over the corpus."""
+    """Up to `n_tokens` of a spot's non-zero genes, drawn anew each time, by their variance over the corpus.
+
+    When a slide is embedded, the genes of greatest variance are shown: `order`, found by `fit`.
+    """
 
     n_tokens: int = 128
+    order: tuple[int, ...] = ()
 
     name = "spot"
     at_once = 512
+
+    def fit(self, corpus: Corpus) -> SpotUnit:
+        return replace(self, order=tuple(top_variance(corpus, len(corpus.genes)).tolist()))
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
         return float(np.minimum(np.diff(by_spot(corpus).indptr), self.n_tokens).mean())
@@ -31,12 +42,18 @@ class SpotUnit:
         clock = rng.standard_exponential(values.shape, dtype=np.float32) / np.maximum(variance[genes], 1e-10)
         return self._batch(values, genes, there, clock, spots)
 
-    def cover(self, field: Field, genes: np.ndarray) -> Batch:
-        """Every spot of a slide; of more non-zero genes than there are tokens, those that come first in `genes`."""
-        rank = np.full(field.by_gene.shape[0], len(genes))
-        rank[genes] = np.arange(len(genes))
-        values, chosen, there = _rows(field.by_gene.T.tocsr(), np.arange(field.n_spots))
-        return self._batch(values, chosen, there, rank[chosen], np.arange(field.n_spots) + field.offset)
+    def lay(self, field: Field) -> Field:
+        return field
+
+    def cover(self, field: Field, tokens: int) -> Iterator[Batch]:
+        """Every spot of a slide; of more non-zero genes than there are tokens, those that vary most."""
+        rank = np.empty(len(self.order))
+        rank[list(self.order)] = np.arange(len(self.order))
+        at_once = max(1, tokens // self.n_tokens)
+        for i in range(0, field.n_spots, at_once):
+            spots = np.arange(i, min(i + at_once, field.n_spots))
+            values, chosen, there = _rows(field.by_spot, spots)
+            yield self._batch(values, chosen, there, rank[chosen], spots + field.offset)
 
     def _batch(self, values, genes, there, order, spots) -> Batch:
         """Keep the `n_tokens` tokens of each row that come first in `order`."""
@@ -50,8 +67,10 @@ class SpotUnit:
             (values * there)[:, :, None],
             genes[:, :, None],
             np.zeros((*there.shape, 2), np.float32),
+            np.zeros((*there.shape, 2), np.int64),
             there,
             np.where(there, spots[:, None], -1),
+            there,
         )
 
 

@@ -1,0 +1,18 @@
+"""Normalisation of counts; needs NumPy and SciPy alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+
+def library_size(counts: sp.spmatrix) -> np.ndarray:
+    """Counts a spot, `[n_spots]`, at least 1 so that empty spots stay zero after normalisation."""
+    return np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1).astype(np.float32)
+
+
+def lognorm(counts: sp.csr_matrix, target: float = 1e4) -> sp.csr_matrix:
+    """log1p of counts per `target`, over all genes given; sparse in, sparse out, float32."""
+    out = sp.csr_matrix(counts, dtype=np.float32, copy=True)
+    out.data = np.log1p(out.data * np.repeat(target / library_size(counts), np.diff(out.indptr)), dtype=np.float32)
+    return out

@@ -1,0 +1,109 @@
+"""Which genes are the channels of a crop: the rules. Another one is a class like these and an entry point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from benchmark.channels import draw_weighted, spatial_variation, top_dispersion
+from benchmark.units.expression import Field
+
+if TYPE_CHECKING:
+    from benchmark.corpus import Corpus
+
+
+class Rule(Protocol):
+    """The same rule chooses at pretraining and at embedding."""
+
+    shared: bool  # whether all crops show the same genes in the same order
+
+    def fit(self, corpus: Corpus, m: int) -> Rule:
+        """The rule with what it takes from the training slides."""
+
+    def choose(self, field: Field, member: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
+        """Genes of each crop, int64 `[n, m]` or `[1, m]`.
+
+        Args:
+            member: the spots of each crop that may be looked at, bool `[n, n_spots]`.
+        """
+
+
+@dataclass(frozen=True)
+class PerCrop:
+    """Nothing is fitted: each crop speaks for itself."""
+
+    shared = False
+
+    def fit(self, corpus: Corpus, m: int) -> Rule:
+        return self
+
+
+class VarianceDraw(PerCrop):
+    """Drawn without replacement, with chances in proportion to the variance over the crop's spots (the paper's)."""
+
+    def choose(self, field: Field, member: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
+        return draw_weighted(variances(field, member), m, rng)
+
+
+class Uniform(PerCrop):
+    """Drawn without replacement, each gene with the same chance."""
+
+    def choose(self, field: Field, member: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
+        return draw_weighted(np.ones((len(member), field.by_gene.shape[0]), np.float32), m, rng)
+
+
+class TopVariance(PerCrop):
+    """The genes that vary most over the crop's spots."""
+
+    def choose(self, field: Field, member: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
+        return torch.from_numpy(variances(field, member)).topk(m, dim=1).indices.numpy()
+
+
+class SlideHVG(PerCrop):
+    """The slide's most variable genes for their mean, by its own visible spots (flavour "seurat")."""
+
+    def choose(self, field: Field, member: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
+        return field.by_own_dispersion[None, :m]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The same genes for every crop of every slide, fitted on the training slides."""
+
+    genes: tuple[int, ...] = ()
+    shared = True
+
+    def choose(self, field: Field, member: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
+        return np.array(self.genes[:m], dtype=np.int64)[None]
+
+
+class CorpusHVG(Panel):
+    """The most variable genes for their mean over all training spots (flavour "seurat")."""
+
+    def fit(self, corpus: Corpus, m: int) -> Panel:
+        return CorpusHVG(tuple(top_dispersion(corpus, m).tolist()))
+
+
+class Moran(Panel):
+    """The genes of greatest spatial autocorrelation: Moran's I, mean over the training slides."""
+
+    def fit(self, corpus: Corpus, m: int) -> Panel:
+        return Moran(tuple(np.argsort(-spatial_variation(corpus), kind="stable")[:m].tolist()))
+
+
+def variances(field: Field, member: np.ndarray) -> np.ndarray:
+    """Population variance of every gene over the spots of each crop; 0 for a crop without any.
+
+    Args:
+        member: which spots a crop holds, bool `[n_crops, n_spots]`.
+
+    Returns:
+        `[n_crops, n_genes]`, at least 0.
+    """
+    share = member / np.maximum(member.sum(axis=1, keepdims=True), 1)
+    share = torch.from_numpy(np.ascontiguousarray(share.T, dtype=np.float32))
+    mean, square = (matrix @ share for matrix in field.moments)
+    return (square - mean.square()).clamp_(min=0).t().contiguous().numpy()
