@@ -121,6 +121,7 @@ rule leaderboard:
         multiext(str(OUT / "scores"), ".parquet", ".csv"),
         OUT / "leaderboard.csv",
         OUT / "leakage.csv",
+        [OUT / name for name in ("ablation.csv", "effects.csv") if RUN.varied],
         OUT / "maps.parquet",
         OUT / "manifest.json",
     log:
@@ -139,6 +140,7 @@ rule report:
     output:
         report(OUT / "report.html", category="Leaderboard"),
         report(OUT / "overview.png", category="Leaderboard"),
+        [report(OUT / "ablation.png", category="Leaderboard")] if RUN.varied else [],
     log:
         OUT / "logs/report.log",
     benchmark:

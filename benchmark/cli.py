@@ -137,7 +137,7 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
     """Gather all score rows; write them, the leaderboard with its intervals, the leakage index, and the manifest."""
     import pandas as pd
 
-    from benchmark import leaderboard
+    from benchmark import ablation, leaderboard
     from benchmark.files import write_json
     from benchmark.leakage import leakage
     from benchmark.manifest import manifest
@@ -151,19 +151,31 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
     write_table(run.results / "maps.parquet", maps)
     write_table(run.results / "leaderboard.csv", leaderboard.leaderboard(rows))
     write_table(run.results / "leakage.csv", leakage(rows))
+    if run.varied:
+        found = ablation.grids(rows)
+        write_table(run.results / "ablation.csv", ablation.means(found))
+        write_table(run.results / "effects.csv", ablation.effects(found))
     write_json(run.results / "manifest.json", manifest(run))
 
 
 @app.command()
 def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
-    """Write the report, one HTML page that opens from disk, and its overview as a picture."""
+    """Write the report, one HTML page that opens from disk, and its overview and ablation as pictures."""
+    from benchmark.ablation import grids, means
+    from benchmark.grid import between
+    from benchmark.leaderboard import PRIMARY, select
+    from benchmark.report.ablation_picture import ablation_figure
     from benchmark.report.page import write_report
     from benchmark.report.picture import readme_figure
     from benchmark.verdict import written
 
     run = _run(config, results)
     rows, board, maps, made_by = written(run)
-    readme_figure(board, maps, run.results / "overview.png")
+    brief = board[~board["method"].isin(between(rows, select(board, PRIMARY)))]
+    readme_figure(brief, maps, run.results / "overview.png")
+    if run.varied:
+        found = grids(rows)
+        ablation_figure(found, means(found), run.results / "ablation.png")
     write_report(rows, board, maps, made_by, run.results / "report.html")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import intervals
+from benchmark.grid import crowds
 from benchmark.leaderboard import ENTRANT, LOWER_IS_BETTER, PRIMARY, Contest, cells, scores, select
 
 ALPHA = 0.05
@@ -22,15 +23,18 @@ def compare(rows: pd.DataFrame, contest: Contest = PRIMARY) -> pd.DataFrame:
     """Each method at its largest budget, against what it must beat; a positive difference favours `a`.
 
     Signs are flipped over donors, not over cells: seeds of one donor are no independent tissue. Holm's correction
-    covers the comparisons of one question.
+    covers the comparisons of one question. Entrants of one large grid of settings are not compared with one another:
+    `benchmark.ablation` says what each setting changes.
     """
     table = cells(select(scores(rows), contest))
     by_entrant = {
         key: block.droplevel([*Contest._fields, "dataset", *ENTRANT]) for key, block in table.groupby(ENTRANT)
     }
+    crowd = crowds(rows)
     records = [
         (question, a[0], b[0], *a[2:], *paired(by_entrant[a], by_entrant[b], contest))
         for question, a, b in _pairs(list(by_entrant))
+        if question != OTHER or a[0] not in crowd or crowd[a[0]] != crowd.get(b[0])
     ]
     return corrected(pd.DataFrame(records, columns=COLUMNS[:-2]), "question")
 

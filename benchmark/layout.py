@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from benchmark import registry
 from benchmark.arms import arms, folds
 from benchmark.config import Config, read_config
 from benchmark.errors import UnitBenchError, nearest
+from benchmark.grid import LEAST_ENTRANTS
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class Run:
             for fold in folds(self.config, groups)
             for first in range(0, len(labels), size)
         }
+
+    @property
+    def varied(self) -> bool:
+        """Whether some plugin stands in the config often enough to make a grid: the run then has an ablation."""
+        return max(Counter(method.method for method in self.config.methods).values()) >= LEAST_ENTRANTS
 
     def chosen(self, job: str | None) -> list[str]:
         """That job, or all of them.

@@ -127,3 +127,24 @@ def example_predictions() -> pd.DataFrame:
         columns = {"slide": f"{donor}1", "donor": donor, "y": y * 0.87, "x": x + (y % 2) / 2, "label": label}
         tables.append(pd.DataFrame(columns | {"method": method, "budget": budget, "prediction": names[guess]}))
     return pd.concat(tables, ignore_index=True)
+
+
+def grid_rows(values: dict[tuple, float], factors: dict[str, list], **other) -> pd.DataFrame:
+    """Primary scores of a patch grid, with the status of every arm.
+
+    Args:
+        values: (a level of each factor, donor, seed) → score; None is an arm that failed.
+        factors: option → its levels.
+    """
+    rows = []
+    for (*levels, donor, seed), value in values.items():
+        options = dict(zip(factors, levels, strict=True))
+        arm = {"dataset": "grid", "method": "patch" + "".join(f".{level}" for level in levels), "unit": "patch"}
+        arm |= {"options": json.dumps({"method": "patch", **options}, sort_keys=True), "fold": donor, "seed": seed}
+        arm |= {"budget_axis": "flops", "budget": 1e12, **other}
+        why = {"value": value} if value is not None else {"status": "failed", "reason": OUT_OF_MEMORY}
+        place = {"split": "donor", "task": "domain", "setting": "knn", "metric": "macro_f1"}
+        where = {"slide": f"{donor}1", "donor": donor} if value is not None else {}
+        status = {"split": "none", "task": "arm", "setting": "pretraining", "metric": "status"}
+        rows += [arm | place | where | why, arm | status | (why if value is None else {"value": 1.0})]
+    return pd.DataFrame([Score(**row).model_dump() for row in rows], columns=COLUMNS)

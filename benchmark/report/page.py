@@ -11,12 +11,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from benchmark.ablation import grids
 from benchmark.comparisons import compare
 from benchmark.factorial import beyond_smoothing, factorial
 from benchmark.files import write_text
+from benchmark.grid import between
 from benchmark.leaderboard import KEY_CAPTION, PRIMARY, PRIMARY_NAME, arms, headline, select
 from benchmark.leakage import leakage
-from benchmark.report import figures, findings, ledger, maps, tables
+from benchmark.report import ablation, figures, findings, ledger, maps, tables
 from benchmark.report.glance import glance
 from benchmark.scores import status_line
 from benchmark.winners import champions, iso_flop, sizes, standings, winners
@@ -34,33 +36,38 @@ def write_report(
         manifest: versions, data hash, commit, config: whatever says what made the rows.
     """
     ranking, short, compared = select(board, PRIMARY), headline(board), compare(rows)
+    inner = between(rows, ranking)  # of a large grid, shown where there is room
+    brief = board[~board["method"].isin(inner)]
     costs = ledger.costs(rows)
-    spent = figures.against_costs(board, costs)
+    spent = figures.against_costs(brief, costs)
     leaks, found = leakage(rows), champions(rows)
     won, standing, crossed = winners(found), standings(found), factorial(rows)
-    curves, by_size = figures.curves(board, sizes(rows)), figures.iso_flop(iso_flop(rows, standing, PRIMARY))
-    plots = {"leakage": figures.leakage(board), **curves, **by_size, **spent}
+    curves, by_size = figures.curves(brief, sizes(rows)), figures.iso_flop(iso_flop(rows, standing, PRIMARY))
+    settings, drawn_settings = ablation.sections(grids(rows))
+    plots = {"leakage": figures.leakage(brief), **curves, **by_size, **spent, **drawn_settings}
     drawn = predictions is not None and len(predictions) > 0
     page = {
         "datasets": ", ".join(rows["dataset"].unique()),
         "status": status_line(arms(rows)),
         "failed": bool((arms(rows)["status"] == "failed").any()),
         "ranking": tables.ranking(ranking, short),
+        "inner": inner,
         "unable": tables.unable(ranking),
         "key_names": [name for name in short.columns if name != PRIMARY_NAME],
         "key_caption": KEY_CAPTION,
         "verdicts": tables.verdicts(compared),
+        "settings": settings,
         "comparisons": compared.to_dict("records"),
         "plots": {name: _script_safe(figure.to_json()) for name, figure in plots.items() if figure},
         "spent": list(spent),
         "glance": glance(rows, found, won, beyond_smoothing(rows, found), leaks),
-        "leakage": findings.leakage(leaks),
+        "leakage": findings.leakage(leaks[~leaks["method"].isin(inner)]),
         "winners": findings.winners(won, standing),
         "factorial": findings.factorial(*crossed) if crossed else None,
         "curves": list(curves),
         "by_size": list(by_size),
         "sections": tables.sections(board),
-        "slides": maps.slides(predictions, ranking) if drawn else [],
+        "slides": maps.slides(predictions, select(brief, PRIMARY)) if drawn else [],
         "colours": maps.colours(predictions) if drawn else {},
         "unlabelled": drawn and bool(predictions["label"].isna().any()),
         "costs": ledger.cost_table(costs, rows),

@@ -39,6 +39,7 @@ def both_splits(board: pd.DataFrame) -> pd.DataFrame:
 def who(row: pd.Series) -> dict:
     """How a table names an entrant; trunks without training and methods without a trunk are controls."""
     return {
+        "method": row["method"],
         "name": entrant_name(row["method"], row["unit"], row["budget"]),
         "unit": row["unit"],
         "budget": budget_label(row["budget_axis"], row["budget"], row["unit"]),

@@ -45,6 +45,28 @@ METRICS = {
     "r2": "R² against the training gene mean",
 }
 DIGITS = re.compile(r"(\d+)")
+OPTIONS = {
+    "size": "patch size, cells",
+    "n_channels": "channels",
+    "channels": "channel rule",
+    "tokens": "tokens",
+    "masking": "masking",
+    "embed": "context of a spot",
+    "min_occupancy": "least occupied share of a patch",
+    "lattice": "lattice",
+    "crops_per_slide": "crops per slide",
+    "donors": "share of the training donors",
+    "preset": "trunk",
+    "n_tokens": "gene tokens a spot",
+}
+LEVELS = {
+    "variance": "by variance",
+    "slide_hvg": "slide HVGs",
+    "corpus_hvg": "corpus HVGs",
+    "moran": "Moran's I",
+    "null": "none",
+    ("crops_per_slide", "null"): "drawn anew",
+}
 FIRST_METRICS = ("macro_f1", "ari", "pearson")  # what a table is ordered by
 
 
@@ -59,6 +81,14 @@ def setting_name(setting: str) -> str:
         hole = f"{side} × {side} pitches"
         return f"a hole of {hole} in a window of {grid} × {grid}" if grid else f"holes of {hole}"
     return SETTINGS.get(setting, setting)
+
+
+def option_name(option: str) -> str:
+    return OPTIONS.get(option, option.replace("_", " "))
+
+
+def level_name(option: str, level: str) -> str:
+    return LEVELS.get((option, level), LEVELS.get(level, level.replace("_", " ")))
 
 
 def smoothing(neighbours: int) -> str:

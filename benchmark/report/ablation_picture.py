@@ -1,0 +1,83 @@
+"""The picture of an ablation: heat maps of its pairs of settings side by side, a row a family and contest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.ablation import Grid
+from benchmark.files import write_atomic
+from benchmark.leaderboard import budget_label
+from benchmark.report import words
+from benchmark.report.ablation import INK, SCALE, Heat, colour_range, contest_name, heats, own, singles
+
+Panel = Heat | tuple[str, pd.DataFrame]
+
+
+def ablation_figure(grids: list[Grid], means: pd.DataFrame, path: Path) -> Path:
+    """A PNG. A family of one factor has its curve instead; where no arm has a score, the picture says so.
+
+    Args:
+        grids: what to draw.
+        means: `ablation.means(grids)`.
+    """
+    from matplotlib.figure import Figure
+
+    rows = [(grid, heats(own(means, grid)) or singles(own(means, grid))) for grid in grids]
+    rows = [(grid, panels) for grid, panels in rows if panels]
+    heights = [1.5 + 0.42 * max(map(_depth, panels)) for _, panels in rows]
+    n_columns = max((len(panels) for _, panels in rows), default=1)
+    figure = Figure(figsize=(max(3.9 * n_columns, 6), sum(heights) or 1), layout="constrained")
+    if rows:
+        strips = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False).ravel()
+        for strip, (grid, panels) in zip(strips, rows, strict=True):
+            _strip(strip, grid, panels, n_columns, colour_range(means, grid.contest))
+    else:
+        figure.text(0.5, 0.5, "No arm of a grid of settings has a score.", ha="center", va="center")
+    return write_atomic(path, lambda file: figure.savefig(file, dpi=160, metadata={"Software": None}))
+
+
+def _depth(panel: Panel) -> int:
+    return len(panel.index) if isinstance(panel, Heat) else 4
+
+
+def _strip(strip: Any, grid: Grid, panels: list[Panel], n_columns: int, limits: tuple[float, float]) -> None:
+    family = grid.family
+    budget = budget_label(family.budget_axis, family.budget, family.unit)
+    strip.suptitle(f"{family.method}, {budget} · {contest_name(grid.contest)}", fontsize=11)
+    row = strip.subplots(1, n_columns, squeeze=False).ravel()
+    for axes in row[len(panels) :]:
+        axes.axis("off")
+    for axes, panel in zip(row, panels, strict=False):
+        if isinstance(panel, Heat):
+            _heat(axes, panel, limits)
+        else:
+            _curve(axes, *panel, words.metric_name(grid.contest.metric), words.UNIT_COLOURS[family.unit])
+
+
+def _heat(axes: Any, heat: Heat, limits: tuple[float, float]) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colours = LinearSegmentedColormap.from_list("", SCALE)
+    axes.imshow(heat.value, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto")
+    axes.set_xticks(range(len(heat.columns)), heat.columns)
+    axes.set_yticks(range(len(heat.index)), heat.index)
+    axes.set(xlabel=heat.x, ylabel=heat.y)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    for (y, x), text in np.ndenumerate(np.array(heat.text())):
+        axes.text(x, y, text or "–", ha="center", va="center", fontsize=8, color=INK, linespacing=1.4)
+
+
+def _curve(axes: Any, factor: str, levels: pd.DataFrame, score: str, colour: str) -> None:
+    names = [words.level_name(factor, level) for level in levels["level"]]
+    whiskers = np.nan_to_num([levels["value"] - levels["low"], levels["high"] - levels["value"]])
+    axes.errorbar(range(len(names)), levels["value"], yerr=whiskers, fmt="o", color=colour, elinewidth=1.2)
+    axes.set_xticks(range(len(names)), names)
+    axes.set(xlabel=words.option_name(factor), ylabel=score)
+    axes.grid(axis="y", color="0.92")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
