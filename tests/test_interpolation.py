@@ -10,7 +10,8 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 
 from baselines.gaussian_process import GaussianProcess, fit_kernel, weights
 from baselines.interpolation import GeneMean, InverseDistance, Nearest, NeighbourMean, VisiblePatchMean
-from benchmark.slide import lognorm, make_slide
+from benchmark.normalise import lognorm
+from benchmark.slide import make_slide
 
 GRID = np.stack(np.meshgrid(np.arange(14), np.arange(14), indexing="ij"), axis=-1).reshape(-1, 2)
 HOLE = ((GRID >= 5) & (GRID < 9)).all(axis=1)

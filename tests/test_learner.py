@@ -72,7 +72,7 @@ def test_embeddings_repeat_to_the_bit_and_cover_every_spot(tissue, name):
     assert not np.array_equal(untrained(name, tissue, seed=1).embed(slide), embedding)
 
 
-@pytest.mark.parametrize("name", [*METHODS, *(VARIANTS.keys() - {"released"})])
+@pytest.mark.parametrize("name", [name for name in [*METHODS, *VARIANTS] if name != "released"])
 def test_embeddings_do_not_depend_on_how_samples_are_batched(tissue, name, monkeypatch):
     slide = tissue[tissue.names[0]]
     method = untrained(name, tissue)
@@ -107,7 +107,7 @@ def test_spots_without_counts_do_not_break_an_embedding(tissue, name, monkeypatc
     assert np.isfinite(untrained(name, tissue).embed(empty)).all()
 
 
-@pytest.mark.parametrize("name", ["patch", "slide", *(VARIANTS.keys() - {"released", "self"})])
+@pytest.mark.parametrize("name", ["patch", "slide", *(name for name in VARIANTS if name not in ("released", "self"))])
 def test_a_reconstruction_never_uses_what_it_predicts(tissue, name):
     slide = tissue[tissue.names[0]]
     hidden = (slide.obsm["lattice"] < 5).all(axis=1)
