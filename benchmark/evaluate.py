@@ -29,6 +29,7 @@ COSTS = {
     "peak_memory_bytes": "peak_memory_bytes",
     "energy_joules": "energy_joules",
 }
+MAP_COLUMNS = ["slide", "donor", "y", "x", "label", "method", "budget", "prediction"]
 
 
 def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict]) -> tuple[list[Score], pd.DataFrame]:
@@ -59,7 +60,7 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
                 arrays = dict(np.load(folder / f"{task.name}.npz"))
                 with WORK:
                     rows += _score_predictions(corpus, task, splits[0], base, record, arrays)
-    return rows, pd.concat(maps) if maps else pd.DataFrame()
+    return rows, pd.concat(maps) if maps else pd.DataFrame(columns=MAP_COLUMNS)
 
 
 def _folder(record: dict) -> str:

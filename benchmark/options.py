@@ -6,9 +6,8 @@ import json
 
 import pandas as pd
 
+from benchmark.grid import DEFAULT
 from benchmark.leaderboard import Contest, cells, scores, select
-
-DEFAULT = "default"  # the level of an option that an entry leaves to its method
 
 
 def entries(rows: pd.DataFrame) -> dict[str, dict]:

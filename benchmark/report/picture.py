@@ -51,6 +51,9 @@ def _dumbbells(axes, board: pd.DataFrame) -> None:
 
 
 def _maps(figure, predictions: pd.DataFrame, ranking: pd.DataFrame) -> None:
+    if predictions.empty:
+        figure.text(0.5, 0.5, "no labels were predicted in this run", ha="center", color="0.5")
+        return
     labelled = predictions.dropna(subset="label")
     slide = labelled["slide"].value_counts().sort_index(kind="stable").idxmax()
     spots = dict(list(predictions[predictions["slide"] == slide].groupby(["method", "budget"])))
