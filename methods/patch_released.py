@@ -62,7 +62,7 @@ class ReleasedUnit(PatchUnit):
 
 
 class PatchReleased(Learner):
-    """The patch unit as it was released. `size`: cells along a side of a grid of 140; `n_channels`: genes in a patch."""
+    """The patch unit as it was released. `size`: cells along a side, of 140; `n_channels`: genes in a patch."""
 
     def __init__(self, size: int = 16, n_channels: int = 512, preset: str = "tiny"):
         unit = ReleasedUnit(
