@@ -29,11 +29,16 @@ class H5adFolder(Frozen):
     def record(self) -> dict:
         """What this dataset is; donors and groups are read from the slides."""
         about = self._description
-        individuals = {s.uns["slide"]: (s.uns["donor"], s.uns["group"]) for s in self.slides()}
+        individuals = {path.stem: _individual(_read(path, backed="r"), about, path) for path in self._paths()}
         return {
             **about.model_dump(include={"name", "title", "source", "licence", "citation", "technology", "labels"}),
             "files": [
-                {"path": path.name, "sha256": sha256(path), "bytes": path.stat().st_size} for path in self._paths()
+                {
+                    "path": path.name,
+                    "sha256": about.files.get(path.name) or sha256(path),
+                    "bytes": path.stat().st_size,
+                }
+                for path in self._paths()
             ],
             "donors": {slide: donor for slide, (donor, _) in individuals.items()},
             "groups": {slide: group for slide, (_, group) in individuals.items()},
@@ -67,32 +72,45 @@ class H5adFolder(Frozen):
 
 def read_slide(path: Path, about: Description) -> ad.AnnData:
     """One slide in the schema, from a `.h5ad` laid out as the description says."""
-    if not path.is_file():
-        raise UnitBenchError(path, "file not found", "restore it or correct `files` in the description")
-    if digest := about.files.get(path.name):
+    if (digest := about.files.get(path.name)) and path.is_file():
         check_file(path, digest)
+    data = _read(path)
+    if data.X is None:
+        raise UnitBenchError(path, "no counts: X is empty", "put the raw counts into X")
+    place = _place(data, about.lattice, path)
+    donor, group = _individual(data, about, path)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*names are not unique")  # refused below, in one line
-        try:
-            data = ad.read_h5ad(path)
-        except (OSError, KeyError, ValueError) as error:
-            raise UnitBenchError(path, f"cannot be read ({str(error).splitlines()[0]})", "replace it") from error
-        if data.X is None:
-            raise UnitBenchError(path, "no counts: X is empty", "put the raw counts into X")
-        place = _place(data, about.lattice, path)
         slide = make_slide(
             data.X,
             data.var_names,
             data.obs_names,
             name=path.stem,
-            donor=_value(data, about.donor, path, "donor"),
-            group=_value(data, about.group or about.donor, path, "group"),
+            donor=donor,
+            group=group,
             position=place.position,
             lattice=place.cell,
             lattice_record=place.record,
             label=_label(data, about, path),
         )
     return check_slide(slide, path)
+
+
+def _read(path: Path, backed: str | None = None) -> ad.AnnData:
+    """The file as it is; `backed`: without its counts."""
+    if not path.is_file():
+        raise UnitBenchError(path, "file not found", "restore it or correct `files` in the description")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*names are not unique")
+        try:
+            return ad.read_h5ad(path, backed=backed)
+        except (OSError, KeyError, ValueError) as error:
+            raise UnitBenchError(path, f"cannot be read ({str(error).splitlines()[0]})", "replace it") from error
+
+
+def _individual(data: ad.AnnData, about: Description, path: Path) -> tuple[str, str]:
+    """Donor and group of the slide."""
+    return _value(data, about.donor, path, "donor"), _value(data, about.group or about.donor, path, "group")
 
 
 def _place(data: ad.AnnData, grid: Grid, path: Path) -> lattice.Lattice:
