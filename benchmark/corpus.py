@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ import pandas as pd
 from benchmark.errors import UnitBenchError
 from benchmark.files import read_json, sha256, write_atomic, write_json
 from benchmark.slide import check_slide
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 SLIDES_IN_MEMORY = 64
 
@@ -71,7 +74,9 @@ def _read(path: Path, digest: str) -> ad.AnnData:
     if not path.is_file() or sha256(path) != digest:
         what = "altered since it was prepared" if path.is_file() else "file not found"
         raise UnitBenchError(path, what, "run `unitbench prepare` again")
-    return ad.read_h5ad(path)
+    from anndata import read_h5ad  # dear to import, and most commands read the record alone
+
+    return read_h5ad(path)
 
 
 def open_corpus(folder: Path) -> Corpus:
@@ -121,8 +126,10 @@ def _path(folder: Path, name: str) -> Path:
 
 def _write(path: Path, slide: ad.AnnData) -> None:
     """As `.h5ad`, built in memory and written at once: HDF5 crashes where it meets a full disk."""
+    from anndata.io import write_elem
+
     with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
-        ad.io.write_elem(file, "/", slide)
+        write_elem(file, "/", slide)
         file.flush()
         image = file.id.get_file_image()
     write_atomic(path, lambda temporary: temporary.write_bytes(image))
@@ -130,7 +137,9 @@ def _write(path: Path, slide: ad.AnnData) -> None:
 
 def _finish(path: Path, genes: pd.Index) -> dict:
     """Keep the common genes of a written slide; what the record says of it."""
-    slide = ad.read_h5ad(path)
+    from anndata import read_h5ad
+
+    slide = read_h5ad(path)
     if not slide.var_names.equals(genes):
         slide = slide[:, genes].copy()
         _write(path, slide)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import permutation_test
 
 N_RESAMPLES = 2000
 LEVEL = 0.95
@@ -81,6 +80,8 @@ def sign_flip(differences: np.ndarray) -> float:
     """
     if len(differences) < 2:
         return 1.0
+    from scipy.stats import permutation_test  # dear to import, and most commands test nothing
+
     test = permutation_test(
         (differences, np.zeros_like(differences)),
         lambda a, b, axis: (a - b).mean(axis=axis),
@@ -100,6 +101,8 @@ def spread_test(levels: np.ndarray) -> float:
     """
     if levels.shape[1] < 2:
         return 1.0
+    from scipy.stats import permutation_test  # dear to import, and most commands test nothing
+
     test = permutation_test(
         tuple(levels),
         lambda *drawn, axis: np.ptp([level.mean(axis=axis) for level in drawn], axis=0),

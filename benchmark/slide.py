@@ -18,12 +18,16 @@
 
 from __future__ import annotations
 
-import anndata as ad
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
 from benchmark.errors import UnitBenchError
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 MIN_SPOTS = 2
 
@@ -42,10 +46,12 @@ def make_slide(
     label: np.ndarray | pd.Series | None = None,
 ) -> ad.AnnData:
     """An AnnData in the schema above, from plain arrays. Does not validate: `check_slide` does."""
+    from anndata import AnnData
+
     obs = pd.DataFrame(index=pd.Index(np.asarray(spots, dtype=str)))
     if label is not None:
         obs["label"] = pd.Categorical(np.asarray(label, dtype=object))
-    slide = ad.AnnData(
+    slide = AnnData(
         X=sp.csr_matrix(counts, dtype=np.float32),
         obs=obs,
         var=pd.DataFrame(index=pd.Index(np.asarray(genes, dtype=str))),

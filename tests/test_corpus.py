@@ -61,7 +61,7 @@ def test_preparing_twice_gives_the_same_record(slides, tmp_path):
 
 def test_no_slide_is_read_until_it_is_asked_for(tissue, monkeypatch):
     read = []
-    monkeypatch.setattr(module.ad, "read_h5ad", lambda path: read.append(path.stem) or ad.AnnData())
+    monkeypatch.setattr(ad, "read_h5ad", lambda path: read.append(path.stem) or ad.AnnData())
     module._read.cache_clear()
     corpus = open_corpus(tissue.folder)
     assert corpus.n_spots > 0 and len(corpus.genes) == 40 and corpus.labelled == corpus.names
