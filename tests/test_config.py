@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark import registry
 from benchmark.config import Budget, Config, Method, read_config
 from benchmark.errors import UnitBenchError
 
@@ -199,3 +200,10 @@ def test_a_broken_file_gets_one_line(tmp_path, text, message):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(UnitBenchError, match=rf"mine\.yaml: {message}"):
         read_config(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_method_and_task_of_a_config_can_be_made(path):
+    config = read_config(path)
+    assert all(registry.make("methods", entry.method, entry.options).unit for entry in config.methods)
+    assert all(registry.make("tasks", entry.task, entry.options).name == entry.task for entry in config.tasks)
