@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmark import registry
 from benchmark.leaderboard import arms, leaderboard
 from benchmark.scores import status_line
 
@@ -28,7 +29,8 @@ def test_every_arm_is_accounted_for_and_no_donor_is_on_both_sides(folder):
     rows = arms(pd.read_parquet(folder / "scores.parquet"))
     manifest = json.loads((folder / "manifest.json").read_text())
     config = manifest["config"]
-    trained = sum(bool({"spot", "patch", "slide"} & {method["method"]}) for method in config["methods"])
+    units = [registry.make("methods", method["method"], method["options"]).unit for method in config["methods"]]
+    trained = sum(unit != "none" for unit in units)
     entrants = trained * len(config["budget"]["amounts"]) + len(config["methods"]) - trained
     assert status_line(rows).startswith(f"{entrants * len(config['seeds']) * len(manifest['folds'])} arms expected")
     for name, fold in manifest["folds"].items():
