@@ -1,4 +1,4 @@
-"""Which genes are used: rules that look at training slides only."""
+"""What genes are chosen by: their variance, dispersion and spatial variation over some slides, and weighted draws."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Smoothing in space: the mean over a spot and its nearest neighbours."""
+"""Nearest neighbours in space: the mean over them, and how much a gene is alike among them."""
 
 from __future__ import annotations
+
+import warnings
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,6 +20,32 @@ def neighbour_mean(values: np.ndarray, position: np.ndarray, k: int) -> np.ndarr
     """
     if k == 0:
         return values
+    return _near(position, k) * values.dtype.type(1 / min(k + 1, len(position))) @ values
+
+
+def morans_i(values: sp.csr_matrix, position: np.ndarray, k: int = 6) -> np.ndarray:
+    """Spatial autocorrelation of each gene: 1 where neighbours agree, about 0 where place says nothing.
+
+    Moran (1950, Biometrika 37), with equal weights for each of a spot's `k` nearest others.
+
+    Args:
+        values: `[n_spots, n_genes]`.
+        position: `[n_spots, 2]`, isotropic.
+
+    Returns:
+        `[n_genes]`; 0 where a gene is constant.
+    """
+    from scanpy.metrics import morans_i as of_rows
+
+    others = _near(position, k) - sp.eye_array(len(position), dtype=np.float32, format="csr")
+    others.eliminate_zeros()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*were constant")
+        return np.nan_to_num(of_rows(sp.csr_matrix(others), sp.csr_matrix(values.T, dtype=np.float64)))
+
+
+def _near(position: np.ndarray, k: int) -> sp.csr_array:
+    """Ones at each spot itself and its `k` nearest others, or as many as there are: float32 `[n_spots, n_spots]`."""
     n_spots = len(position)
     size = min(k + 1, n_spots)
     nearest = cKDTree(position).query(position, k=size)[1].reshape(n_spots, size)
@@ -25,32 +53,5 @@ def neighbour_mean(values: np.ndarray, position: np.ndarray, k: int) -> np.ndarr
     itself = np.arange(n_spots)
     absent = (nearest != itself[:, None]).all(axis=1)
     nearest[absent, -1] = itself[absent]
-    weights = np.full(nearest.size, 1 / size, dtype=values.dtype)
     rows = np.arange(0, nearest.size + 1, size)
-    return sp.csr_array((weights, nearest.ravel(), rows), shape=(n_spots, n_spots)) @ values
-
-
-def morans_i(values: sp.csr_matrix, position: np.ndarray, k: int = 6) -> np.ndarray:
-    """Spatial autocorrelation of each column: 1 where neighbours agree, about 0 where place says nothing.
-
-    Moran (1950, Biometrika 37), with the weight 1/k for each of a spot's `k` nearest others. Worked out on the sparse
-    values: centring is a correction of the sums.
-
-    Args:
-        values: `[n_spots, n_genes]`.
-        position: `[n_spots, 2]`, isotropic.
-
-    Returns:
-        `[n_genes]`; 0 where a column is constant.
-    """
-    n = len(position)
-    k = min(k, n - 1)
-    nearest = cKDTree(position).query(position, k=k + 1)[1][:, 1:]
-    weights = sp.csr_array((np.full(n * k, 1 / k), nearest.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
-    values = sp.csr_array(values, dtype=np.float64)
-    mean = values.mean(axis=0)
-    product = (weights @ values).multiply(values).sum(axis=0)
-    received = weights.sum(axis=0) @ values
-    numerator = product - mean * values.sum(axis=0) - mean * received + mean**2 * n
-    spread = values.multiply(values).sum(axis=0) - n * mean**2
-    return np.where(spread > 1e-9, numerator / np.maximum(spread, 1e-9), 0.0)
+    return sp.csr_array((np.ones(nearest.size, np.float32), nearest.ravel(), rows), shape=(n_spots, n_spots))
