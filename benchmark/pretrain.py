@@ -26,6 +26,7 @@ TOKENS_PER_STEP = 512  # the same for every unit: at equal FLOPs all take about 
 CHECK_EVERY = 32  # steps between two looks at the loss
 WARM_UP = 0.1
 CHECKPOINT_SECONDS = 30.0
+FUSED = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4)  # older ones fuse on the GPU alone
 
 
 class Unit(Protocol):
@@ -130,7 +131,7 @@ def pretrain(
 
 
 def make_optimizer(module: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95), fused=True)
+    return torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95), fused=FUSED)
 
 
 def update(fabric: Fabric, model, optimizer, batch: dict[str, torch.Tensor], hidden: torch.Tensor) -> torch.Tensor:
@@ -149,7 +150,8 @@ def samples_per_step(unit: Unit, corpus: Corpus) -> int:
 
 def precision(wanted: str) -> str:
     """bf16 where the hardware multiplies it faster than float32, or as told."""
-    fast = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", bool)()  # torch 2.3 cannot tell
+    fast = torch.cuda.is_available() or amx
     return "bf16-mixed" if wanted == "bf16" or (wanted == "auto" and fast) else "32-true"
 
 
