@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmark.layout import open_run
+from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
 min_version("9.10")
@@ -14,6 +15,7 @@ RUN = open_run(config.get("experiment", "config/default.yaml"), Path(config.get(
 OUT = RUN.results
 EXPERIMENT = shlex.join(["--config", str(RUN.path), "--results", str(OUT.parent)])
 JOB = f"{EXPERIMENT} --job {{wildcards.job}}"
+CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
 # `python` is the one that runs Snakemake, or that of the rule's environment under --use-conda.
 os.environ.update(PATH=f"{Path(sys.executable).parent}:{os.getenv('PATH')}")
@@ -83,6 +85,8 @@ rule pretrain:
         OUT / "logs/pretrain.{job}.log",
     benchmark:
         OUT / "benchmarks/pretrain.{job}.tsv"
+    wildcard_constraints:
+        job=r"[^/.@]+",
     retries: 5
     conda:
         "envs/unitbench.yaml"
@@ -92,8 +96,41 @@ rule pretrain:
         attempt=lambda wildcards, attempt: attempt,
     params:
         settings=lambda wildcards: RUN.settings(wildcards.job),
+        python="python",
     shell:
-        f"python -m benchmark pretrain {JOB} --attempt {{resources.attempt}} > {{log}} 2>&1"
+        f"{{params.python}} -m benchmark pretrain {JOB} --attempt {{resources.attempt}} > {{log}} 2>&1"
+
+
+# The same for methods whose packages the main environment cannot hold, in theirs: conda's, or else a venv made once.
+use rule pretrain as pretrain_in with:
+    input:
+        RUN.corpus / "record.json",
+        ancient(RUN.checked),
+        lambda wildcards: [] if CONDA else ancient(RUN.environment(wildcards.job).ready),
+    wildcard_constraints:
+        job=r"[^/.@]+@[^/.@]+",
+    conda:
+        lambda wildcards: str(RUN.environment(wildcards.job).file)
+    params:
+        python=lambda wildcards: "python" if CONDA else RUN.environment(wildcards.job).python,
+
+
+for NEEDED in RUN.environments:
+
+    rule:
+        name:
+            f"environment_{NEEDED.name}"
+        output:
+            NEEDED.ready,
+        log:
+            OUT / f"logs/environment.{NEEDED.name}.log",
+        localrule: True
+        conda:
+            "envs/unitbench.yaml"
+        params:
+            recipe=NEEDED.recipe,
+        shell:
+            f"python -m benchmark environment {NEEDED.name} > {{log}} 2>&1"
 
 
 rule score:

@@ -29,10 +29,10 @@ JobName = Annotated[
 CONFIG, RESULTS = Path("config/default.yaml"), Path("results")
 
 
-def _run(config: Path, results: Path):
+def _run(config: Path, results: Path, job: str | None = None):
     from benchmark.layout import open_run
 
-    return open_run(config, results)
+    return open_run(config, results, job)
 
 
 @app.command("list")
@@ -98,12 +98,12 @@ def pretrain(
     from benchmark.progress import reporter
     from benchmark.timing import WORK
 
-    run = _run(config, results)
+    run = _run(config, results, job)
     corpus = open_corpus(run.corpus)
     check_methods(run.config, corpus, [pair for name in run.chosen(job) for pair in run.jobs[name]])
     for name in run.chosen(job):
         before = WORK.seconds
-        tell = reporter(run.progress(name), run.plan()[name])
+        tell = reporter(run.progress(name), run.plan(name)[name])
         records = [
             record
             for method, fold in run.jobs[name]
@@ -248,6 +248,14 @@ def bench(
     if not (run.corpus / "record.json").exists():
         prepare(config, results)
     print("\n".join(lines(*bench(open_corpus(run.corpus), preset, threads))))
+
+
+@app.command()
+def environment(name: Annotated[str, typer.Argument(help="A name of envs/, such as scgpt.")]) -> None:
+    """Make the venv of the methods that need this environment, unless it is there."""
+    from benchmark.environments import find_environment
+
+    find_environment(name).make()
 
 
 @app.command()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from benchmark import registry
 from benchmark.arms import arms, folds
-from benchmark.config import Config, read_config
+from benchmark.config import Config, Method, read_config
+from benchmark.environments import Environment, find_environment
 from benchmark.errors import UnitBenchError, nearest
 from benchmark.grid import LEAST_ENTRANTS
 
@@ -51,14 +52,32 @@ class Run:
 
     @cached_property
     def jobs(self) -> dict[str, list[tuple[str, str]]]:
-        """The (method, fold) pairs of each job, by its name. The dataset's record alone says which folds there are."""
+        """The (method, fold) pairs of each job, by its name. The dataset's record alone says which folds there are.
+
+        A job runs in one environment: "fold0-1" in the main one, "fold0-1@scgpt" in another. A process in another
+        environment finds the same jobs there, whatever it lacks of the methods of the others.
+        """
         groups = registry.make("datasets", self.config.dataset.name, self.config.dataset.options).record()["groups"]
-        labels, size = [method.label for method in self.config.methods], self.config.methods_per_job
+        size, together = self.config.methods_per_job, {}
+        for method in self.config.methods:
+            place = _needs(method)
+            together.setdefault(f"@{place}" if place else "", []).append(method.label)
         return {
-            f"{fold}-{first // size}": [(label, fold) for label in labels[first : first + size]]
+            f"{fold}-{first // size}{place}": [(label, fold) for label in labels[first : first + size]]
             for fold in folds(self.config, groups)
+            for place, labels in together.items()
             for first in range(0, len(labels), size)
         }
+
+    def environment(self, job: str) -> Environment | None:
+        """Where a job runs, None in the main environment."""
+        name = job.partition("@")[2]
+        return find_environment(name) if name else None
+
+    @property
+    def environments(self) -> list[Environment]:
+        """All that some job needs besides the main one."""
+        return list(dict.fromkeys(filter(None, map(self.environment, self.jobs))))
 
     @property
     def varied(self) -> bool:
@@ -75,18 +94,21 @@ class Run:
             raise UnitBenchError(f"job {job!r}", f"not in {self.path}", nearest(job, self.jobs))
         return [job] if job else list(self.jobs)
 
-    def plan(self) -> dict[str, int]:
-        """How many arms each job has. Makes every method and task: what cannot be made is known before anything runs.
+    def plan(self, *jobs: str) -> dict[str, int]:
+        """How many arms each of these jobs has, or all. Makes their methods and tasks: what cannot be made is known
+        before anything runs.
 
         Raises:
             UnitBenchError: a plugin fails to import, or refuses its options.
         """
         for task in self.config.tasks:
             registry.make("tasks", task.task, task.options)
-        unit = {m.label: registry.make("methods", m.method, m.options).unit for m in self.config.methods}
+        jobs = jobs or tuple(self.jobs)
+        methods = map(self.config.method, dict.fromkeys(label for job in jobs for label, _ in self.jobs[job]))
+        unit = {m.label: registry.make("methods", m.method, m.options).unit for m in methods}
         return {
-            job: sum(len(list(arms(self.config, label, unit[label], fold))) for label, fold in pairs)
-            for job, pairs in self.jobs.items()
+            job: sum(len(list(arms(self.config, label, unit[label], fold))) for label, fold in self.jobs[job])
+            for job in jobs
         }
 
     @property
@@ -102,13 +124,27 @@ class Run:
         methods = [self.config.method(label) for label in labels]
         plugins = [registry.find("methods", method.method) for method in methods]
         versions = [f"{plugin.distribution} {plugin.version}" for plugin in plugins]
+        versions += [f"{place.name} {place.recipe}" for place in filter(None, map(self.environment, jobs))]
         return shared | {"methods": [method.model_dump() for method in methods], "versions": versions}
 
 
-def open_run(config: Path, results: Path = Path("results")) -> Run:
-    """Raises UnitBenchError: the config is not understood, or names a method or task that is not installed."""
+def _needs(method: Method) -> str:
+    """The environment of a method, "" for the main one: that of a method that cannot be used, too."""
+    plugin = registry.plugins("methods").get(method.method)
+    if plugin is None or not plugin.environment:
+        return ""
+    made = registry.make("methods", method.method, method.options)
+    return "" if getattr(made, "not_applicable", "") else plugin.environment
+
+
+def open_run(config: Path, results: Path = Path("results"), job: str | None = None) -> Run:
+    """Raises UnitBenchError: the config is not understood, or names a method or task that is not installed.
+
+    With a `job` its methods are looked for and no others: those may be installed in another environment.
+    """
     run = Run(Path(config), read_config(config), Path(results))
-    for method in run.config.methods:
+    chosen = run.config.methods if job is None else [run.config.method(label) for label, _ in run.jobs.get(job, [])]
+    for method in chosen:
         registry.find("methods", method.method)
     for task in run.config.tasks:
         registry.find("tasks", task.task)

@@ -15,19 +15,21 @@ from pydantic import ValidationError
 from benchmark.errors import UnitBenchError, nearest
 
 API_VERSION = 1
+ENVIRONMENTS = "unitbench.environments"  # method = the environment that it needs
 GROUPS = {kind: f"unitbench.{kind}" for kind in ("methods", "datasets", "tasks", "channels")}
 Kind = Literal["methods", "datasets", "tasks", "channels"]
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """A named entry of a group, not yet imported."""
+    """A named entry of a group, not yet imported. `environment` is "" where it runs in the main one."""
 
     name: str
     kind: Kind
     distribution: str
     version: str
     entry: EntryPoint
+    environment: str = ""
 
     def load(self) -> Any:
         """Import it. An error names the package and its cause, whatever went wrong inside."""
@@ -63,8 +65,9 @@ def plugins(kind: Kind) -> dict[str, Plugin]:
 def _plugins(kind: Kind, path: tuple[str, ...]) -> dict[str, Plugin]:
     """Looked up once for each `path`: every lookup opens the records of all installed packages."""
     found: dict[str, Plugin] = {}
+    needs = {entry.name: entry.value for entry in entry_points(group=ENVIRONMENTS)} if kind == "methods" else {}
     for entry in sorted(entry_points(group=GROUPS[kind]), key=lambda entry: entry.name):
-        plugin = Plugin(entry.name, kind, entry.dist.name, entry.dist.version, entry)
+        plugin = Plugin(entry.name, kind, entry.dist.name, entry.dist.version, entry, needs.get(entry.name, ""))
         other = found.setdefault(entry.name, plugin)
         if (other.distribution, other.entry.value) != (plugin.distribution, entry.value):
             raise UnitBenchError(

@@ -16,7 +16,7 @@ LONGEST = 400
 FLOORS = [
     {"errors"},
     {"files", "expand", "timing"},
-    {"config"},
+    {"config", "environments"},
     {"slide", "registry", "lattice", "intervals", "normalise"},
     {"corpus", "spatial", "scores", "datasets", "probes"},
     {"splits", "channels", "budget"},
