@@ -19,10 +19,13 @@ from benchmark import registry
 from benchmark.budget import Budget, Meter
 from benchmark.config import Config
 from benchmark.corpus import Corpus
+from benchmark.environments import find_environment
 from benchmark.errors import UnitBenchError
 from benchmark.files import WriteError, fingerprint, read_json, write_atomic, write_json, write_text
 from benchmark.splits import Fold, check_disjoint, donor_folds, everything
 from benchmark.timing import WORK
+
+TOLD = {"reference": "", "pretrained_on": []}  # what a method may say of itself, kept with its arms
 
 Progress = Callable[[str, bool, float, str], None]  # arm, whether it is done, share of its budget, a word
 
@@ -96,20 +99,22 @@ def run_arms(
     fold = folds(config, groups)[fold_name]
     entry = config.method(label)
     plugin = registry.find("methods", entry.method)
-    unit = registry.make("methods", entry.method, entry.options).unit
+    method = registry.make("methods", entry.method, entry.options)
+    place = [find_environment(plugin.environment).recipe] if plugin.environment else []
     records = []
-    for arm in arms(config, label, unit, fold_name):
+    for arm in arms(config, label, method.unit, fold_name):
         folder = results / "arms" / arm.name
         key = fingerprint(
-            [entry.model_dump(), plugin.version, config.budget.axis, arm.amount, arm.seed, config.precision]
+            [entry.model_dump(), plugin.version, *place, config.budget.axis, arm.amount, arm.seed, config.precision]
             + [fold.fit, fold.test, [task.model_dump() for task in config.tasks]]
             + [corpus.record["slides"][slide]["sha256"] for slide in corpus.names]
         )
         record = _finished(folder / "arm.json", key, ("ok",) if attempt == 1 else ("ok", "failed"))
         if record is None:
             killed = _claim(folder, key) and attempt > 1
-            record = _run(config, corpus, fold, arm, unit, folder, partial(progress, arm.name, False), killed)
+            record = _run(config, corpus, fold, arm, method.unit, folder, partial(progress, arm.name, False), killed)
             record |= {"key": key, "plugin": f"{plugin.distribution} {plugin.version}"}
+            record |= {name: getattr(method, name, default) for name, default in TOLD.items()}
             write_json(folder / "arm.json", record)
         progress(arm.name, True, 1.0, record["status"])
         records.append(record)
@@ -152,6 +157,9 @@ def _run(
         "fold": arm.fold,
         "amount": arm.amount,
         "seed": arm.seed,
+        "lacking": {},
+        "spent": None,
+        "parameters": None,
     }
     started = time.perf_counter()
     seen = check_disjoint(fold, corpus.table["donor"].to_dict(), corpus.table["group"].to_dict())
@@ -160,33 +168,25 @@ def _run(
         if killed:
             raise UnitBenchError("pretraining", "its process was killed", "give it more memory")
         method = registry.make("methods", entry.method, entry.options)
-        budget = Budget(config.budget.axis, arm.amount, config.precision, folder / "checkpoint.pt", told)
-        with WORK:
-            spent = method.fit(corpus.subset(fold.fit), budget, arm.seed)
-        lacking = _outputs(config, method, corpus, fold, folder)
-        if isinstance(spent, Meter):
-            method.save(folder / "weights.safetensors")
-        record |= {
-            "status": "ok",
-            "reason": "",
-            "lacking": lacking,
-            "spent": spent.record() if spent else None,
-        }
-        record["parameters"] = getattr(method, "n_parameters", None)
-        (folder / "checkpoint.pt").unlink(missing_ok=True)
+        if absent := getattr(method, "not_applicable", ""):
+            record |= {"status": "not applicable", "reason": absent}
+        else:
+            budget = Budget(config.budget.axis, arm.amount, config.precision, folder / "checkpoint.pt", told)
+            with WORK:
+                spent = method.fit(corpus.subset(fold.fit), budget, arm.seed)
+            lacking = _outputs(config, method, corpus, fold, folder)
+            if isinstance(spent, Meter):
+                method.save(folder / "weights.safetensors")
+            record |= {"status": "ok", "reason": "", "lacking": lacking, "spent": spent.record() if spent else None}
+            record["parameters"] = getattr(method, "n_parameters", None)
+            (folder / "checkpoint.pt").unlink(missing_ok=True)
     except Exception as error:
         if isinstance(error, WriteError):
             raise
         if os.environ.get("UNITBENCH_DEBUG"):
             traceback.print_exc()
         reason = str(error) if isinstance(error, UnitBenchError) else f"{type(error).__name__}: {error}"
-        record |= {
-            "status": "failed",
-            "reason": " ".join(reason.split()),
-            "lacking": {},
-            "spent": None,
-            "parameters": None,
-        }
+        record |= {"status": "failed", "reason": " ".join(reason.split())}
     return record | {
         "seen": seen,
         "seconds": time.perf_counter() - started,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmark import intervals
 from benchmark.grid import crowds
-from benchmark.leaderboard import ENTRANT, LOWER_IS_BETTER, PRIMARY, Contest, cells, scores, select
+from benchmark.leaderboard import ENTRANT, LOWER_IS_BETTER, PRIMARY, Contest, cells, rivals, scores, select
 
 ALPHA = 0.05
 UNTRAINED, PCA, OTHER = "trained against untrained", "trained against PCA", "one method against another"
@@ -26,7 +26,7 @@ def compare(rows: pd.DataFrame, contest: Contest = PRIMARY) -> pd.DataFrame:
     covers the comparisons of one question. Entrants of one large grid of settings are not compared with one another:
     `benchmark.ablation` says what each setting changes.
     """
-    table = cells(select(scores(rows), contest))
+    table = cells(select(scores(rivals(rows)), contest))
     by_entrant = {
         key: block.droplevel([*Contest._fields, "dataset", *ENTRANT]) for key, block in table.groupby(ENTRANT)
     }

@@ -29,6 +29,7 @@ COSTS = {
     "peak_memory_bytes": "peak_memory_bytes",
     "energy_joules": "energy_joules",
 }
+PRETRAINED_ON = "in the released model's pretraining"
 MAP_COLUMNS = ["slide", "donor", "y", "x", "label", "method", "budget", "prediction"]
 
 
@@ -41,7 +42,9 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
         for entry in config.tasks:
             task = registry.make("tasks", entry.task, entry.options)
             splits = [split for split in task.splits if split in _asked(config, record["fold"])]
-            reason = record["lacking"].get(entry.task) or (record["reason"] and f"the arm failed: {record['reason']}")
+            reason = record["lacking"].get(entry.task) or record["reason"]
+            if record["status"] == "failed":
+                reason = f"the arm failed: {reason}"
             if task.requires == "embed":
                 reason = reason or _unlabelled(corpus, record["seen"])
             if reason:
@@ -92,6 +95,7 @@ def _base(config: Config, record: dict) -> dict:
         "seed": record["seed"],
         "fold": record["fold"],
         "transductive": record["seen"]["transductive"],
+        "reference": record.get("reference", ""),  # arms of before methods could say it
     }
 
 
@@ -132,7 +136,7 @@ def _score_embeddings(
             return
         for fold, train, test in sides:
             for found in task.score(train, test, record["seed"]):
-                yield _row(corpus, here | {"fold": fold}, task.name, found)
+                yield _row(corpus, record, here | {"fold": fold}, task.name, found)
 
 
 def _score_predictions(
@@ -143,12 +147,16 @@ def _score_predictions(
             key.removeprefix(f"{slide}/"): value for key, value in arrays.items() if key.startswith(f"{slide}/")
         }
         for found in task.score(corpus[slide], predicted):
-            yield _row(corpus, base | {"split": split}, task.name, found)
+            yield _row(corpus, record, base | {"split": split}, task.name, found)
 
 
-def _row(corpus: Corpus, base: dict, task: str, found: Any) -> Score:
-    donor = "pooled" if found.slide == "pooled" else corpus.record["slides"][found.slide]["donor"]
+def _row(corpus: Corpus, record: dict, base: dict, task: str, found: Any) -> Score:
+    pooled = found.slide == "pooled"
+    donor = "pooled" if pooled else corpus.record["slides"][found.slide]["donor"]
     base = base | {"task": task, "setting": found.setting, "slide": found.slide, "donor": donor}
+    slides = record["seen"]["test"] if pooled else [found.slide]
+    if {base["dataset"], *slides} & set(record.get("pretrained_on", [])):
+        base |= {"transductive": True, "note": PRETRAINED_ON}
     if isinstance(found, Measured):
         return Score(**base, metric=found.metric, value=found.value, n_train=found.n_train, n_test=found.n_test)
     return Score(**base, metric="any", status="not applicable", reason=found.reason)

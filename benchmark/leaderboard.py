@@ -81,7 +81,7 @@ def leaderboard(rows: pd.DataFrame) -> pd.DataFrame:
     counts = ["n_present", "n_blocks", "n_seeds"]
     board[counts] = board[counts].fillna(0).astype(int)
     board["transductive"] = board["transductive"].eq(True)
-    board["resampled"] = board["resampled"].fillna("")
+    board[["resampled", "note"]] = board[["resampled", "note"]].fillna("")
     absent = board["n_present"] == 0
     board["status"] = board["status"].fillna("failed").where(absent, "ok")
     board["reason"] = board["reason"].fillna("no arm of it has a score").where(absent, "")
@@ -89,8 +89,7 @@ def leaderboard(rows: pd.DataFrame) -> pd.DataFrame:
     better = board["value"].where(~board["metric"].isin(LOWER_IS_BETTER), -board["value"])
     rank = better.groupby([board[key] for key in CONTEST]).rank(method="min", ascending=False)
     board["rank"] = rank.astype("Int64")
-    board["name"] = [entrant_name(*who) for who in board[["method", "unit", "budget"]].itertuples(index=False)]
-    return board.sort_values([*CONTEST, "rank", *ENTRANT], ignore_index=True)
+    return named(board, rows).sort_values([*CONTEST, "rank", *ENTRANT], ignore_index=True)
 
 
 def _places(rows: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
@@ -99,7 +98,7 @@ def _places(rows: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     entrants = rows[["dataset", *ENTRANT]].drop_duplicates()
     expected = measured.drop_duplicates([*CONTEST, *place]).groupby(CONTEST).size().rename("n_expected")
     present = measured.drop_duplicates([*CONTEST, *ENTRANT, *place]).groupby([*CONTEST, *ENTRANT])
-    present = present.agg(n_present=("seed", "size"), transductive=("transductive", "any"))
+    present = present.agg(n_present=("seed", "size"), transductive=("transductive", "any"), note=("note", "max"))
     pairs = expected.reset_index().merge(entrants, on="dataset")
     return pairs.merge(present.reset_index(), how="left", on=[*CONTEST, *ENTRANT])
 
@@ -134,8 +133,27 @@ def _reasons(rows: pd.DataFrame) -> pd.DataFrame:
     return lacking.drop_duplicates(columns)[[*columns, "status", "reason"]]
 
 
-def entrant_name(method: str, unit: str, budget: float) -> str:
-    """A trunk that was given nothing is the untrained control of its unit."""
+def references(rows: pd.DataFrame) -> dict[str, str]:
+    """For each method, why it is no rival of the others, or ""."""
+    return rows.groupby("method")["reference"].max().to_dict()
+
+
+def named(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """A table of entrants with their `name`."""
+    reference = references(rows)
+    whose = zip(table["method"], table["unit"], table["budget"], strict=True)
+    return table.assign(name=[entrant_name(*who, reference[who[0]]) for who in whose])
+
+
+def rivals(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the methods that may be compared at equal budget: all but references."""
+    return rows[rows["reference"] == ""]
+
+
+def entrant_name(method: str, unit: str, budget: float, reference: str = "") -> str:
+    """A trunk that was given nothing is the untrained control of its unit; a reference says why it is one."""
+    if reference:
+        return f"{method} ({reference})"
     return f"{method} (untrained)" if unit != "none" and budget == 0 else method
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import intervals
-from benchmark.leaderboard import ENTRANT, cells, entrant_name, scores
+from benchmark.leaderboard import ENTRANT, cells, named, scores
 
 SPLITS = ("random", "few_labels")  # spots of slides that were trained on; pooled over slides
 METRICS = ("accuracy", "macro_f1", "ari_of_predictions")
@@ -49,14 +49,15 @@ def leakage(rows: pd.DataFrame) -> pd.DataFrame:
         if key[1] in SPLITS
     ]
     order = [*CONTEST, "value", *ENTRANT]
-    return pd.DataFrame(records, columns=COLUMNS).sort_values(
+    table = pd.DataFrame(records, columns=[column for column in COLUMNS if column != "name"])
+    return named(table, rows)[COLUMNS].sort_values(
         order, ascending=[column != "value" for column in order], ignore_index=True
     )
 
 
 def _record(key: tuple, split: pd.DataFrame, donor: pd.DataFrame | None, noise: pd.DataFrame | None) -> tuple:
     """A row of the table. The scores have a row a repeat or donor and a column a seed."""
-    method, unit, _, budget = who = key[len(CONTEST) :]
+    method, *_ = who = key[len(CONTEST) :]
     held_out = index = above = (np.nan, np.nan, np.nan)
     value = intervals.mean(split.to_numpy())
     if donor is not None:
@@ -66,7 +67,6 @@ def _record(key: tuple, split: pd.DataFrame, donor: pd.DataFrame | None, noise: 
         above = _with_interval((split - noise).dropna(how="all"))
     return (
         *key[: len(CONTEST)],
-        entrant_name(method, unit, budget),
         *who,
         *_with_interval(split),
         *held_out,

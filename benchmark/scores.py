@@ -20,6 +20,8 @@ class Score(BaseModel):
 
     `slide` and `donor` are "pooled" where the metric is taken over the test spots of all slides together.
     `neighbours` is the number of spatial neighbours that every embedding was averaged over before scoring.
+    `reference` says why the method is no rival of the others, such as "not compute-matched"; `note`, what else to know
+    of this one row.
     `options` is canonical JSON of the plugin and the options behind the label `method`: factors are read from it.
     """
 
@@ -44,6 +46,8 @@ class Score(BaseModel):
     status: Status = "ok"
     reason: str = ""
     transductive: bool = False
+    reference: str = ""
+    note: str = ""
     n_train: int = 0
     n_test: int = 0
 

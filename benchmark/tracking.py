@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from benchmark.files import fingerprint
-from benchmark.leaderboard import ENTRANT, KEY_CONTESTS, arms, budget_label, entrant_name, headline
+from benchmark.leaderboard import ENTRANT, KEY_CONTESTS, arms, budget_label, entrant_name, headline, references
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported, below
 
@@ -72,11 +72,11 @@ def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
     # MLflow shows metrics in the order of their names, so numbers put the primary one first.
     order = {name: f"{number} {name}" for number, name in enumerate([*KEY_CONTESTS, *COSTS.values()], 1)}
     values = values.rename(columns=order)
-    records = {}
+    records, reference = {}, references(rows)
     for who, its_arms in arms(rows).groupby(ENTRANT):
         method, unit, axis, budget = who
         n_ok, n_arms = int((its_arms["status"] == "ok").sum()), len(its_arms)
-        name = entrant_name(method, unit, budget)
+        name = entrant_name(method, unit, budget, reference[method])
         records[f"{method}/{axis}/{budget:g}"] = {
             "name": f"{name}, {budget_label(axis, budget, unit)}" if unit != "none" and budget else name,
             "params": {
@@ -89,9 +89,16 @@ def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
                 "arms": f"{n_ok} of {n_arms}",
             },
             "metrics": values.loc[who].dropna().to_dict() if who in values.index else {},
-            "status": "ok" if n_ok == n_arms else "partly failed" if n_ok else "failed",
+            "status": _status(its_arms["status"]),
         }
     return records
+
+
+def _status(arms: pd.Series) -> str:
+    """Of all arms of a run."""
+    if arms.nunique() == 1:
+        return arms.iloc[0]
+    return "partly failed"
 
 
 def _log(client, experiment_id: str, key: str, record: dict) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark import intervals
 from benchmark.comparisons import PAIRED, corrected, paired
-from benchmark.leaderboard import CONTEST, ENTRANT, LOWER_IS_BETTER, Contest, cells, scores, select
+from benchmark.leaderboard import CONTEST, ENTRANT, LOWER_IS_BETTER, Contest, cells, rivals, scores, select
 from benchmark.options import levels
 
 UNITS = ("spot", "patch", "slide")
@@ -76,7 +76,7 @@ def by_label(table: pd.DataFrame) -> pd.DataFrame:
 
 def champions(rows: pd.DataFrame) -> dict[tuple, dict[str, Champion]]:
     """For each contest, size and trained budget (a key of `AT`), the champion of each unit that was measured there."""
-    measured = scores(rows[(rows["unit"] != "none") & (rows["budget"] > 0)])
+    measured = scores(rivals(rows[(rows["unit"] != "none") & (rows["budget"] > 0)]))
     views = {BEST: set(measured["method"])} | sizes(rows)
     found = {}
     for contest, (size, labels) in product(contests(rows), views.items()):

@@ -9,7 +9,7 @@ import pytest
 
 from benchmark import registry
 from benchmark.leaderboard import arms, leaderboard
-from benchmark.scores import status_line
+from benchmark.scores import read_table, status_line
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCES = sorted(path.parent for path in (ROOT / "results" / "reference").glob("*/scores.parquet"))
@@ -17,7 +17,7 @@ REFERENCES = sorted(path.parent for path in (ROOT / "results" / "reference").glo
 
 @pytest.mark.parametrize("folder", REFERENCES, ids=lambda path: path.name)
 def test_the_leaderboard_follows_from_the_raw_scores(folder):
-    rebuilt = leaderboard(pd.read_parquet(folder / "scores.parquet"))
+    rebuilt = leaderboard(read_table(folder / "scores.parquet"))
     kept = pd.read_csv(folder / "leaderboard.csv", keep_default_na=False)
     assert len(rebuilt) == len(kept)
     for column in ("value", "low", "high"):

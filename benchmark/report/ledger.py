@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmark.leaderboard import ENTRANT, si
+from benchmark.leaderboard import ENTRANT, named, si
 from benchmark.report import words
 from benchmark.report.tables import who
 
@@ -48,7 +48,7 @@ def cost_table(costs: pd.DataFrame, rows: pd.DataFrame) -> dict:
                     for key in shown
                 ]
             }
-            for _, row in costs.reset_index().iterrows()
+            for _, row in named(costs.reset_index(), rows).iterrows()
         ],
     }
 
@@ -60,7 +60,7 @@ def absent(rows: pd.DataFrame) -> list[dict]:
     lacking = rows[(rows["status"] != "ok") & (rows["task"] != "cost")]
     follows = pd.MultiIndex.from_frame(lacking[arm]).isin(pd.MultiIndex.from_frame(failed))
     lacking = lacking[~follows | (lacking["task"] == "arm")]
-    names = [words.full_name(row) for _, row in lacking.iterrows()]
+    names = [words.full_name(row) for _, row in named(lacking, rows).iterrows()]
     lacking = lacking.assign(name=names, place=lacking["fold"] + ", seed " + lacking["seed"].astype(str))
     return [
         {

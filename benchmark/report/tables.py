@@ -12,7 +12,6 @@ from benchmark.leaderboard import (
     PRIMARY,
     PRIMARY_NAME,
     budget_label,
-    entrant_name,
     select,
     si,
 )
@@ -40,7 +39,7 @@ def who(row: pd.Series) -> dict:
     """How a table names an entrant; trunks without training and methods without a trunk are controls."""
     return {
         "method": row["method"],
-        "name": entrant_name(row["method"], row["unit"], row["budget"]),
+        "name": row["name"],
         "unit": row["unit"],
         "budget": budget_label(row["budget_axis"], row["budget"], row["unit"]),
         "amount": row["budget"],
@@ -58,6 +57,7 @@ def counted(row: pd.Series) -> dict:
         "rank": None if pd.isna(row["rank"]) else int(row["rank"]),
         "present": row["reason"] or f"{row['n_present']}/{row['n_expected']}",
         "whole": row["n_present"] == row["n_expected"],
+        "note": row["note"],
     }
 
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from benchmark.leaderboard import LOWER_IS_BETTER, budget_label, entrant_name
+from benchmark.leaderboard import LOWER_IS_BETTER, budget_label
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 UNIT_COLOURS = {"spot": "#0072B2", "patch": "#D55E00", "slide": "#009E73", "none": "#8c8c8c"}
@@ -103,10 +103,10 @@ def in_order(names: pd.Series, known: dict[str, str]) -> list[str]:
 
 
 def full_name(row: pd.Series) -> str:
-    """Method and budget in one, of a row that has both."""
-    name = entrant_name(row["method"], row["unit"], row["budget"])
-    trained = row["unit"] != "none" and row["budget"] > 0
-    return f"{name}, {budget_label(row['budget_axis'], row['budget'], row['unit'])}" if trained else name
+    """Name and budget in one, of a row that has both."""
+    if row["unit"] == "none" or row["budget"] == 0:
+        return row["name"]
+    return f"{row['name']}, {budget_label(row['budget_axis'], row['budget'], row['unit'])}"
 
 
 def span(low: float, high: float) -> str:
