@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
+from benchmark.environments import find_environment
 from benchmark.errors import UnitBenchError
 from benchmark.registry import GROUPS, plugins
 
@@ -40,6 +41,7 @@ def checks(results: Path) -> Iterator[Check]:
     yield data()
     yield disk(results.resolve())
     yield conda()
+    yield from environments()
     telemetry = os.environ.get("MLFLOW_DISABLE_TELEMETRY", "").lower() != "true"
     yield Check("MLflow telemetry", *(("on", "export MLFLOW_DISABLE_TELEMETRY=true") if telemetry else ("off",)))
     yield from broken_plugins()
@@ -93,8 +95,26 @@ def conda() -> Check:
     if where := shutil.which("conda"):
         return Check("conda", f"{where}: `snakemake --use-conda` makes an environment for the rules")
     return Check(
-        "conda", "not on PATH: `snakemake --use-conda` would fail; without the flag rules run in this environment"
+        "conda",
+        "not on PATH: `snakemake --use-conda` would fail; without the flag rules run in this environment, and methods "
+        "that need another one in a venv that the workflow makes",
     )
+
+
+def environments() -> Iterator[Check]:
+    """A line for each environment that some method needs."""
+    needed: dict[str, list[str]] = {}
+    for plugin in plugins("methods").values():
+        if plugin.environment:
+            needed.setdefault(plugin.environment, []).append(plugin.name)
+    for name, methods in sorted(needed.items()):
+        try:
+            place = find_environment(name)
+        except UnitBenchError as error:
+            yield Check(f"environment {name}", f"of {', '.join(methods)}: {error.where}, {error.cause}", error.remedy)
+            continue
+        state = f"made, {place.venv}" if place.made else f"not made; a run that needs it makes {place.venv}"
+        yield Check(f"environment {name}", f"of {', '.join(methods)}: {state}")
 
 
 def broken_plugins() -> Iterator[Check]:

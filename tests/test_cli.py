@@ -264,4 +264,5 @@ def test_doctor_names_what_is_amiss_and_the_remedy(call, monkeypatch):
     assert lines["packages:"].startswith("ok") and "Snakemake" in lines["packages:"]
     assert lines["data:"].startswith("warn") and "no such folder → correct it" in lines["data:"]
     assert "--use-conda` would fail" in lines["conda:"]
+    assert "environment scgpt: of scgpt_official: " in out and ".venv-scgpt" in out
     assert "torch" in lines["device:"] and "off" in out.split("telemetry:")[1]
