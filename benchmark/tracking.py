@@ -96,9 +96,7 @@ def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
 
 def _status(arms: pd.Series) -> str:
     """Of all arms of a run."""
-    if arms.nunique() == 1:
-        return arms.iloc[0]
-    return "partly failed"
+    return arms.iloc[0] if arms.nunique() == 1 else "partly failed"
 
 
 def _log(client, experiment_id: str, key: str, record: dict) -> None:
