@@ -1,0 +1,1 @@
+"""scGPT and scGPT-spatial: their model, losses and checkpoints."""
