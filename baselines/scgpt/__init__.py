@@ -1,1 +1,1 @@
-"""scGPT (Cui et al. 2024, Nature Methods 21) and scGPT-spatial, pretrained on the benchmark's own corpus."""
+"""scGPT and scGPT-spatial: their model, losses and checkpoints, their samples and how they are pretrained here."""
