@@ -23,13 +23,13 @@ class Rows(NamedTuple):
 
 
 def rows(matrix: sp.csr_matrix, spots: np.ndarray) -> Rows:
-    """The stored values of these rows of a CSR matrix `[n_spots, n_genes]`."""
+    """The non-zero values of these rows of a CSR matrix `[n_spots, n_genes]`."""
     part = matrix[spots]
     length = np.diff(part.indptr)
-    there = np.arange(max(int(length.max(initial=0)), 1)) < length[:, None]
-    values, genes = np.zeros(there.shape, np.float32), np.zeros(there.shape, np.int64)
-    values[there], genes[there] = part.data, part.indices
-    return Rows(values, genes, there)
+    stored = np.arange(max(int(length.max(initial=0)), 1)) < length[:, None]
+    values, genes = np.zeros(stored.shape, np.float32), np.zeros(stored.shape, np.int64)
+    values[stored], genes[stored] = part.data, part.indices
+    return Rows(values, genes, values != 0)
 
 
 def uniform(there: np.ndarray, rng: np.random.Generator) -> np.ndarray:
