@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from importlib.util import find_spec
 
 import pytest
 
@@ -25,8 +26,8 @@ def pytest_terminal_summary(terminalreporter, config):
     seen = config.stash.get(SEEN, {})
     if not seen:
         return
-    terminalreporter.section("largest differences from the official package")
+    terminalreporter.section("largest differences seen")
     for what, (difference, limit) in seen.items():
         terminalreporter.line(f"{what:<60} {difference:8.1e}   at most {limit:.0e}")
-    versions = (f"{name} {version(name)}" for name in ("scgpt", "torch", "numpy"))
+    versions = (f"{name} {version(name)}" for name in ("scgpt", "torch", "numpy") if find_spec(name))
     terminalreporter.line(", ".join(versions))
