@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from benchmark.errors import UnitBenchError
 from benchmark.model.masked import mse
@@ -25,7 +24,8 @@ def ecs(cell: Tensor, threshold: float) -> Tensor:
 
     Mean of `1 - (cosine - threshold)²` over all pairs; negative cosines, and a cell's with itself, count as 0.
     """
-    unit = normalize(cell.float(), dim=1)
+    cell = cell.float()
+    unit = cell * cell.square().sum(1, keepdim=True).clamp(min=1e-24).rsqrt()
     cosine = (unit @ unit.T).relu()
     same = torch.eye(len(cell), dtype=torch.bool, device=cell.device)
     return 1 - (cosine.masked_fill(same, 0) - threshold).square().mean()
@@ -38,7 +38,8 @@ def neighbour_cells(cell: Tensor, position: Tensor, k: int) -> Tensor:
         UnitBenchError: the batch has no `k` other spots.
     """
     if k >= len(cell):
-        raise UnitBenchError("neighbours", f"{k} wanted of {len(cell) - 1} other spots", "lower it or enlarge the window")
+        cause = f"{k} wanted of {len(cell) - 1} other spots"
+        raise UnitBenchError("neighbours", cause, "ask for fewer or enlarge the window")
     distance = (position[:, None] - position[None]).square().sum(-1)
     # By its index: at a distance of 0 there may be another spot.
     distance = distance.masked_fill(torch.eye(len(cell), dtype=torch.bool, device=cell.device), torch.inf)
