@@ -133,9 +133,10 @@ class ScGPT(nn.Module):
         """Values of the genes `[b, t]` from the cell `[b, d]` alone → `[b, t]`."""
         return self.mvc_decoder(cell, self.encoder(genes))
 
-    def mvc_zero_probability(self, cell: Tensor, genes: Tensor) -> Tensor:
-        """Probability that the genes `[b, t]` are expressed, from the cell `[b, d]` alone → `[b, t]`."""
-        return self.mvc_decoder.zero_logit(cell, self.encoder(genes)).sigmoid()
+    def mvc_with_zero_probability(self, cell: Tensor, genes: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, and the probability that the genes are expressed, from the cell alone too, `[b, t]` each."""
+        value, logit = self.mvc_decoder.with_zero_logit(cell, self.encoder(genes))
+        return value, logit.sigmoid()
 
     def impute(self, cell: Tensor, genes: Tensor) -> Tensor:
         """Values of the genes `[b, t]` from the mean of a spot's neighbours `[b, d]` → `[b, t]`."""

@@ -123,15 +123,18 @@ def official_losses(official: nn.Module, batch: Batch) -> dict[str, Tensor]:
 def own_losses(own: ScGPT, batch: Batch) -> dict[str, Tensor]:
     """The same by ours."""
     h = own.encode(batch.genes, batch.values, batch.padding)
-    cell = h[:, 0]
+    cell, zero = h[:, 0], {}
+    if hasattr(own.decoder, "zero_logit"):
+        mvc, probability = own.mvc_with_zero_probability(cell, batch.genes)
+        for name, p in (("zero", own.zero_probability(h)), ("mvc_zero", probability)):
+            zero[name] = zero_nll(p, batch.target, batch.hidden)
+    else:
+        mvc = own.mvc(cell, batch.genes)
     found = {
         "mse": masked_mse(own.value(h), batch.target, batch.hidden),
-        "mvc": masked_mse(own.mvc(cell, batch.genes), batch.target, batch.hidden),
+        "mvc": masked_mse(mvc, batch.target, batch.hidden),
         "ecs": 10 * ecs(cell, THRESHOLD),
-    }
-    if hasattr(own.decoder, "zero_logit"):
-        found["zero"] = zero_nll(own.zero_probability(h), batch.target, batch.hidden)
-        found["mvc_zero"] = zero_nll(own.mvc_zero_probability(cell, batch.genes), batch.target, batch.hidden)
+    } | zero
     if hasattr(own, "grad_reverse_discriminator"):
         found["dab"] = cross_entropy(own.discriminate(cell), batch.domain)
     return found

@@ -74,7 +74,7 @@ def test_probabilities_and_domains(dtype, within):
     h = own.encode(x.genes, x.values, x.padding)
     found = {
         "mlm_zero_probs": own.zero_probability(h),
-        "mvc_zero_probs": own.mvc_zero_probability(h[:, 0], x.genes),
+        "mvc_zero_probs": own.mvc_with_zero_probability(h[:, 0], x.genes)[1],
         "dab_output": own.discriminate(h[:, 0])[:, None].expand(-1, x.genes.shape[1], -1),
     }
     out["dab_output"] = out["dab_output"][:, None].expand(-1, x.genes.shape[1], -1)
