@@ -121,20 +121,19 @@ def official_losses(official: nn.Module, batch: Batch) -> dict[str, Tensor]:
 
 
 def own_losses(own: ScGPT, batch: Batch) -> dict[str, Tensor]:
-    """The same by ours."""
+    """The same by ours, which reads out the hidden tokens alone, as its pretraining does."""
     h = own.encode(batch.genes, batch.values, batch.padding)
-    cell, zero = h[:, 0], {}
+    cell, at = h[:, 0], batch.hidden.flatten().nonzero().squeeze(1)
+    read, target, found = h.flatten(0, 1).index_select(0, at), batch.target.flatten()[at], {}
     if hasattr(own.decoder, "zero_logit"):
         mvc, probability = own.mvc_with_zero_probability(cell, batch.genes)
-        for name, p in (("zero", own.zero_probability(h)), ("mvc_zero", probability)):
-            zero[name] = zero_nll(p, batch.target, batch.hidden)
+        found["zero"] = zero_nll(own.zero_probability(read), target, torch.ones_like(target))
+        found["mvc_zero"] = zero_nll(probability, batch.target, batch.hidden)
     else:
         mvc = own.mvc(cell, batch.genes)
-    found = {
-        "mse": masked_mse(own.value(h), batch.target, batch.hidden),
-        "mvc": masked_mse(mvc, batch.target, batch.hidden),
-        "ecs": 10 * ecs(cell, THRESHOLD),
-    } | zero
+    found["mse"] = masked_mse(own.value(read), target, torch.ones_like(target))
+    found["mvc"] = masked_mse(mvc, batch.target, batch.hidden)
+    found["ecs"] = 10 * ecs(cell, THRESHOLD)
     if hasattr(own, "grad_reverse_discriminator"):
         found["dab"] = cross_entropy(own.discriminate(cell), batch.domain)
     return found
