@@ -13,7 +13,8 @@
 | uns["donor"]       | the individual                                                                 |
 | uns["group"]       | the slides that stay on one side of a split share it                           |
 | uns["lattice"]     | kind, pitch, shape, n_shared, n_outside (see `lattice.py`)                      |
-| uns["image"]       | optional: stain, microns_per_pixel, and path (with scale) or pixels `[h, w, 3]` |
+| uns["image"]       | optional: stain; kind, "morphology" or, where a spot is few pixels, "colour";   |
+|                    | microns_per_pixel; scale; and pixels `[h, w, 3]`, or folder, path, url, sha256  |
 """
 
 from __future__ import annotations

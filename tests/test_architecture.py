@@ -19,7 +19,7 @@ FLOORS = [
     {"config"},
     {"slide", "registry", "lattice", "intervals", "normalise"},
     {"corpus", "spatial", "scores", "datasets", "probes"},
-    {"splits", "channels", "budget"},
+    {"splits", "channels", "budget", "images"},
     {"units", "tasks", "leaderboard", "grid"},
     {"comparisons", "tracking", "pretrain", "options", "leakage"},
     {"winners", "ablation"},

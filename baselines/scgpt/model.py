@@ -45,7 +45,7 @@ class ScGPT(nn.Module):
 
     Args:
         n_tokens, pad: genes and special tokens of the vocabulary; which of them pads.
-        attention_dropout: None: as `dropout`. Anything but 0 keeps the CPU from its fused kernel: 4 times the step.
+        attention_dropout: None: as `dropout`. Anything but 0 keeps the CPU from its fused kernel: 3 times the step.
         generative: has the flag that tells a query from a known token; models of the package `scgpt` 0.2.4 have none.
         experts: of the value decoder; 0: a single one, no mixture.
         impute: has the head that predicts a cell from its neighbours.

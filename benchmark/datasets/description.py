@@ -24,6 +24,14 @@ class Grid(Frozen):
     shape: tuple[int, int] | None = None
 
 
+class Picture(Frozen):
+    """An image that each slide carries as scanpy's Visium layout has it: `uns["spatial"][library]["images"]`."""
+
+    resolution: str = "lowres"  # or "hires"
+    stain: str
+    kind: Literal["morphology", "colour"]  # colour: a spot is too few pixels for its cells to show
+
+
 class InUns(Frozen):
     uns: str
 
@@ -52,6 +60,7 @@ class Description(Frozen):
     donor: Place
     group: Place | None = None  # the donor, where it is left out
     lattice: Grid
+    image: Picture | None = None
     files: dict[str, str] = Field(default_factory=dict)
 
 

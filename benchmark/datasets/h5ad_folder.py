@@ -93,7 +93,33 @@ def read_slide(path: Path, about: Description) -> ad.AnnData:
             lattice_record=place.record,
             label=_label(data, about, path),
         )
+    if about.image:
+        slide.obsm["pixel"], slide.uns["image"] = _image(data, about, path)
     return check_slide(slide, path)
+
+
+def _image(data: ad.AnnData, about: Description, path: Path) -> tuple[np.ndarray, dict]:
+    """The spots' (x, y) `[n_spots, 2]` at full resolution, and the image that the slide carries.
+
+    Its scale in µm follows from the distance of neighbouring spots, which is the lattice's pitch.
+    """
+    from scipy.spatial import KDTree
+
+    wanted = about.image
+    try:
+        (library,) = data.uns["spatial"].values()
+        pixels = np.asarray(library["images"][wanted.resolution])
+        scale = float(library["scalefactors"][f"tissue_{wanted.resolution}_scalef"])
+        pixel = np.asarray(data.obsm["spatial"], np.float32)
+    except (KeyError, ValueError, AttributeError) as error:
+        raise UnitBenchError(
+            path, f"no {wanted.resolution} image in uns['spatial'] ({error})", "drop `image` from the description"
+        ) from None
+    if pixels.dtype != np.uint8:
+        pixels = (pixels * 255).round().astype(np.uint8)  # scanpy's are often of 0 to 1
+    step = np.median(KDTree(pixel).query(pixel, k=2)[0][:, 1])
+    record = {"stain": wanted.stain, "kind": wanted.kind, "pixels": pixels, "scale": scale}
+    return pixel, record | {"microns_per_pixel": float(about.lattice.pitch / (step * scale))}
 
 
 def _read(path: Path, backed: str | None = None) -> ad.AnnData:

@@ -111,8 +111,14 @@ def _image(name: str, spots: pd.DataFrame) -> dict[str, Any]:
     image = source()["images"][name]
     steps = [np.polyfit(spots[axis], spots[f"pixel_{axis}"], deg=1)[0] for axis in "xy"]
     scale = image["scale"][0] / image["scale"][1]
+    file = _files()[image["path"]]
     return image | {
+        "folder": "her2st",  # with the url: where `benchmark.datasets.source.locate` finds it
+        "url": source()["url"],
+        "sha256": file["sha256"],
+        "bytes": file["bytes"],
         "stain": "H&E",
+        "kind": "morphology",
         "scale": scale,
         "microns_per_pixel": PITCH_MICRONS / (np.mean(steps) * scale),
     }

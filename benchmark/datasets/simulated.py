@@ -146,6 +146,7 @@ class Simulated(Frozen):
             pixels, slide.obsm["pixel"] = draw(cells, place.position, rng)
             slide.uns["image"] = {
                 "stain": "H&E",
+                "kind": "morphology",
                 "microns_per_pixel": SPOT_MICRONS / PIXELS,
                 "pixels": pixels,
             }
