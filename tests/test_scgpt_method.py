@@ -224,9 +224,7 @@ def test_the_neighbours_predict_a_spot_without_its_own_counts(tissue):
     assert told[0] > 0
 
 
-@pytest.mark.parametrize(
-    "make", [Scgpt, lambda **size: ScgptSpatial(**size, gene_mean=False)], ids=["scgpt", "spatial"]
-)
+@pytest.mark.parametrize("make", [Scgpt, partial(ScgptSpatial, gene_mean=False)], ids=["scgpt", "spatial"])
 def test_a_trained_model_predicts_bins_better_than_their_mean_and_an_untrained_one_does_not(tmp_path, make):
     data = Simulated(n_donors=2, shape=(12, 12), n_genes=40, depth=2000, image=False)
     corpus = write_corpus(data.slides(), tmp_path, data.record())
