@@ -47,7 +47,7 @@ class Scgpt(Learner):
         ecs: whether the elastic cell similarity of the authors' fine-tuning is added.
         gene_mean: whether counts are divided by their gene's mean before they are binned, as in scGPT-spatial.
         checkpoint: folder of released weights to begin from, with their own size and vocabulary; an amount of 0 embeds
-            by them as they are.
+            by them as they are. The authors' had up to 1,199 genes a spot.
     """
 
     reconstruct = None  # a spot is embedded alone, so it has nothing to reconstruct a hidden one from
