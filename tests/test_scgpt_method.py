@@ -22,7 +22,6 @@ from benchmark.budget import Budget, count_flops
 from benchmark.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.errors import UnitBenchError
-from benchmark.model import learner as learner_module
 from benchmark.model.trunk import PRESETS, Preset
 from benchmark.pretrain import tensors
 
@@ -84,7 +83,6 @@ def test_embeddings_do_not_depend_on_how_spots_are_batched(tissue, monkeypatch):
     together = method.embed(slide)
     monkeypatch.setattr("baselines.scgpt.method.INFERENCE_TOKENS", 1)
     np.testing.assert_allclose(method.embed(slide), together, atol=1e-5)
-    assert learner_module.INFERENCE_TOKENS > 1
 
 
 def test_a_spot_without_counts_has_an_embedding(tissue):

@@ -37,7 +37,7 @@ class Scgpt(Learner):
     The model, its objective and its embedding are the authors'; what the units share is the benchmark's: sizes and
     learning rates (`preset`, with a feed-forward as wide as the model), AdamW, the schedule and the clipping. The
     authors have Adam at 1e-4, 10,000 steps of warm-up and a cosine. Dropout is 0.2, in attention on a GPU alone: on a
-    CPU it would cost four times the step.
+    CPU it would cost three times the step.
 
     Args:
         n_tokens: genes of a spot that are shown at once, CLS not counted.
@@ -79,22 +79,9 @@ class Scgpt(Learner):
         """Spend the budget on the corpus; an amount of 0 leaves the model as it was drawn or released."""
         super().check(corpus)
         torch.manual_seed(seed)
-        attention_dropout = DROPOUT if torch.cuda.is_available() else 0.0
-        if self.checkpoint:
-            released = read_folder(Path(self.checkpoint))
-            token = tokens(released, corpus)
-            net, cls = load(released, attention_dropout=attention_dropout), released.vocab[CLS]
-            learning_rate = LEARNING_RATE
-            if budget.amount > 0:
-                self._check_heads(net)
-        else:
-            token, pad, size = None, len(corpus.genes), PRESETS[self.preset]
-            cls, n_tokens = pad + 1, pad + len((PAD, CLS, EOC))
-            net = ScGPT(
-                n_tokens, pad, size.d, size.heads, size.layers, size.d, DROPOUT, attention_dropout,
-                experts=self.experts, impute=self.neighbour_weight > 0,
-            )  # fmt: skip
-            learning_rate = size.learning_rate
+        net, cls, token, learning_rate = self._released(corpus) if self.checkpoint else self._drawn(corpus)
+        if budget.amount > 0:
+            self._check_heads(net)
         self.sampler = replace(self.sampler, token=token).fit(corpus)
         neighbours = self.neighbours or usual_neighbours(corpus)
         self.model = OBJECTIVES[self.objective](net, cls, self.neighbour_weight, neighbours, self.ecs)
@@ -117,8 +104,22 @@ class Scgpt(Learner):
 
         write_atomic(path, lambda temporary: save_file(self.model.net.state_dict(), temporary))
 
+    def _drawn(self, corpus: Corpus) -> tuple[ScGPT, int, None, float]:
+        """A model of the preset's size, the token of its cells, None as genes are their own tokens, a learning rate."""
+        pad, size = len(corpus.genes), PRESETS[self.preset]
+        vocabulary = pad + len((PAD, CLS, EOC))
+        sizes = (size.d, size.heads, size.layers, size.d, DROPOUT, attention_dropout())
+        net = ScGPT(vocabulary, pad, *sizes, experts=self.experts, impute=self.neighbour_weight > 0)
+        return net, pad + 1, None, size.learning_rate
+
+    def _released(self, corpus: Corpus) -> tuple[ScGPT, int, np.ndarray, float]:
+        """The checkpoint's model, the token of its cells, those of the corpus's genes, the authors' learning rate."""
+        released = read_folder(Path(self.checkpoint))
+        token = tokens(released, corpus)
+        return load(released, attention_dropout=attention_dropout()), released.vocab[CLS], token, LEARNING_RATE
+
     def _check_heads(self, net: ScGPT) -> None:
-        """Raises UnitBenchError: the released model lacks a part that its training here needs."""
+        """Raises UnitBenchError: a released model lacks a part that its training here needs."""
         if self.objective == "generative" and not hasattr(net, "flag_encoder"):
             raise UnitBenchError(self.checkpoint, "was made for no queries", "set objective to masked")
         if self.neighbour_weight and not hasattr(net, "impute_mvc_decoder"):
@@ -161,6 +162,10 @@ class ScgptSpatial(Scgpt):
             raise UnitBenchError("scgpt_spatial", cause, "set a larger window or neighbour_weight 0")
         self.sampler = replace(self.sampler, window=window, shuffle_coordinates=shuffle_coordinates)
         self.experts, self.neighbours, self.neighbour_weight = experts, neighbours, neighbour_weight
+
+
+def attention_dropout() -> float:
+    return DROPOUT if torch.cuda.is_available() else 0.0
 
 
 def tokens(checkpoint: Checkpoint, corpus: Corpus) -> np.ndarray:

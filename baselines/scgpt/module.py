@@ -20,8 +20,8 @@ ECS_THRESHOLD, ECS_WEIGHT = 0.8, 10.0
 class Objective(nn.Module):
     """scGPT on batches of spots, each its genes `[n, t, 1]` with their bins as values.
 
-    The losses of fine-tuning are left out but for one: a zero probability has nothing to learn where only non-zero
-    genes are shown, and hiding the batch needs batches of one.
+    Of the losses of fine-tuning only the elastic cell similarity is here: a zero probability has nothing to learn where
+    only non-zero genes are shown, and a batch does not tell the domains that a discriminator would have to (DAB).
 
     Args:
         net: the model.
