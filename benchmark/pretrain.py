@@ -83,7 +83,7 @@ def pretrain(
     fabric = Fabric(accelerator="auto", devices=1, precision=precision(budget.precision))
     optimizer = make_optimizer(module, learning_rate)
     meter = Meter(budget.axis, budget.amount, seen=np.zeros(corpus.n_spots, dtype=bool))
-    model, optimizer = fabric.setup(module, optimizer)
+    model, optimizer = set_up(fabric, module, optimizer)
     _resume(budget, module, optimizer, meter)  # after the set-up, so that the optimiser's state is on the device too
     model.train()
     resources = MemoryAndEnergy(fabric.device)
@@ -108,6 +108,7 @@ def pretrain(
         kind = (phase, *(tensor.shape for tensor in (*batch.values(), *hidden)))
         if kind not in flops:
             flops[kind] = count_flops(module, batch, *hidden)
+            warm_up(fabric, model, optimizer, batch, *hidden)
         cost = {
             "flops": flops[kind],
             "spots": samples.n_spots,
@@ -143,6 +144,24 @@ def pretrain(
 
 def make_optimizer(module: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
     return torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95), fused=FUSED)
+
+
+def set_up(fabric: Fabric, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> tuple:
+    """The module and its optimiser on the device.
+
+    On a GPU the module's steps are compiled: in place, so that its state keeps its names, and any copy of it is plain.
+    The second shape is compiled with what varies left open, and serves all others: units differ in tokens alone.
+    """
+    if fabric.device.type == "cuda":
+        module.compile()
+    return fabric.setup(module, optimizer)
+
+
+def warm_up(fabric: Fabric, model, optimizer, batch: dict[str, torch.Tensor], *hidden: torch.Tensor) -> None:
+    """On a GPU, a step that moves no parameter, so that no clock counts what a new shape takes to compile."""
+    if fabric.device.type == "cuda":
+        fabric.backward(model(batch, *hidden))
+        optimizer.zero_grad()
 
 
 def update(fabric: Fabric, model, optimizer, batch: dict[str, torch.Tensor], *hidden: torch.Tensor) -> torch.Tensor:
