@@ -12,7 +12,7 @@ from benchmark.arms import arms, folds
 from benchmark.config import Config, Method, read_config
 from benchmark.environments import Environment, find_environment
 from benchmark.errors import UnitBenchError, nearest
-from benchmark.grid import LEAST_ENTRANTS
+from benchmark.options import LEAST_ENTRANTS
 
 
 @dataclass(frozen=True)
