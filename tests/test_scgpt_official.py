@@ -50,7 +50,7 @@ def test_a_vocabulary_that_knows_fewer_is_refused_by_the_rule_check(tissue, tmp_
     method = {"method": "scgpt_official", "label": "released", "options": {"folder": folder}}
     rest = {"name": "x", "dataset": {"name": "simulated"}, "tasks": ["domain"]}
     config = build(Config, rest | {"methods": [method]}, "test")
-    with pytest.raises(UnitBenchError, match=r"method 'released': .*vocab\.json: knows 19 of the 40 genes of slide"):
+    with pytest.raises(UnitBenchError, match=r"method 'released': .*vocab\.json: has 19 of the slides' 40 genes"):
         check_methods(config, tissue, [("released", "all")])
 
 
