@@ -75,9 +75,11 @@ def leaderboard(rows: pd.DataFrame) -> pd.DataFrame:
 
     `value` is the mean over donors of the mean over slides and seeds; `low` and `high` bound its 95% bootstrap
     interval over what `resampled` names. `n_present` of `n_expected` counts the (slide, fold, seed) that gave a value.
+    `spots_seen` is what the budget was enough for in an arm, repeats included; NaN where nothing was trained.
     """
     measured = scores(rows)
     board = _places(rows, measured).merge(_values(measured, rows), how="left", on=[*CONTEST, *ENTRANT])
+    board = board.merge(_spots_seen(rows), how="left", on=["dataset", *ENTRANT])
     board = board.merge(_reasons(rows), how="left", on=["dataset", "task", *ENTRANT])
     counts = ["n_present", "n_blocks", "n_seeds"]
     board[counts] = board[counts].fillna(0).astype(int)
@@ -126,6 +128,12 @@ def _summary(cells: np.ndarray, pooled: bool) -> tuple:
     return intervals.mean(cells), *intervals.bootstrap(cells), resampled, n_blocks, n_seeds
 
 
+def _spots_seen(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean over the arms of each entrant that trained."""
+    seen = rows[(rows["task"] == "cost") & (rows["metric"] == "spots_seen") & (rows["status"] == "ok")]
+    return seen.groupby(["dataset", *ENTRANT])["value"].mean().rename("spots_seen").reset_index()
+
+
 def _reasons(rows: pd.DataFrame) -> pd.DataFrame:
     """Why an entrant may lack a task: that it cannot do it, or else that its arms failed."""
     lacking = rows[(rows["status"] != "ok") & ~rows["task"].isin(["arm", "cost"])]
@@ -162,6 +170,10 @@ def budget_label(axis: str, budget: float, unit: str) -> str:
     return "no training" if unit == "none" else f"{si(budget)}{AXIS_UNITS[axis]}"
 
 
+def seen_label(spots: float) -> str:
+    return "–" if np.isnan(spots) else si(spots).strip()
+
+
 def si(value: float) -> str:
     """Three digits with an SI prefix: 1.2e13 is "12 T", 0.5 is "0.5 "."""
     power = int(np.clip(np.log10(value) // 3, 0, 6)) if value >= 1 else 0
@@ -190,12 +202,12 @@ def print_board(board: pd.DataFrame, console: Console) -> None:
     if not len(short.columns):
         return console.print("No arm has a score.")
     first = select(board, KEY_CONTESTS[short.columns[0]]).set_index(["name", *ENTRANT])
-    for column in ("method", "budget", *short.columns):
+    for column in ("method", "budget", "spots seen", *short.columns):
         table.add_column(column, justify="left" if column in ("method", "budget") else "right")
     for key, values in zip(short.index, short.to_numpy(), strict=True):
         name, _, unit, axis, budget = key
         cells = ["–" if np.isnan(value) else f"{value:.3f}" for value in values]
         if not np.isnan(first.loc[key, "low"]):
             cells[0] += " [{low:.2f}, {high:.2f}]".format(**first.loc[key, ["low", "high"]])
-        table.add_row(name, budget_label(axis, budget, unit), *cells)
+        table.add_row(name, budget_label(axis, budget, unit), seen_label(first.loc[key, "spots_seen"]), *cells)
     console.print(table)

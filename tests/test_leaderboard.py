@@ -161,6 +161,20 @@ def test_the_printed_board_is_ordered_and_names_every_entrant(board):
     assert all(name in text.getvalue() for name in short.index.get_level_values("name"))
 
 
+def test_what_a_budget_was_enough_for_stands_beside_the_score(rows):
+    spots = {("spot", 0): 1_000.0, ("spot", 1): 3_000.0, ("patch", 0): 500_000.0}
+    seen = arms(rows).assign(task="cost", metric="spots_seen")
+    mine = [(method, seed) in spots for method, seed in zip(seen["method"], seen["seed"], strict=True)]
+    seen = seen[mine].copy()
+    seen["value"] = [spots[key] for key in zip(seen["method"], seen["seed"], strict=True)]
+    board = leaderboard(pd.concat([rows[rows["metric"] != "spots_seen"], seen]))
+    found = select(board, PRIMARY).groupby("method")["spots_seen"].first()
+    assert found["spot"] == 2_000 and found["patch"] == 500_000 and np.isnan(found["pca"])
+    text = io.StringIO()
+    print_board(board, Console(file=text, width=160))
+    assert "spots seen" in text.getvalue() and "2 k" in text.getvalue() and "500 k" in text.getvalue()
+
+
 def test_a_difference_favours_the_first_whatever_the_direction_of_the_metric(rows):
     for contest in (PRIMARY, PRIMARY._replace(task="reconstruction", setting="hole 4", metric="mse")):
         found = compare(rows, contest)

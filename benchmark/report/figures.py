@@ -128,7 +128,7 @@ def _one_scale(figures: dict[str, go.Figure], table: pd.DataFrame) -> dict[str, 
 
 def against_costs(board: pd.DataFrame, costs: pd.DataFrame) -> dict[str, go.Figure]:
     """The primary score against what was really spent; `costs` has a row an entrant and a column a cost."""
-    table = select(board, PRIMARY).dropna(subset="value")
+    table = select(board, PRIMARY).dropna(subset="value").drop(columns="spots_seen")  # it is among the costs
     trained = table[(table["unit"] != "none") & (table["budget"] > 0)].join(costs, on=ENTRANT)
     figures = {}
     for key, title in COSTS.items():

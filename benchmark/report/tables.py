@@ -12,6 +12,7 @@ from benchmark.leaderboard import (
     PRIMARY,
     PRIMARY_NAME,
     budget_label,
+    seen_label,
     select,
     si,
 )
@@ -79,6 +80,7 @@ def ranking(primary: pd.DataFrame, short: pd.DataFrame) -> list[dict]:
         who(row)
         | cell(row)
         | counted(row)
+        | {"seen": (None if np.isnan(row["spots_seen"]) else row["spots_seen"], seen_label(row["spots_seen"]))}
         | {"bar": [0 if np.isnan(x) else 100 * max(x, 0) / top for x in row[["value", "low", "high"]]]}
         | {"others": [None if np.isnan(value) else value for value in others.loc[tuple(row[ENTRANT])]]}
         for _, row in able(primary).iterrows()
