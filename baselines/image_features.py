@@ -85,5 +85,5 @@ def components(corpus: Corpus, view: View, n_components: int) -> Any:
 
 
 def flat(images: np.ndarray) -> np.ndarray:
-    """Each tile as one row, from 0 to 1, float32."""
-    return images.reshape(len(images), -1).astype(np.float32) / 255
+    """Each tile as one row, from 0 to 1."""
+    return images.reshape(len(images), -1) / 255
