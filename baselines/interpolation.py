@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
+from benchmark.channels import moments
 from benchmark.corpus import Corpus
 from benchmark.normalise import lognorm
 
@@ -38,7 +39,14 @@ class Zero:
 
 
 class GeneMean(Zero):
-    """Each gene's mean over the visible spots of the slide."""
+    """Each gene's mean over the visible spots of the slide; over the training slides where all of its spots hide it."""
+
+    def fit(self, corpus: Corpus, budget: object, seed: int) -> None:
+        self.mean = moments(corpus)[0]
+
+    def impute(self, slide: ad.AnnData, hidden: np.ndarray) -> np.ndarray:
+        """`[n_spots, n_hidden]` log-normalised values."""
+        return np.tile(self.mean[hidden], (slide.n_obs, 1))
 
     def _fill(self, seen: sp.csr_matrix, position: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         return np.asarray(seen.mean(axis=0)).ravel()

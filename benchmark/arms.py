@@ -23,6 +23,7 @@ from benchmark.environments import find_environment
 from benchmark.errors import UnitBenchError
 from benchmark.files import WriteError, fingerprint, read_json, write_atomic, write_json, write_text
 from benchmark.splits import Fold, check_disjoint, donor_folds, everything
+from benchmark.tasks import FEATURES, served, unserved
 from benchmark.timing import WORK
 
 TOLD = {"reference": "", "pretrained_on": []}  # what a method may say of itself, kept with its arms
@@ -196,15 +197,19 @@ def _run(
 
 def _outputs(config: Config, method: Any, corpus: Corpus, fold: Fold, folder: Path) -> dict[str, str]:
     """Save what the tasks need of the method; for each task that it cannot do, why."""
-    lacking = {}
+    lacking, slides = {}, {function: set() for function in FEATURES}
     for entry in config.tasks:
         task = registry.make("tasks", entry.task, entry.options)
         if getattr(method, task.requires, None) is None:
             lacking[entry.task] = f"the method has no {task.requires}()"
-        elif task.requires == "embed":
-            if not (folder / "embeddings.npz").exists():
-                _save_embeddings(method, corpus, folder / "embeddings.npz")
-        elif fold.name != "all" or set(task.splits) - {"donor"}:
+            continue
+        if fold.name == "all" and set(task.splits) <= {"donor"}:
+            continue
+        if task.requires in FEATURES:
+            if unserved(task, corpus, fold.fit, fold.test):
+                continue
+            slides[task.requires].update(served(task, corpus))
+        if hasattr(task, "predict"):
             with WORK:
                 arrays = {
                     f"{slide}/{key}": array
@@ -212,21 +217,24 @@ def _outputs(config: Config, method: Any, corpus: Corpus, fold: Fold, folder: Pa
                     for key, array in task.predict(method, corpus.subset(fold.fit), corpus[slide]).items()
                 }
             _save(folder / f"{entry.task}.npz", arrays)
+    for function, path in FEATURES.items():
+        if slides[function]:
+            _save_features(method, function, corpus.subset(sorted(slides[function])), folder / path)
     return lacking
 
 
-def _save_embeddings(method: Any, corpus: Corpus, path: Path) -> None:
-    """Of the labelled slides, on which embeddings are scored."""
-    embeddings = {}
-    for slide in corpus.labelled:
+def _save_features(method: Any, function: str, corpus: Corpus, path: Path) -> None:
+    """What the method's `function` says of the spots of each slide."""
+    features = {}
+    for slide in corpus.names:
         with WORK:
-            embedding = np.asarray(method.embed(corpus[slide]), dtype=np.float32)
-        if embedding.shape[:1] != (corpus[slide].n_obs,) or embedding.ndim != 2:
-            raise ValueError(f"embed({slide}) has shape {embedding.shape}, expected ({corpus[slide].n_obs}, d)")
-        if not np.isfinite(embedding).all():
-            raise ValueError(f"embed({slide}) has values that are not finite")
-        embeddings[slide] = embedding
-    _save(path, embeddings)
+            values = np.asarray(getattr(method, function)(corpus[slide]), dtype=np.float32)
+        if values.shape[:1] != (corpus[slide].n_obs,) or values.ndim != 2:
+            raise ValueError(f"{function}({slide}) has shape {values.shape}, expected ({corpus[slide].n_obs}, d)")
+        if not np.isfinite(values).all():
+            raise ValueError(f"{function}({slide}) has values that are not finite")
+        features[slide] = values
+    _save(path, features)
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -51,6 +51,12 @@ class Corpus:
     def labelled(self) -> tuple[str, ...]:
         return tuple(name for name in self.names if self.record["slides"][name]["labels"])
 
+    def labelled_by(self, key: str) -> tuple[str, ...]:
+        """The slides with a value in the column `key` of obs. The record knows "label"; else the slides are read."""
+        if key == "label":
+            return self.labelled
+        return tuple(name for name in self.names if key in self[name].obs and self[name].obs[key].notna().any())
+
     def subset(self, names: Iterable[str]) -> Corpus:
         names = tuple(names)
         if missing := set(names) - set(self.record["slides"]):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from benchmark import registry
 from benchmark.config import Config
@@ -17,7 +19,7 @@ from benchmark.errors import UnitBenchError
 from benchmark.scores import Score
 from benchmark.spatial import neighbour_mean
 from benchmark.splits import block_spots, random_spots
-from benchmark.tasks import Measured, Spots
+from benchmark.tasks import FEATURES, Measured, Spots, label_column, served, unserved
 from benchmark.timing import WORK
 
 COSTS = {
@@ -34,6 +36,14 @@ NO_MAP = pd.DataFrame(columns=["slide", "donor", "y", "x", "label", "method", "b
 NO_MAP = NO_MAP.astype({"y": "f4", "x": "f4", "budget": "f8"})  # as in any other, so that they can be joined
 
 
+class Part(NamedTuple):
+    """Some spots of a slide, by index `[n]`, and their labels `[n]`."""
+
+    slide: str
+    spots: np.ndarray
+    label: np.ndarray
+
+
 def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict]) -> tuple[list[Score], pd.DataFrame]:
     """All rows of some arms, and the predicted label of each test spot for the maps (first seed, donors held out)."""
     rows, maps = [], []
@@ -46,21 +56,23 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
             reason = record["lacking"].get(entry.task) or record["reason"]
             if record["status"] == "failed":
                 reason = f"the arm failed: {reason}"
-            if task.requires == "embed":
-                reason = reason or _unlabelled(corpus, record["seen"])
+            if task.requires in FEATURES:
+                reason = reason or unserved(task, corpus, record["seen"]["fit"], record["seen"]["test"])
             if reason:
                 status = "failed" if record["status"] == "failed" else "not applicable"
                 rows += [_absent(base, split, entry.task, task.primary, status, reason) for split in splits]
                 continue
+            if not splits:
+                continue
             folder = results / "arms" / _folder(record)
-            if task.requires == "embed":
-                embeddings = dict(np.load(folder / "embeddings.npz"))
+            if task.requires in FEATURES:
+                embeddings = dict(np.load(folder / FEATURES[task.requires]))
                 with WORK:
                     for split in splits:
                         rows += _score_embeddings(config, corpus, task, split, base, record, embeddings)
                     if "donor" in splits and hasattr(task, "predictions") and record["seed"] == config.seeds[0]:
                         maps.append(_map(corpus, task, record, embeddings))
-            elif splits:
+            if hasattr(task, "predict"):
                 arrays = dict(np.load(folder / f"{task.name}.npz"))
                 with WORK:
                     rows += _score_predictions(corpus, task, splits[0], base, record, arrays)
@@ -75,14 +87,6 @@ def _asked(config: Config, fold: str) -> list[str]:
     """The splits that a fold serves, of those that the config asks for."""
     repeats = config.splits.repeats
     return [split for split in repeats if repeats[split]] if fold == "all" else ["donor"]
-
-
-def _unlabelled(corpus: Corpus, seen: dict) -> str:
-    """Why embeddings cannot be scored in a fold, if they cannot."""
-    for side, purpose in (("fit", "to learn from"), ("test", "to test")):
-        if not set(seen[side]) & set(corpus.labelled):
-            return f"no labelled slide {purpose}"
-    return ""
 
 
 def _base(config: Config, record: dict) -> dict:
@@ -131,7 +135,7 @@ def _score_embeddings(
         smoothed = {s: neighbour_mean(e, corpus[s].obsm["position"], k) for s, e in embeddings.items()}
         here = base | {"split": split, "neighbours": k}
         try:
-            sides = list(_sides(config, corpus, split, record, smoothed))
+            sides = list(_sides(config, corpus, task, split, record, smoothed))
         except UnitBenchError as error:  # blocks that leave no training or no test spot on a slide
             yield _absent(base, split, task.name, task.primary, "not applicable", str(error))
             return
@@ -143,12 +147,17 @@ def _score_embeddings(
 def _score_predictions(
     corpus: Corpus, task: Any, split: str, base: dict, record: dict, arrays: dict
 ) -> Iterator[Score]:
-    for slide in record["seen"]["test"]:
-        predicted = {
-            key.removeprefix(f"{slide}/"): value for key, value in arrays.items() if key.startswith(f"{slide}/")
-        }
-        for found in task.score(corpus[slide], predicted):
-            yield _row(corpus, record, base | {"split": split}, task.name, found)
+    predicted = {slide: {} for slide in record["seen"]["test"]}
+    for key, array in arrays.items():
+        slide, name = key.split("/", 1)
+        predicted[slide][name] = array
+    if hasattr(task, "score_predictions"):
+        slides = [slide for slide in predicted if predicted[slide]]
+        measured = task.score_predictions([corpus[slide] for slide in slides], [predicted[slide] for slide in slides])
+    else:
+        measured = (found for slide, its in predicted.items() for found in task.score(corpus[slide], its))
+    for found in measured:
+        yield _row(corpus, record, base | {"split": split}, task.name, found)
 
 
 def _row(corpus: Corpus, record: dict, base: dict, task: str, found: Any) -> Score:
@@ -163,34 +172,38 @@ def _row(corpus: Corpus, record: dict, base: dict, task: str, found: Any) -> Sco
     return Score(**base, metric="any", status="not applicable", reason=found.reason)
 
 
-def _labelled(corpus: Corpus, slide: str) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the labelled spots of a slide, and their labels."""
-    label = corpus[slide].obs["label"]
-    there = np.flatnonzero(label.notna())
-    return there, label.to_numpy(dtype=object)[there].astype(str)
+def _labelled(corpus: Corpus, task: Any, names: Iterable[str]) -> list[Part]:
+    """The labelled spots of the slides that the task can use; of a task without labels all spots, without label."""
+    key, usable, parts = label_column(task), served(task, corpus), []
+    for slide in (name for name in names if name in usable):
+        label = corpus[slide].obs[key] if key else pd.Series("", range(corpus[slide].n_obs))
+        there = np.flatnonzero(label.notna())
+        parts.append(Part(slide, there, label.to_numpy(dtype=object)[there].astype(str)))
+    return parts
 
 
 def _sides(
-    config: Config, corpus: Corpus, split: str, record: dict, embeddings: dict
+    config: Config, corpus: Corpus, task: Any, split: str, record: dict, embeddings: dict
 ) -> Iterator[tuple[str, Spots, Spots]]:
     """Training and test spots of each repeat of a split. Within slides all test spots are pooled, as the field does."""
+    counted = corpus if label_column(task) is None else None
     if split == "donor":
-        fit, test = (
-            [(slide, *_labelled(corpus, slide)) for slide in record["seen"][side] if slide in embeddings]
-            for side in ("fit", "test")
-        )
-        yield record["fold"], _spots(embeddings, fit), _spots(embeddings, test)
+        fit, test = (_labelled(corpus, task, record["seen"][side]) for side in ("fit", "test"))
+        yield record["fold"], _spots(embeddings, fit, counted), _spots(embeddings, test, counted)
         return
-    slides = {slide: _labelled(corpus, slide) for slide in sorted(embeddings)}
+    slides = _labelled(corpus, task, sorted(embeddings))
     for repeat in range(config.splits.repeats[split]):
         train, test = [], []
-        for slide, (there, label) in slides.items():
+        for slide, there, label in slides:
             rng = np.random.default_rng([repeat, crc32(slide.encode())])
             for side, chosen in zip(
                 (train, test), _divide(config, split, corpus[slide].obsm["position"][there], rng), strict=True
             ):
-                side.append((slide, there[chosen], label[chosen]))
-        yield f"repeat{repeat}", _spots(embeddings, train), _spots(embeddings, test, pooled=True)
+                side.append(Part(slide, there[chosen], label[chosen]))
+        pooled = replace(
+            _spots(embeddings, test, counted), slide=np.repeat("pooled", sum(len(part.spots) for part in test))
+        )
+        yield f"repeat{repeat}", _spots(embeddings, train, counted), pooled
 
 
 def _divide(
@@ -204,22 +217,21 @@ def _divide(
     return block_spots(position, options.block_cells, options.random_test, options.block_buffer, rng)
 
 
-def _spots(embeddings: dict, parts: list[tuple[str, np.ndarray, np.ndarray]], pooled: bool = False) -> Spots:
+def _spots(embeddings: dict, parts: list[Part], counted: Corpus | None = None) -> Spots:
+    """The spots of several slides, with their counts where a corpus to read them from is given."""
     return Spots(
-        np.concatenate([embeddings[slide][chosen] for slide, chosen, _ in parts]),
-        np.concatenate([label for *_, label in parts]),
-        np.concatenate([np.repeat("pooled" if pooled else slide, len(chosen)) for slide, chosen, _ in parts]),
+        np.concatenate([embeddings[slide][spots] for slide, spots, _ in parts]),
+        np.concatenate([part.label for part in parts]),
+        np.concatenate([np.repeat(slide, len(spots)) for slide, spots, _ in parts]),
+        sp.vstack([counted[slide].X[spots] for slide, spots, _ in parts], format="csr") if counted else None,
     )
 
 
 def _map(corpus: Corpus, task: Any, record: dict, embeddings: dict) -> pd.DataFrame:
     """Position, label and prediction of every labelled test spot."""
-    parts = {
-        side: [(slide, *_labelled(corpus, slide)) for slide in record["seen"][side] if slide in embeddings]
-        for side in ("fit", "test")
-    }
-    test = _spots(embeddings, parts["test"])
-    position = np.concatenate([corpus[slide].obsm["position"][there] for slide, there, _ in parts["test"]])
+    fit, parts = (_labelled(corpus, task, record["seen"][side]) for side in ("fit", "test"))
+    test = _spots(embeddings, parts)
+    position = np.concatenate([corpus[slide].obsm["position"][spots] for slide, spots, _ in parts])
     return pd.DataFrame(
         {
             "slide": test.slide,
@@ -229,6 +241,6 @@ def _map(corpus: Corpus, task: Any, record: dict, embeddings: dict) -> pd.DataFr
             "label": test.label,
             "method": record["method"],
             "budget": record["amount"],
-            "prediction": task.predictions(_spots(embeddings, parts["fit"]), test),
+            "prediction": task.predictions(_spots(embeddings, fit), test),
         }
     )

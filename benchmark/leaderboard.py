@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CONTEST = ["dataset", "split", "task", "setting", "neighbours", "metric"]
 ENTRANT = ["method", "unit", "budget_axis", "budget"]
 CELL = ["block", "seed"]
-LOWER_IS_BETTER = {error + part for error in ("mse", "mae") for part in ("", "_zero", "_nonzero")}
+LOWER_IS_BETTER = {error + part for error in ("mse", "mae") for part in ("", "_zero", "_nonzero")} | {"rmse"}
 AXIS_UNITS = {"flops": "FLOP", "device_seconds": "s", "spots": " spots"}
 
 
@@ -40,11 +40,16 @@ KEY_CONTESTS = {
     "acc. random": PRIMARY._replace(metric="accuracy", split="random"),
     "ARI k-means": Contest("donor", "clustering", "kmeans", 0, "ari"),
     "r hole 4": Contest("donor", "reconstruction", "hole 4", 0, "pearson"),
+    "F1 linear": Contest("donor", "annotation", "linear", 0, "macro_f1"),
+    "r imputed": Contest("donor", "imputation", "genes", 0, "pearson"),
+    "r image": Contest("donor", "expression_from_image", "xgboost", 0, "pearson"),
+    "F1 image": Contest("donor", "label_from_image", "knn", 0, "macro_f1"),
 }
 PRIMARY_NAME = next(iter(KEY_CONTESTS))
 KEY_CAPTION = (
     "k-NN on frozen embeddings, whole donors held out; mean8: after an 8-neighbour mean; acc. random: random spots of "
-    "the same slides instead; r hole 4: Pearson of reconstructed expression. […]: 95% over donors and seeds."
+    "the same slides instead; r: Pearson of expression in hidden regions, of hidden genes, or from the image; "
+    "F1 linear, F1 image: macro-F1 of a linear probe, and of k-NN on the image alone. […]: 95% over donors and seeds."
 )
 
 

@@ -11,8 +11,13 @@ def library_size(counts: sp.spmatrix) -> np.ndarray:
     return np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1).astype(np.float32)
 
 
-def lognorm(counts: sp.csr_matrix, target: float = 1e4) -> sp.csr_matrix:
-    """log1p of counts per `target`, over all genes given; sparse in, sparse out, float32."""
+def lognorm(counts: sp.csr_matrix, target: float = 1e4, size: np.ndarray | None = None) -> sp.csr_matrix:
+    """log1p of counts per `target`; sparse in, sparse out, float32.
+
+    Args:
+        size: counts of each spot, `[n_spots]`, where some of them are not in `counts`.
+    """
+    size = library_size(counts) if size is None else size
     out = sp.csr_matrix(counts, dtype=np.float32, copy=True)
-    out.data = np.log1p(out.data * np.repeat(target / library_size(counts), np.diff(out.indptr)), dtype=np.float32)
+    out.data = np.log1p(out.data * np.repeat(target / size, np.diff(out.indptr)), dtype=np.float32)
     return out

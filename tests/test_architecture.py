@@ -90,7 +90,8 @@ def test_a_module_is_short_and_says_its_job_first(path):
 def test_scoring_and_reporting_need_no_torch():
     """Each import in a process of its own would be dear: one process, all of them."""
     modules = (
-        "layout evaluate scores leaderboard verdict report.page tasks.domain tasks.clustering tasks.reconstruction"
+        "layout evaluate scores leaderboard verdict report.page tasks.domain tasks.clustering tasks.reconstruction "
+        "tasks.annotation tasks.imputation tasks.expression_from_image tasks.label_from_image"
     )
     code = "import sys\n" + "".join(f"import benchmark.{module}\n" for module in modules.split())
     code += "assert 'torch' not in sys.modules, 'torch'"

@@ -19,7 +19,7 @@ from benchmark.datasets.simulated import Simulated
 from benchmark.normalise import lognorm
 from benchmark.tasks import NotApplicable, Spots
 from benchmark.tasks import domain as domain_task
-from benchmark.tasks.clustering import Clustering, kmeans, leiden
+from benchmark.tasks.clustering import SETTINGS, Clustering, best, kmeans, leiden, neighbour_graph
 from benchmark.tasks.domain import Domain
 from benchmark.tasks.reconstruction import Reconstruction, holes, pearson
 
@@ -90,10 +90,7 @@ def test_separated_labels_are_found_as_clusters_in_each_slide():
     test = spots(["a", "b", "c"] * 40, ["s1"] * 60 + ["s2"] * 60)
     rows = list(Clustering().score(test, test, seed=0))
     assert Counter((row.setting, row.metric, row.slide) for row in rows) == {
-        (setting, metric, slide): 1
-        for setting in ("kmeans", "leiden")
-        for metric in ("ari", "nmi")
-        for slide in ("s1", "s2")
+        (setting, metric, slide): 1 for setting in SETTINGS for metric in ("ari", "nmi") for slide in ("s1", "s2")
     }
     assert all(row.value == pytest.approx(1) for row in rows if row.setting == "kmeans")
     assert all(row.value > 0.5 for row in rows)
@@ -110,17 +107,18 @@ def test_noise_has_no_clusters_of_the_labels():
 def test_one_label_cannot_be_clustered_and_says_so():
     test = spots(["a"] * 30, ["s1"] * 30)
     rows = list(Clustering().score(test, test, seed=0))
-    assert [type(row) for row in rows] == [NotApplicable] * 2 and all("one label" in row.reason for row in rows)
+    assert [type(row) for row in rows] == [NotApplicable] * 4 and all("one label" in row.reason for row in rows)
 
 
 def test_few_spots_are_clustered():
-    assert len(list(Clustering().score(None, spots(["a", "b"], ["s1", "s1"]), seed=0))) == 4
+    few = spots(["a", "b"], ["s1", "s1"])
+    assert len(list(Clustering().score(few, few, seed=0))) == 8
 
 
 def test_leiden_reaches_the_modularity_of_the_true_parts():
     label = np.repeat(["a", "b", "c", "d"], 30)
     embedding = blobs(label, 0)
-    cluster = leiden(embedding, 15, 1.0, seed=0)
+    cluster = leiden(neighbour_graph(embedding, 15), 1.0, seed=0)
     graph = igraph.Graph.Adjacency(kneighbors_graph(embedding, 15).astype(int), mode="max")
     truth = np.unique(label, return_inverse=True)[1]
     assert graph.modularity(cluster.tolist()) >= graph.modularity(truth.tolist()) - 1e-9
@@ -130,7 +128,65 @@ def test_leiden_reaches_the_modularity_of_the_true_parts():
 def test_clusters_are_the_same_for_the_same_seed():
     embedding = np.random.default_rng(0).standard_normal((200, 5))
     assert (kmeans(embedding, 4, 1) == kmeans(embedding, 4, 1)).all()
-    assert (leiden(embedding, 15, 1.0, 1) == leiden(embedding, 15, 1.0, 1)).all()
+    graph = neighbour_graph(embedding, 15)
+    assert (leiden(graph, 1.0, 1) == leiden(graph, 1.0, 1)).all()
+
+
+def nested(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """An embedding of 2 wholes, each of 4 parts of 14 spots, and the whole and the part of each spot."""
+    part = np.repeat(np.arange(8), 14)
+    centre = np.column_stack([100 * (np.arange(8) // 4), 3 * np.eye(4)[np.arange(8) % 4]])
+    embedding = centre[part] + 0.5 * np.random.default_rng(seed).standard_normal((112, 5))
+    return embedding.astype(np.float32), part // 4, part
+
+
+def test_the_resolution_is_chosen_by_the_labels_of_training_slides_alone():
+    learned, coarse, fine = nested(0)
+    embedding, wholes, parts = nested(1)
+    train = {
+        name: Spots(learned, label.astype(str), np.full(112, "s0"))
+        for name, label in (("coarse", coarse), ("fine", fine))
+    }
+    found = {}
+    for name, label in (("coarse", wholes), ("fine", parts)):
+        test = Spots(embedding, label.astype(str), np.full(112, "s1"))
+        for chosen_by, learned_from in train.items():
+            rows = Clustering().score(learned_from, test, seed=0)
+            found |= {(name, chosen_by, row.setting): row.value for row in rows if row.metric == "ari"}
+    for name, other in (("coarse", "fine"), ("fine", "coarse")):
+        assert found[name, name, "leiden_chosen"] > 0.9
+        assert found[name, other, "leiden_chosen"] < 0.4  # the labels of the scored slide did not help
+        assert found[name, other, "leiden_oracle"] == found[name, name, "leiden_oracle"] > 0.9
+
+
+@given(st.integers(0, 30))
+def test_the_oracle_is_never_below_the_chosen_resolution(seed):
+    rng = np.random.default_rng(seed)
+    train, test = (
+        Spots(rng.standard_normal((60, 3)), rng.choice(["a", "b", "c"], 60), np.full(60, name)) for name in ("s0", "s1")
+    )
+    found = {(row.setting, row.metric): row.value for row in Clustering().score(train, test, seed)}
+    for metric in ("ari", "nmi"):
+        assert found["leiden_oracle", metric] >= found["leiden_chosen", metric]
+
+
+def test_the_oracle_takes_each_metric_where_it_is_best():
+    assert best([{"ari": 0.5, "nmi": 0.2}, {"ari": 0.1, "nmi": 0.4}]) == {"ari": 0.5, "nmi": 0.4}
+
+
+def test_without_training_labels_no_resolution_is_chosen():
+    train, test = spots(["a"] * 30, ["s0"] * 30), spots(["a", "b"] * 15, ["s1"] * 30)
+    rows = list(Clustering().score(train, test, seed=0))
+    absent = [row for row in rows if isinstance(row, NotApplicable)]
+    assert [(row.setting, row.slide) for row in absent] == [("leiden_chosen", "s1")]
+
+
+def test_fifty_dimensions_in_a_hundred_have_the_same_neighbours():
+    rng = np.random.default_rng(0)
+    embedding = rng.standard_normal((80, 50))
+    turned = embedding @ np.linalg.qr(rng.standard_normal((100, 100)))[0][:50]
+    ours, theirs = (neighbour_graph(values, 5) for values in (embedding, turned))
+    assert sorted(ours.get_edgelist()) == sorted(theirs.get_edgelist())
 
 
 # Reconstruction

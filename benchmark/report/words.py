@@ -13,7 +13,15 @@ from benchmark.leaderboard import LOWER_IS_BETTER, budget_label
 UNIT_COLOURS = {"spot": "#0072B2", "patch": "#D55E00", "slide": "#009E73", "none": "#8c8c8c"}
 DONOR, RANDOM = "#0072B2", "#E69F00"
 UNITS = {"flops": "FLOPs", "device_seconds": "device seconds", "spots": "spots seen"}
-TASKS = {"domain": "Domain detection", "clustering": "Clustering", "reconstruction": "Reconstruction"}
+TASKS = {
+    "domain": "Domain detection",
+    "annotation": "Annotation",
+    "clustering": "Clustering",
+    "reconstruction": "Reconstruction",
+    "imputation": "Imputation of hidden genes",
+    "expression_from_image": "Expression from the image",
+    "label_from_image": "Labels from the image",
+}
 SPLITS = {
     "donor": "whole donors held out",
     "block": "blocks held out within a slide",
@@ -26,11 +34,19 @@ SETTINGS = {
     "mlp": "MLP probe",
     "kmeans": "k-means",
     "leiden": "Leiden",
+    "leiden_chosen": "Leiden, resolution chosen on training slides",
+    "leiden_oracle": "Leiden, resolution chosen by the scored slide's own labels (an oracle)",
+    "genes": "genes hidden fold by fold",
+    "xgboost": "XGBoost on image features",
+    "ridge": "ridge on image features",
+    "direct": "predicted by the method itself",
+    "majority": "the most frequent training label",
 }
 METRICS = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro-F1",
+    "macro_precision": "macro-precision",
     "ari_of_predictions": "ARI of predictions",
     "ari": "ARI",
     "nmi": "NMI",
@@ -42,6 +58,7 @@ METRICS = {
     "mae_nonzero": "MAE of non-zeros",
     "pearson": "Pearson",
     "spearman": "Spearman",
+    "rmse": "RMSE",
     "r2": "R² against the training gene mean",
 }
 DIGITS = re.compile(r"(\d+)")

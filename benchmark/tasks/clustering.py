@@ -1,25 +1,41 @@
-"""Clustering: do the labels' regions show in the embeddings of one slide, without a look at any label?"""
+"""Clustering: do the labels' regions show in the embeddings of one slide, without a look at any of its labels?"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from benchmark.tasks import Measured, NotApplicable, Spots
 
+if TYPE_CHECKING:
+    import igraph
+
+SETTINGS = ("kmeans", "leiden", "leiden_chosen", "leiden_oracle")
+MOST_DIMENSIONS = 50  # of what the graph is built on
+MOST_SLIDES = 4  # training slides that a resolution is chosen on
+SWEEP_ITERATIONS = 2  # of Leiden while it sweeps resolutions: on 3,600 spots of noise, to the end takes 7 times as long
+
 
 @dataclass(frozen=True)
 class Clustering:
-    """Two settings: k-means, told the slide's number of labels, and Leiden at one fixed resolution.
+    """Three honest settings, and an oracle.
 
-    K-means orders the leaderboard: it finds the same number of clusters in every embedding.
+    - "kmeans", told the slide's number of labels. It orders the leaderboard: it finds the same number of clusters in
+      every embedding.
+    - "leiden" at one fixed resolution.
+    - "leiden_chosen" at that of `resolutions` whose clusters agree best with the labels of training slides, by ARI.
+    - "leiden_oracle": the best ARI and the best NMI, each at its own best of `resolutions`, by the labels of the slide
+      that is scored. It is what the literature often reports, and nobody could choose it without the answer.
+
+    Leiden's graph is of the first 50 principal components where an embedding has more dimensions.
     """
 
     resolution: float = 1.0
+    resolutions: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
     graph_neighbours: int = 15
 
     name: ClassVar[str] = "clustering"
@@ -29,26 +45,58 @@ class Clustering:
     higher_is_better: ClassVar[bool] = True
 
     def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured | NotApplicable]:
-        """Each test slide by itself; `train` is not looked at."""
-        from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-
+        """Each test slide by itself; `train` chooses a resolution and no more."""
+        chosen = self._choose(train, seed)
         for slide in np.unique(test.slide):
             here = test.slide == slide
             embedding, label = test.embedding[here], test.label[here]
             n_labels = len(np.unique(label))
             if n_labels < 2:
-                for setting in ("kmeans", "leiden"):
+                for setting in SETTINGS:
                     yield NotApplicable(setting, "all labelled spots of the slide have one label", str(slide))
                 continue
+            graph = neighbour_graph(embedding, self.graph_neighbours)
+            swept = {resolution: leiden(graph, resolution, seed, SWEEP_ITERATIONS) for resolution in self.resolutions}
             found = {
-                "kmeans": kmeans(embedding, n_labels, seed),
-                "leiden": leiden(embedding, self.graph_neighbours, self.resolution, seed),
+                "kmeans": agreement(label, kmeans(embedding, n_labels, seed)),
+                "leiden": agreement(label, leiden(graph, self.resolution, seed)),
+                "leiden_oracle": best([agreement(label, cluster) for cluster in swept.values()]),
             }
-            for setting, cluster in found.items():
-                ari = adjusted_rand_score(label, cluster)
-                nmi = normalized_mutual_info_score(label, cluster)
-                yield Measured(setting, "ari", float(ari), str(slide), n_test=len(label))
-                yield Measured(setting, "nmi", float(nmi), str(slide), n_test=len(label))
+            if chosen is None:
+                yield NotApplicable("leiden_chosen", "no training slide has two labels to choose by", str(slide))
+            else:
+                found["leiden_chosen"] = agreement(label, swept[chosen])
+            for setting, values in found.items():
+                for metric, value in values.items():
+                    yield Measured(setting, metric, value, str(slide), n_test=len(label))
+
+    def _choose(self, train: Spots, seed: int) -> float | None:
+        """The resolution whose clusters have the best mean ARI over a few training slides; None without labels."""
+        several = [name for name in np.unique(train.slide) if len(np.unique(train.label[train.slide == name])) > 1]
+        if not several:
+            return None
+        aris = np.zeros(len(self.resolutions))
+        for name in several[:MOST_SLIDES]:
+            here = train.slide == name
+            graph = neighbour_graph(train.embedding[here], self.graph_neighbours)
+            clusters = (leiden(graph, resolution, seed, SWEEP_ITERATIONS) for resolution in self.resolutions)
+            aris += [agreement(train.label[here], cluster)["ari"] for cluster in clusters]
+        return self.resolutions[int(aris.argmax())]
+
+
+def agreement(label: np.ndarray, cluster: np.ndarray) -> dict[str, float]:
+    """Adjusted Rand index and normalised mutual information of two partitions, both `[n_spots]`."""
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    return {
+        "ari": float(adjusted_rand_score(label, cluster)),
+        "nmi": float(normalized_mutual_info_score(label, cluster)),
+    }
+
+
+def best(found: list[dict[str, float]]) -> dict[str, float]:
+    """The greatest value of each metric by itself."""
+    return {metric: max(values[metric] for values in found) for metric in found[0]}
 
 
 def kmeans(embedding: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
@@ -58,15 +106,24 @@ def kmeans(embedding: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
     return KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(embedding)
 
 
-def leiden(embedding: np.ndarray, k: int, resolution: float, seed: int) -> np.ndarray:
-    """Cluster of each spot, `[n_spots]`: modularity on the graph of each one's `k` nearest in the embedding."""
-    import igraph
+def neighbour_graph(embedding: np.ndarray, k: int) -> igraph.Graph:
+    """Each spot joined to its `k` nearest in the embedding `[n_spots, d]`, or in its first 50 components."""
+    from igraph import Graph
+    from sklearn.decomposition import PCA
     from sklearn.neighbors import kneighbors_graph
 
-    n_spots = len(embedding)
+    n_spots, d = embedding.shape
+    if d > MOST_DIMENSIONS:
+        embedding = PCA(min(MOST_DIMENSIONS, n_spots), svd_solver="covariance_eigh").fit_transform(embedding)
     joined = kneighbors_graph(embedding, min(k, n_spots - 1)).tocoo()
-    graph = igraph.Graph(n_spots, zip(joined.row.tolist(), joined.col.tolist(), strict=True)).simplify()
+    return Graph(n_spots, zip(joined.row.tolist(), joined.col.tolist(), strict=True)).simplify()
+
+
+def leiden(graph: igraph.Graph, resolution: float, seed: int, n_iterations: int = -1) -> np.ndarray:
+    """Cluster of each spot, `[n_spots]`, by modularity; -1 iterates until nothing changes."""
+    import igraph
+
     # igraph draws from one generator for the whole process.
     igraph.set_random_number_generator(random.Random(seed))
-    found = graph.community_leiden("modularity", resolution=resolution, n_iterations=-1)
+    found = graph.community_leiden("modularity", resolution=resolution, n_iterations=n_iterations)
     return np.array(found.membership)

@@ -1,0 +1,84 @@
+"""Imputation: some genes of a slide are hidden in all its spots, and the method says how much of each there was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import anndata as ad
+import numpy as np
+import scipy.sparse as sp
+from scipy.stats import rankdata
+
+from benchmark.channels import top_variance
+from benchmark.corpus import Corpus
+from benchmark.normalise import library_size, lognorm
+from benchmark.tasks import Measured
+from benchmark.tasks.reconstruction import pearson
+
+
+@dataclass(frozen=True)
+class Imputation:
+    """The `n_genes` genes that vary most in the training slides are dealt into `folds`; each fold is hidden in turn.
+
+    The other genes stay visible, those beyond the panel too. The method has seen the hidden genes in training slides.
+    """
+
+    n_genes: int = 256
+    folds: int = 5
+
+    name: ClassVar[str] = "imputation"
+    requires: ClassVar[str] = "impute"
+    splits: ClassVar[tuple[str, ...]] = ("donor",)
+    primary: ClassVar[tuple[str, str]] = ("genes", "pearson")
+    higher_is_better: ClassVar[bool] = True
+
+    def predict(self, method: Any, corpus: Corpus, slide: ad.AnnData) -> dict[str, np.ndarray]:
+        """`genes`, the indices of the hidden genes, and `value` `[n_spots, n_genes]`, log-normalised.
+
+        Raises:
+            ValueError: what the method returns has another shape, or values that are not finite.
+        """
+        found, genes = [], self.deal(top_variance(corpus, self.n_genes))
+        for hidden in genes:
+            values = np.asarray(method.impute(without(slide, hidden), hidden), dtype=np.float32)
+            if values.shape != (slide.n_obs, len(hidden)) or not np.isfinite(values).all():
+                expected = f"expected {(slide.n_obs, len(hidden))}"
+                raise ValueError(f"impute({slide.uns['slide']}) has shape {values.shape} or is not finite, {expected}")
+            found.append(values)
+        return {"genes": np.concatenate(genes), "value": np.concatenate(found, axis=1)}
+
+    def score(self, slide: ad.AnnData, predicted: dict[str, np.ndarray]) -> Iterator[Measured]:
+        truth = lognorm(slide.X)[:, predicted["genes"]].toarray()
+        for metric, value in metrics(truth, predicted["value"]).items():
+            yield Measured("genes", metric, value, slide.uns["slide"], n_test=slide.n_obs)
+
+    def deal(self, panel: np.ndarray) -> list[np.ndarray]:
+        """The panel's genes in `folds` parts of like size, int `[n_hidden]` each, alike for all methods and seeds."""
+        parts = np.array_split(np.random.default_rng(0).permutation(panel), self.folds)
+        return [np.sort(part) for part in parts if len(part)]
+
+
+def without(slide: ad.AnnData, hidden: np.ndarray) -> ad.AnnData:
+    """A copy of the slide with no count of the `hidden` genes, and in obs["library_size"] that of all its genes."""
+    copy = slide.copy()
+    copy.obs["library_size"] = library_size(slide.X)
+    shown = np.ones(slide.n_vars, dtype=np.float32)
+    shown[hidden] = 0
+    copy.X = sp.csr_matrix(copy.X @ sp.diags_array(shown))
+    copy.X.eliminate_zeros()
+    return copy
+
+
+def metrics(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Means over genes of what is taken over spots, from two `[n_spots, n_genes]`.
+
+    Correlations of a gene whose truth or prediction is constant count as 0.
+    """
+    error = predicted.astype(np.float64) - truth
+    return {
+        "pearson": float(np.mean(pearson(truth, predicted))),
+        "spearman": float(np.mean(pearson(rankdata(truth, axis=0), rankdata(predicted, axis=0)))),
+        "rmse": float(np.mean(np.sqrt(np.mean(error**2, axis=0)))),
+    }
