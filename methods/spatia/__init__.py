@@ -1,1 +1,1 @@
-"""SPATIA (arXiv 2507.04704): a cell's image and expression fused by cross-attention, then its niche, then its tissue."""
+"""SPATIA (arXiv 2507.04704): image and expression of a cell fused by cross-attention, its niche, its tissue."""

@@ -1,4 +1,4 @@
-"""Expression of a spot: its visible genes as tokens behind a summary and a depth token, and the read-out of the rest."""
+"""Expression of a spot: visible genes as tokens behind a summary and a depth token, and the read-out of hidden ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The image of a spot: a vision transformer from timm, and the masked autoencoding (He et al. 2022, CVPR) of patches."""
+"""The image of a spot: a vision transformer from timm, and the masked autoencoding of He et al. (2022, CVPR)."""
 
 from __future__ import annotations
 

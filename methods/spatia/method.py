@@ -1,4 +1,4 @@
-"""The method `spatia`: pretraining within a budget, then embeddings, image features and imputed genes of whole slides."""
+"""The method `spatia`: pretraining within a budget, then embeddings, image features and imputed genes."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class Spatia(nn.Module):
         return cell + sum(self.alpha[level] * self.level[level](vector) for level, vector in context.items())
 
     def draw_hidden(self, batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
-        """A random order of each target's patches. Which genes are hidden was drawn with the batch, which lacks them."""
+        """A random order of each target's patches. Hidden genes were drawn with the batch, which lacks them."""
         shape = (len(batch["target"]), (self.size.pixels // self.size.patch) ** 2)
         return torch.rand(shape, generator=generator, device=batch["target"].device).argsort(dim=1)
 

@@ -64,7 +64,7 @@ class Section:
         near, offset, there: neighbours `[n_spots, k]`, (y, x) to them in pitches `[n_spots, k, 2]`, which there are.
         tile, niche_tile: uint8 `[n_spots, p, p, 3]`, perhaps memory-mapped; None: there is no image.
         clump: each spot and its nearest others, those first, `[n_spots, CLUMP]`.
-        shown, niche_shown: the spots whose tile and whose niche's tile each shows, `[n_spots]`: itself, unless shuffled.
+        shown, niche_shown: the spots whose tile and niche's tile each shows, `[n_spots]`: itself, unless shuffled.
         first: index of its first spot in the corpus.
     """
 

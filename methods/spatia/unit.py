@@ -56,7 +56,7 @@ class SpatiaUnit:
         return float(self.size.n_tokens)
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch:
-        """One step: `n` targets, or as many as the smallest slide allows; none twice, since each hides its own genes."""
+        """One step: `n` targets or as many as the smallest slide has; none twice, since each hides its own genes."""
         slides, matrix = sections(corpus, self.around), by_spot(corpus, self.around)
         n_spots = np.array([its.n_spots for its in slides])
         drawn = rng.choice(len(slides), min(self.size.sections, len(slides)), replace=False, p=n_spots / n_spots.sum())
@@ -82,7 +82,7 @@ class SpatiaUnit:
 
     @staticmethod
     def _each(chosen: list[Section], local: list[np.ndarray], what) -> np.ndarray:
-        """`what(section, spots)` of every slide, one below the other, filled up to the greatest number of neighbours."""
+        """`what(section, spots)` of every slide, one below the other, filled up to the most neighbours."""
         parts = [what(its, spots) for its, spots in zip(chosen, local, strict=True)]
         width = max(part.shape[1] for part in parts)
         return np.concatenate(
