@@ -22,10 +22,12 @@ class Batch:
         niche_tile, niche_seen: image of each target's niche, `[s, p, p, 3]`.
         place: of each target in its slide, from 0 to 1, `[n_slides, s / n_slides, 2]`.
         query, wanted, asked: hidden genes, their values, and which of them count, `[s, q]`.
-        target: index of each target in the corpus, `[s]`.
+        target: number of each target among the corpus's units, `[s]`; `spot`: that of its spot, the same but where
+            niches and tissues are units too.
     """
 
     target: np.ndarray
+    spot: np.ndarray
     place: np.ndarray | None = None
     values: np.ndarray | None = None
     genes: np.ndarray | None = None
@@ -44,11 +46,8 @@ class Batch:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        return tuple(field.name for field in fields(self) if getattr(self, field.name) is not None)
-
-    @property
-    def spot(self) -> np.ndarray:
-        return self.target
+        names = tuple(field.name for field in fields(self) if field.name != "spot")
+        return tuple(name for name in names if getattr(self, name) is not None)
 
     @property
     def n_spots(self) -> int:

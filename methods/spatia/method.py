@@ -45,6 +45,7 @@ class Spatia:
         pooling: of the neighbours: "attention", "mean" or "sum".
         mae: whether hidden patches of the image are an objective.
         width: of the gene encoder, in place of the preset's: the control that has another arm's size.
+        mixed_units: whether niches and tissues are samples like spots, as in the authors' public code, and no levels.
         weights: a file of the image encoder's weights to start from; null: drawn by the seed.
         absent_image: a slide without an image is an "error", or "declared": its spots are seen as a learned token.
         shuffle_images, shuffle_neighbours: controls: within each slide.
@@ -65,6 +66,7 @@ class Spatia:
         window: float | None = None,
         pooling: str = "attention",
         mae: bool = True,
+        mixed_units: bool = False,
         width: int | None = None,
         weights: str | None = None,
         absent_image: str = "error",
@@ -92,7 +94,11 @@ class Spatia:
         size = PRESETS[preset]
         size = replace(size, d=width or size.d, pixels=pixels or size.pixels)
         view = View(microns, size.pixels) if design.image else None
-        around = Surroundings(k, window, view, design.niche_image, declared, shuffle_images, shuffle_neighbours)
+        if mixed_units and levels != "cell":
+            raise UnitBenchError("spatia: mixed_units", f"units beside levels {levels!r}", 'set levels to "cell"')
+        around = Surroundings(
+            k, window, view, design.niche_image, declared, mixed_units, shuffle_images, shuffle_neighbours
+        )
         self.sampler = SpatiaUnit(size, design, around)
         self.weights = weights
         self.model: Model | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_NEIGHBOURS = 32  # that a window gives, the nearest
 CLUMP = 8  # spots that are drawn together, since they share their neighbours
 NICHE_SIDE = 3.0  # of a niche's image, in sides of a spot's, where no window says it
+TISSUE_SIDE = 4.0  # of a tissue as a unit of its own, in sides of a niche
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Surroundings:
         k: nearest neighbours, or those within a square `window` of so many µm.
         view: of a spot's tile; None: no images. `niche`: whether its niche has an image too.
         declared: whether a slide without an image is one whose spots are unseen, and no error.
+        mixed: whether the niche and the tissue around each spot, their counts summed and their image one tile, are
+            units beside it, as in the authors' public code.
         shuffle_images: the control: the tiles of each slide change spots.
         shuffle_neighbours: the control: the spots of each slide change places, so that each has the neighbours, the
             niche's image and the place in the tissue of another.
@@ -43,13 +46,12 @@ class Surroundings:
     view: View | None = None
     niche: bool = False
     declared: bool = False
+    mixed: bool = False
     shuffle_images: bool = False
     shuffle_neighbours: bool = False
 
     @property
-    def niche_view(self) -> View | None:
-        if self.view is None or not self.niche:
-            return None
+    def niche_view(self) -> View:
         return View(self.window or NICHE_SIDE * self.view.microns, self.view.pixels)
 
 
@@ -94,7 +96,24 @@ def sections(corpus: Corpus, around: Surroundings) -> tuple[Section, ...]:
         slide = corpus[name]
         found.append(section(slide, around, lambda view, name=name: tiles(corpus, name, view), first))
         first += slide.n_obs
+    if around.mixed:
+        for view in (around.niche_view, replace(around.niche_view, microns=TISSUE_SIDE * around.niche_view.microns)):
+            larger = replace(around, view=view, mixed=False)
+            for name in corpus.names:
+                slide = pooled(corpus[name], view.microns)
+                found.append(section(slide, larger, lambda view, name=name: tiles(corpus, name, view), first))
+                first += slide.n_obs
     return tuple(found)
+
+
+def pooled(slide: ad.AnnData, microns: float) -> ad.AnnData:
+    """The slide with the counts of each spot summed over the square of that side around it."""
+    n_spots, reach = slide.n_obs, microns / slide.uns["lattice"]["pitch"] / 2 * (1 + 1e-6)
+    pairs = cKDTree(slide.obsm["position"]).query_pairs(reach, p=np.inf, output_type="ndarray")
+    near = sp.coo_array((np.ones(len(pairs), np.float32), pairs.T), shape=(n_spots, n_spots)).tocsr()
+    slide = slide.copy()
+    slide.X = sp.csr_matrix((near + near.T + sp.eye_array(n_spots, dtype=np.float32)) @ slide.X)
+    return slide
 
 
 def section(
@@ -134,7 +153,7 @@ def section(
         there=there,
         clump=np.concatenate([itself[:, None], neighbours(position, CLUMP - 1, None)[0]], axis=1),
         tile=tiles_at(around.view) if seen else None,
-        niche_tile=tiles_at(around.niche_view) if seen and around.niche_view else None,
+        niche_tile=tiles_at(around.niche_view) if seen and around.niche else None,
         shown=shown,
         niche_shown=moved if around.shuffle_neighbours else shown,
         first=first,

@@ -64,7 +64,7 @@ class SpatiaUnit:
         chosen = [slides[number] for number in drawn]
         local = [_clumps(its, each, rng) for its in chosen]
         target = np.concatenate([its.first + spots for its, spots in zip(chosen, local, strict=True)])
-        spots, found = target, {"target": target}
+        spots, found = target, {"target": target, "spot": target % corpus.n_spots}
         if self.design.niche:
             spots, found["near"] = _with_context(target, self._each(chosen, local, _neighbours))
             found["offset"] = self._each(chosen, local, lambda its, s: its.offset[s])
@@ -128,19 +128,26 @@ def _with_context(target: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.
 def tokens(matrix, spots, n_tokens: int, hide, weight: np.ndarray, rng) -> dict[str, np.ndarray]:
     """Up to `n_tokens` of the non-zero genes of spots `[n]` that they do not `hide` `[n, n_genes]`.
 
-    Of more, a random part is drawn by `weight` `[n_genes]`; without `rng` those of the least weight are taken.
+    Of more, a random part is drawn by `weight` `[n_genes]`; without `rng` those of the least weight are taken. What is
+    drawn depends on visible genes alone.
     """
     values, genes, there = rows(matrix, spots)
     if hide is not None:
         there &= ~np.take_along_axis(hide, genes, axis=1)
+        values, genes, there = _first(values, genes, there)
     if genes.shape[1] > n_tokens:
         clock = weight[genes] if rng is None else rng.standard_exponential(genes.shape, np.float32) / weight[genes]
-        first = np.argpartition(np.where(there, clock, np.inf), n_tokens - 1, axis=1)[:, :n_tokens]
-        values, genes, there = (np.take_along_axis(array, first, axis=1) for array in (values, genes, there))
-    t = padded(max(int(there.sum(axis=1).max()), 1))
-    first = np.argsort(~there, axis=1, kind="stable")[:, :t]
-    values, genes, there = (np.take_along_axis(array, first, axis=1) for array in (values, genes, there))
+        kept = np.argpartition(np.where(there, clock, np.inf), n_tokens - 1, axis=1)[:, :n_tokens]
+        values, genes, there = (np.take_along_axis(array, kept, axis=1) for array in (values, genes, there))
+    values, genes, there = _first(values, genes, there)
     return {"values": values * there, "genes": genes * there, "there": there}
+
+
+def _first(values: np.ndarray, genes: np.ndarray, there: np.ndarray) -> list[np.ndarray]:
+    """`[n, t]` each, those that are there moved to the front, and the columns that are then empty cut off."""
+    t = padded(max(int(there.sum(axis=1).max()), 1))
+    order = np.argsort(~there, axis=1, kind="stable")[:, :t]
+    return [np.take_along_axis(array, order, axis=1) for array in (values, genes, there)]
 
 
 def pictures(
