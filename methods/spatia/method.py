@@ -34,7 +34,7 @@ class Spatia:
     """Every choice of the arms and their controls.
 
     Args:
-        preset: sizes, "T0" (a CPU, minutes) to "T2" (a GPU; the image encoder is a ViT-base).
+        preset: sizes: "nano" (a CPU, seconds), "T0" (minutes), "T1", "T2" (a GPU; the image encoder is a ViT-base).
         levels: what a unit is read by: "gene", "image" or "cell" (both), and its context: "niche" (its neighbours'
             expression), "niche_image" (their fused vectors and the niche's image), "tissue"; joined by "-".
         microns: side of a spot's tile; `pixels`: the same in pixels, null: the preset's.

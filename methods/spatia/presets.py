@@ -37,6 +37,7 @@ class Size:
 
 
 PRESETS = {
+    "nano": Size(32, 1, 4, 32, 1, 4, n_tokens=32, pixels=16, patch=4, learning_rate=4e-3),
     "T0": Size(64, 2, 4, 64, 2, 4, n_tokens=64, pixels=32, patch=8, learning_rate=3e-3),
     "T1": Size(96, 3, 4, 96, 3, 4, n_tokens=128, pixels=64, patch=16, learning_rate=2e-3, targets=32),
     "T2": Size(256, 8, 8, 768, 12, 12, n_tokens=1000, pixels=224, patch=16, learning_rate=2e-4, targets=64),
