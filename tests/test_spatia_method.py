@@ -44,10 +44,9 @@ def untrained(corpus, seed=0, **options):
 
 
 def with_counts(slide, row, counts):
-    slide = slide.copy()
-    slide.X = slide.X.tolil()
-    slide.X[row] = counts
-    slide.X = sp.csr_matrix(slide.X)
+    slide, dense = slide.copy(), slide.X.toarray()
+    dense[row] = counts
+    slide.X = sp.csr_matrix(dense)
     return slide
 
 

@@ -170,6 +170,6 @@ class Spatia:
         """
         model = self.model
         z = units(model, section(slide, self.sampler.around), self.sampler.rank)
-        genes = torch.as_tensor(np.asarray(hidden), device=z.device)[None]
+        genes = torch.as_tensor(np.ascontiguousarray(hidden), device=z.device)[None]
         found = model.head(z, genes.expand(len(z), -1), model.genes) + model.genes.gene_mean[genes]
         return found.float().cpu().numpy()
