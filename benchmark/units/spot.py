@@ -37,7 +37,7 @@ class SpotUnit:
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch:
         spots = rng.integers(corpus.n_spots, size=n)
-        values, genes, there = _rows(by_spot(corpus), spots)
+        values, genes, there = rows(by_spot(corpus), spots)
         _, variance = moments(corpus)
         clock = rng.standard_exponential(values.shape, dtype=np.float32) / np.maximum(variance[genes], 1e-10)
         return self._batch(values, genes, there, clock, spots)
@@ -52,7 +52,7 @@ class SpotUnit:
         at_once = max(1, tokens // self.n_tokens)
         for i in range(0, field.n_spots, at_once):
             spots = np.arange(i, min(i + at_once, field.n_spots))
-            values, chosen, there = _rows(field.by_spot, spots)
+            values, chosen, there = rows(field.by_spot, spots)
             yield self._batch(values, chosen, there, rank[chosen], spots + field.offset)
 
     def _batch(self, values, genes, there, order, spots) -> Batch:
@@ -74,9 +74,9 @@ class SpotUnit:
         )
 
 
-def _rows(matrix, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Non-zero values of some rows of a CSR matrix, padded: values, columns and which are there, `[n, t]` each."""
-    part = matrix[rows]
+def rows(matrix, spots: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Non-zero values of some spots of a CSR matrix, padded: values, columns and which are there, `[n, t]` each."""
+    part = matrix[spots]
     length = np.diff(part.indptr)
     t = padded(max(int(length.max()), 1))
     there = np.arange(t) < length[:, None]
