@@ -29,7 +29,11 @@ CHECKPOINT_SECONDS = 30.0
 
 
 class Unit(Protocol):
-    """What one sample is. `draw` is all that pretraining asks of it; a `Learner` asks the rest."""
+    """What one sample is. `draw` is all that pretraining asks of it; a `Learner` asks the rest.
+
+    A unit whose samples are of use to each other says how many a step takes: `samples_per_step`. It then draws whole
+    steps, one after another.
+    """
 
     name: str
     at_once: int  # samples to draw at a time: more share the work on a slide, fewer take less memory
@@ -63,6 +67,11 @@ def pretrain(
 ) -> Meter:
     """Train `module` in place until the budget is spent.
 
+    The module gives a step's loss, `module(batch, *hidden)`, with `hidden` the tensor or tuple of tensors that its
+    `draw_hidden(batch, generator)` gave: random choices, whose shapes need the batch's values. A module whose objective
+    changes on the way has `advance(fraction)`, told the fraction of the budget spent before each step; it returns its
+    phase, anything hashable, since steps of equal shapes then cost the same within a phase alone.
+
     What step k sees depends on the seed and k alone, so a run that resumes from a checkpoint ends as an unbroken one.
 
     Raises:
@@ -93,11 +102,13 @@ def pretrain(
             batch = tensors(samples, fabric.device)
             generator = torch.Generator(fabric.device).manual_seed(hash((seed, meter.steps)) % 2**63)
             hidden = module.draw_hidden(batch, generator)
-        shape = samples.values.shape
-        if shape not in flops:
-            flops[shape] = count_flops(module, batch, hidden)
+            hidden = hidden if isinstance(hidden, tuple) else (hidden,)
+        phase = module.advance(meter.fraction) if hasattr(module, "advance") else None
+        kind = (phase, *(tensor.shape for tensor in (*batch.values(), *hidden)))
+        if kind not in flops:
+            flops[kind] = count_flops(module, batch, *hidden)
         cost = {
-            "flops": flops[shape],
+            "flops": flops[kind],
             "spots": samples.n_spots,
             "device_seconds": meter.device_seconds / (meter.steps + 1),
         }[budget.axis]
@@ -107,8 +118,8 @@ def pretrain(
         with clock(meter, fabric.device):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * schedule(meter.fraction)
-            loss = update(fabric, model, optimizer, batch, hidden)
-        meter.flops += flops[shape]
+            loss = update(fabric, model, optimizer, batch, *hidden)
+        meter.flops += flops[kind]
         meter.spots += samples.n_spots
         meter.seen[samples.spot[samples.spot >= 0]] = True
         meter.steps += 1
@@ -133,9 +144,9 @@ def make_optimizer(module: torch.nn.Module, learning_rate: float) -> torch.optim
     return torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95), fused=True)
 
 
-def update(fabric: Fabric, model, optimizer, batch: dict[str, torch.Tensor], hidden: torch.Tensor) -> torch.Tensor:
+def update(fabric: Fabric, model, optimizer, batch: dict[str, torch.Tensor], *hidden: torch.Tensor) -> torch.Tensor:
     """One step: forward, backward, optimiser. Returns the loss."""
-    loss = model(batch, hidden)
+    loss = model(batch, *hidden)
     fabric.backward(loss)
     fabric.clip_gradients(model, optimizer, max_norm=1.0, error_if_nonfinite=False)
     optimizer.step()
@@ -144,7 +155,9 @@ def update(fabric: Fabric, model, optimizer, batch: dict[str, torch.Tensor], hid
 
 
 def samples_per_step(unit: Unit, corpus: Corpus) -> int:
-    return max(1, round(TOKENS_PER_STEP / unit.tokens_per_sample(corpus)))
+    """The unit's own number, else as many as hold about `TOKENS_PER_STEP` tokens."""
+    tokens = unit.tokens_per_sample(corpus)
+    return getattr(unit, "samples_per_step", max(1, round(TOKENS_PER_STEP / tokens)))
 
 
 def precision(wanted: str) -> str:

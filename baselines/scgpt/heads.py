@@ -1,0 +1,92 @@
+"""What reads scGPT's outputs: values, values from the cell's vector, zero probabilities, the domain of a cell."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+ACTIVE = 2  # experts that speak for a token
+
+
+def mlp(d: int) -> nn.Sequential:
+    """Three layers to one number."""
+    return nn.Sequential(nn.Linear(d, d), nn.LeakyReLU(), nn.Linear(d, d), nn.LeakyReLU(), nn.Linear(d, 1))
+
+
+class ValueDecoder(nn.Module):
+    """A token's value; with `zero_prob` also the logit of being expressed."""
+
+    def __init__(self, d: int, zero_prob: bool = False):
+        super().__init__()
+        self.fc = mlp(d)
+        if zero_prob:
+            self.zero_logit = mlp(d)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.fc(h).squeeze(-1)
+
+
+class MixtureDecoder(nn.Module):
+    """scGPT-spatial's value decoder: the two of its experts that the gate likes best, in the gate's proportion.
+
+    All experts are computed; nothing balances how often each is chosen.
+    """
+
+    def __init__(self, d: int, experts: int):
+        super().__init__()
+        self.moe = nn.ModuleDict(
+            {
+                "experts": nn.ModuleList(nn.ModuleDict({"fc": mlp(d)}) for _ in range(experts)),
+                "gate": nn.ModuleDict({"gate": nn.Linear(d, experts)}),
+            }
+        )
+
+    def gate(self, h: Tensor) -> Tensor:
+        """Weights of the experts, `[..., experts]`: they sum to one, and all but two are zero."""
+        logits = self.moe["gate"]["gate"](h)
+        best = logits.topk(ACTIVE, dim=-1).indices
+        # A comparison, for the FLOP counter cannot see into a scatter.
+        active = (best[..., None, :] == torch.arange(logits.shape[-1], device=h.device)[:, None]).any(-1)
+        return logits.masked_fill(~active, -torch.inf).softmax(-1)
+
+    def forward(self, h: Tensor) -> Tensor:
+        values = torch.cat([expert["fc"](h) for expert in self.moe["experts"]], dim=-1)
+        return (self.gate(h) * values).sum(-1)
+
+
+class CellDecoder(nn.Module):
+    """Values of genes from a cell's vector alone ("MVC"): the product of the vector with each gene's query."""
+
+    def __init__(self, d: int, zero_prob: bool = False):
+        super().__init__()
+        self.gene2query = nn.Linear(d, d)
+        self.W = nn.Linear(d, d, bias=False)
+        if zero_prob:
+            self.W_zero_logit = nn.Linear(d, d)
+
+    def forward(self, cell: Tensor, genes: Tensor) -> Tensor:
+        """Cell `[b, d]`, gene vectors `[b, t, d]` → `[b, t]`."""
+        return self._score(cell @ self.W.weight, genes)
+
+    def zero_logit(self, cell: Tensor, genes: Tensor) -> Tensor:
+        """Logits of being expressed, `[b, t]`."""
+        offset = (cell * self.W_zero_logit.bias).sum(-1, keepdim=True)
+        return self._score(cell @ self.W_zero_logit.weight, genes) + offset
+
+    def _score(self, cell: Tensor, genes: Tensor) -> Tensor:
+        """`W` is applied to the cell and not to every gene: the same product for a fraction of the work."""
+        return (self.gene2query(genes).sigmoid() @ cell[..., None]).squeeze(-1)
+
+
+class Discriminator(nn.Module):
+    """Logits of a cell's domain, `[b, d]` → `[b, n_domains]`, behind a gradient reversal (lambda 1)."""
+
+    def __init__(self, d: int, n_domains: int):
+        super().__init__()
+        hidden = [layer for _ in range(2) for layer in (nn.Linear(d, d), nn.LeakyReLU(), nn.LayerNorm(d))]
+        self._decoder = nn.Sequential(*hidden)
+        self.out_layer = nn.Linear(d, n_domains)
+
+    def forward(self, cell: Tensor) -> Tensor:
+        reversed_cell = 2 * cell.detach() - cell  # equal to the cell, with the opposite gradient
+        return self.out_layer(self._decoder(reversed_cell))
