@@ -67,7 +67,7 @@ def frechet(real: np.ndarray, made: np.ndarray) -> float:
     |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), the trace of the root taken from the eigenvalues of Σ₁^½ Σ₂ Σ₁^½.
 
     Raises:
-        UnitBenchError: over 128 dimensions, or fewer images than ten times the dimensions: its bias would be its value.
+        UnitBenchError: over 128 dimensions, or fewer images than ten times the dimensions.
     """
     d, n = real.shape[1], min(len(real), len(made))
     if d > MOST_DIMENSIONS:
@@ -93,8 +93,9 @@ def feature_distances(real: np.ndarray, made: np.ndarray, scale: np.ndarray) -> 
 
 
 def condition_gain(real: np.ndarray, made: np.ndarray, seed: int = 0) -> Interval:
-    """What an image made for a spot has of that very spot: 1 − (squared distance to its own real image / that to another
-    spot's), features `[n_spots, d]` each.
+    """What an image made for a spot has of that very spot, features `[n_spots, d]` each.
+
+    1 − (squared distance to its own real image / mean squared distance to those of the other spots).
 
     A set of images can match another while each was made from the wrong spot's expression; this is 0 then, since an
     image is as near to any spot's as to its own. The interval is a bootstrap over spots.

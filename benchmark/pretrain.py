@@ -167,9 +167,8 @@ def precision(wanted: str) -> str:
 
 
 def tensors(batch: Batch, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:
-    """What a module reads of a batch."""
-    names = ("values", "genes", "position", "cell", "valid")
-    return {name: torch.as_tensor(np.ascontiguousarray(getattr(batch, name)), device=device) for name in names}
+    """What a module reads of a batch: the arrays that the batch names in `inputs`."""
+    return {name: torch.as_tensor(np.ascontiguousarray(getattr(batch, name)), device=device) for name in batch.inputs}
 
 
 def _save(budget: Budget, module: torch.nn.Module, optimizer: torch.optim.Optimizer, meter: Meter) -> None:

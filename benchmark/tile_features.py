@@ -1,4 +1,4 @@
-"""Features in which image sets are compared: PCA of colour, texture and morphology, or of a network's of one's choice."""
+"""Features in which image sets are compared: PCA of colour, texture and morphology, or of a network's output."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from benchmark.errors import UnitBenchError
 from benchmark.morphology import morphology, threshold
 
+FARTHEST = 5.0  # standard deviations of a raw feature
 AT_ONCE = 64  # tiles that a network sees at a time
 
 
@@ -20,7 +21,7 @@ class Extractor:
     Attributes:
         cut: the stain above which a pixel is nuclear.
         mean, scale: of the raw features, `[d_raw]`.
-        components: of their PCA, each scaled to unit variance over the training tiles, `[d_raw, d]`.
+        components: of their PCA, scaled together so that the mean variance over the training tiles is 1, `[d_raw, d]`.
         morphology_scale: standard deviation of each morphology feature, `[10]`.
     """
 
@@ -36,7 +37,7 @@ class Extractor:
         """Features `[n, d]` and morphology `[n, 10]` of tiles uint8 `[n, h, w, 3]`, float32."""
         shape = morphology(tiles, self.cut)
         raw = _raw(tiles, shape, self.network, self.weights)
-        return ((raw - self.mean) / self.scale @ self.components).astype(np.float32), shape
+        return (_standard(raw, self.mean, self.scale) @ self.components).astype(np.float32), shape
 
 
 def fit_extractor(tiles: np.ndarray, dimensions: int, network: str = "", weights: str = "") -> Extractor:
@@ -55,11 +56,16 @@ def fit_extractor(tiles: np.ndarray, dimensions: int, network: str = "", weights
     raw = _raw(tiles, shape, network, weights)
     mean, scale = raw.mean(axis=0), raw.std(axis=0)
     scale[scale < 1e-8] = 1.0  # what never varies stays 0
-    _, singular, axes = np.linalg.svd((raw - mean) / scale, full_matrices=False)
+    _, singular, axes = np.linalg.svd(_standard(raw, mean, scale), full_matrices=False)
     kept = np.flatnonzero(singular > 1e-6 * singular[0])[:dimensions]
-    components = axes[kept].T * (len(raw) ** 0.5 / singular[kept])
+    components = axes[kept].T * (len(raw) / np.mean(singular[kept] ** 2)) ** 0.5
     spread = shape.std(axis=0)
     return Extractor(network, weights, cut, mean, scale, components, np.where(spread > 0, spread, 1.0))
+
+
+def _standard(raw: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """In standard deviations, at most `FARTHEST`: a cubic kernel would let one odd feature decide."""
+    return ((raw - mean) / scale).clip(-FARTHEST, FARTHEST)
 
 
 def _raw(tiles: np.ndarray, shape: np.ndarray, network: str, weights: str) -> np.ndarray:

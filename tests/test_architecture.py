@@ -17,9 +17,9 @@ FLOORS = [
     {"errors"},
     {"files", "expand", "timing"},
     {"config"},
-    {"slide", "registry", "lattice", "intervals", "normalise"},
+    {"slide", "registry", "lattice", "intervals", "normalise", "image_metrics", "morphology"},
     {"corpus", "spatial", "scores", "datasets", "probes"},
-    {"splits", "channels", "budget"},
+    {"splits", "channels", "budget", "images", "tile_features"},
     {"units", "tasks", "leaderboard", "grid"},
     {"comparisons", "tracking", "pretrain", "options", "leakage"},
     {"winners", "ablation"},
@@ -90,7 +90,8 @@ def test_a_module_is_short_and_says_its_job_first(path):
 def test_scoring_and_reporting_need_no_torch():
     """Each import in a process of its own would be dear: one process, all of them."""
     modules = (
-        "layout evaluate scores leaderboard verdict report.page tasks.domain tasks.clustering tasks.reconstruction"
+        "layout evaluate scores leaderboard verdict report.page tasks.domain tasks.clustering tasks.reconstruction "
+        "tasks.generation"
     )
     code = "import sys\n" + "".join(f"import benchmark.{module}\n" for module in modules.split())
     code += "assert 'torch' not in sys.modules, 'torch'"

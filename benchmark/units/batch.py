@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ class Batch:
     valid: np.ndarray
     spot: np.ndarray
     read: np.ndarray
+
+    inputs: ClassVar[tuple[str, ...]] = ("values", "genes", "position", "cell", "valid")  # what a module reads
 
     @classmethod
     def empty(cls, n: int, t: int, c: int) -> Batch:

@@ -1,1 +1,1 @@
-"""Images from expression: diffusion and flow models, their weak pairs, token merging (after SPATIA, arXiv 2507.04704)."""
+"""Images from expression: diffusion and flow models, weak pairs, token merging (after SPATIA, arXiv 2507.04704)."""

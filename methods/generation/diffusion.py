@@ -21,14 +21,8 @@ def noised(x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     return phi.cos() * x + phi.sin() * noise, phi.cos() * noise - phi.sin() * x
 
 
-def loss(field: Field, x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-    """Mean squared error of v."""
-    here, v = noised(x, noise, t)
-    return (field(here, t) - v).square().mean()
-
-
 def sample(field: Field, noise: Tensor, steps: int) -> Tensor:
-    """Deterministic DDIM from time 1 to 0 (Song et al. 2021, ICLR): a turn of the pair (image, noise) by equal angles."""
+    """Deterministic DDIM from time 1 to 0 (Song et al. 2021, ICLR) in steps of equal angles; images stay in [-1, 1]."""
     x = noise
     for step in range(steps):
         now, then = (math.pi / 2 * (1 - k / steps) for k in (step, step + 1))

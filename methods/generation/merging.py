@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 CELL = 2  # tokens along a side of a cell
+MOST = 1 - 1 / CELL**2  # share of tokens that can disappear: all that are no destinations
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,19 @@ class Merging:
 
     def merge(self, x: Tensor) -> Tensor:
         """`[b, n, d]` → `[b, n - r, d]`: what is kept, then the destinations, each the mean of its group."""
-        rows = torch.arange(len(x), device=x.device)[:, None]
+        rows = _rows(x)
         total = x[:, self.destination].index_put((rows, self.into), x[rows, self.merged], accumulate=True)
-        count = x.new_ones(total.shape[:2]).index_put((rows, self.into), x.new_ones(self.into.shape), accumulate=True)
+        one = x.new_ones(())
+        count = x.new_ones(total.shape[:2]).index_put((rows, self.into), one, accumulate=True)
         return torch.cat([x[rows, self.kept], total / count[..., None]], dim=1)
 
     def unmerge(self, x: Tensor) -> Tensor:
         """`[b, n - r, d]` → `[b, n, d]`: every token in its place, merged ones as copies of their destination."""
-        rows = torch.arange(len(x), device=x.device)[:, None]
-        kept, destinations = x.split([self.kept.shape[1], len(self.destination)], dim=1)
-        found = x.new_empty(len(x), x.shape[1] + self.merged.shape[1], x.shape[2])
-        found = found.index_put((rows, self.kept), kept)
-        found = found.index_put((rows, self.destination[None]), destinations)
-        return found.index_put((rows, self.merged), destinations[rows, self.into])
+        rows, (b, n_kept) = _rows(x), self.kept.shape
+        place = self.kept.new_empty(b, x.shape[1] + self.merged.shape[1])
+        place = place.index_put((rows, self.kept), torch.arange(n_kept, device=x.device))
+        place[:, self.destination] = n_kept + torch.arange(len(self.destination), device=x.device)
+        return x[rows, place.index_put((rows, self.merged), n_kept + self.into)]
 
 
 def plan(x: Tensor, side: int, ratio: float, pick: Tensor) -> Merging:
@@ -75,3 +76,7 @@ def divide(side: int, pick: Tensor) -> tuple[Tensor, Tensor]:
 
 def n_merged(side: int, ratio: float) -> int:
     return round(ratio * side**2)
+
+
+def _rows(x: Tensor) -> Tensor:
+    return torch.arange(len(x), device=x.device)[:, None]

@@ -15,8 +15,7 @@ FEWEST = 5  # spots of a state
 
 
 class Pairs(NamedTuple):
-    """One pair a control spot. `target` `[n]`: index of its target spot; `confidence` `[n]`: how sure the plan is of it,
-    in (0, 1]."""
+    """One pair a control spot: its target spot's index `[n]`, and how sure the plan is of it, in (0, 1] `[n]`."""
 
     target: np.ndarray
     confidence: np.ndarray
