@@ -1,10 +1,10 @@
-"""The image decoder: a transformer over image tokens that reads the tokens of expression by cross-attention."""
+"""The image decoder: a small U-Net, its image tokens a transformer that reads expression by cross-attention."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pixel_shuffle, scaled_dot_product_attention, silu
 
 from benchmark.model.trunk import Preset, sincos
 from methods.generation.merging import CELL, n_merged, plan
@@ -42,8 +42,8 @@ class Block(nn.Module):
         self.attention, self.cross = Attention(d, heads), Attention(d, heads)
         self.mlp = nn.Sequential(nn.Linear(d, 4 * d), nn.GELU(), nn.Linear(4 * d, d))
         self.modulation = nn.Linear(d, 6 * d)
-        nn.init.zeros_(self.modulation.weight)
-        # Shifts and scales start at none, gates at open.
+        nn.init.normal_(self.modulation.weight, std=0.02)
+        # Shifts and scales start near none, gates open.
         self.modulation.bias.data = torch.tensor([0.0, 0, 1, 0, 0, 1]).repeat_interleave(d)
 
     def forward(self, x: Tensor, genes: Tensor, condition: Tensor, pick: Tensor) -> Tensor:
@@ -85,7 +85,10 @@ class Expression(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From an image with noise, its time and a spot's expression to a field of the image's shape.
+    """From an image on its way, its time and a spot's expression to a field of the image's shape.
+
+    A U-Net of one level: pixels → tokens of `patch` × `patch` pixels → transformer → pixels, joined by the first ones.
+    The join is under the condition too, since how much of the input belongs to the output depends on the time.
 
     Args:
         pixels: along a side of the image; `patch`: along a side of a token.
@@ -94,28 +97,33 @@ class Decoder(nn.Module):
 
     def __init__(self, expression: Expression, preset: Preset, pixels: int, patch: int, merging: float = 0.0):
         super().__init__()
-        d, self.patch, self.side = preset.d, patch, pixels // patch
+        d, c, self.patch, self.side = preset.d, preset.d // 2, patch, pixels // patch
         self.n_picks = (self.side // CELL) ** 2 if n_merged(self.side, merging) else 0
         self.expression = expression
-        self.inward = nn.Conv2d(3, d, patch, stride=patch)
+        self.stem = nn.Conv2d(3, c, 3, padding=1)
+        self.down, self.up = nn.Conv2d(c, d, patch, stride=patch), nn.Linear(d, c * patch**2)
+        self.join, self.last = nn.Conv2d(2 * c, c, 3, padding=1), nn.Conv2d(c, 3, 3, padding=1)
         place = torch.cartesian_prod(*2 * [torch.arange(self.side) - (self.side - 1) / 2])
         self.register_buffer("place", sincos(place[None], d), persistent=False)
         self.register_buffer("frequency", torch.logspace(0, -4, d // 2), persistent=False)
         self.time = nn.Sequential(nn.Linear(d, d), nn.SiLU(), nn.Linear(d, d))
         ratio = merging if self.n_picks else 0.0
         self.blocks = nn.ModuleList(Block(d, preset.heads, self.side, ratio) for _ in range(preset.layers))
-        self.norm, self.outward = nn.LayerNorm(d), nn.Linear(d, 3 * patch**2)
+        self.norm, self.modulation = nn.LayerNorm(d), nn.Linear(d, 4 * c)
 
     def forward(self, x: Tensor, t: Tensor, values: Tensor, pick: Tensor) -> Tensor:
         """Images `[b, 3, p, p]`, times in [0, 1] `[b]`, expression `[b, n_genes]`, merging's draws `[n_picks]`."""
         genes, pooled = self.expression(values)
         angle = t[:, None] * TIME_SCALE * self.frequency
-        condition = nn.functional.silu(self.time(torch.cat([angle.sin(), angle.cos()], dim=-1)) + pooled)
-        h = self.inward(x).flatten(2).transpose(1, 2) + self.place
+        condition = silu(self.time(torch.cat([angle.sin(), angle.cos()], dim=-1)) + pooled)
+        stem = self.stem(x)
+        h = self.down(silu(stem)).flatten(2).transpose(1, 2) + self.place
         for block in self.blocks:
             h = block(h, genes, condition, pick)
-        h = self.outward(self.norm(h)).transpose(1, 2).unflatten(2, (self.side, self.side))
-        return nn.functional.pixel_shuffle(h, self.patch)
+        h = self.up(self.norm(h)).transpose(1, 2).unflatten(2, (self.side, self.side))
+        h = torch.cat([pixel_shuffle(h, self.patch), stem], dim=1)
+        scale, shift = self.modulation(condition)[..., None, None].chunk(2, dim=1)
+        return self.last(silu(self.join(h * (1 + scale) + shift)))
 
     def draw_pick(self, generator: torch.Generator) -> Tensor:
         """Which token of each cell is merged into, for one pass."""
