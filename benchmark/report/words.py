@@ -13,7 +13,12 @@ from benchmark.leaderboard import LOWER_IS_BETTER, budget_label, entrant_name
 UNIT_COLOURS = {"spot": "#0072B2", "patch": "#D55E00", "slide": "#009E73", "none": "#8c8c8c"}
 DONOR, RANDOM = "#0072B2", "#E69F00"
 UNITS = {"flops": "FLOPs", "device_seconds": "device seconds", "spots": "spots seen"}
-TASKS = {"domain": "Domain detection", "clustering": "Clustering", "reconstruction": "Reconstruction"}
+TASKS = {
+    "domain": "Domain detection",
+    "clustering": "Clustering",
+    "reconstruction": "Reconstruction",
+    "generation": "Images from expression",
+}
 SPLITS = {
     "donor": "whole donors held out",
     "block": "blocks held out within a slide",
@@ -26,6 +31,10 @@ SETTINGS = {
     "mlp": "MLP probe",
     "kmeans": "k-means",
     "leiden": "Leiden",
+    "generated": "generated against real images",
+    "ceiling": "real against other real images",
+    "condition": "each image against its own spot",
+    "method": "what the method says of itself",
 }
 METRICS = {
     "accuracy": "accuracy",
@@ -42,6 +51,15 @@ METRICS = {
     "mae_nonzero": "MAE of non-zeros",
     "pearson": "Pearson",
     "spearman": "Spearman",
+    "kid": "KID (unbiased)",
+    "kid_low": "KID, lower end of its 95% interval",
+    "kid_high": "KID, upper end of its 95% interval",
+    "frechet": "Fréchet distance",
+    "wasserstein": "Wasserstein distance of morphology, training standard deviations",
+    "ks": "Kolmogorov-Smirnov distance of morphology",
+    "condition_gain": "condition gain",
+    "condition_ignored": "condition ignored",
+    "morphology_pearson": "Pearson of morphology over spots",
     "r2": "R² against the training gene mean",
 }
 DIGITS = re.compile(r"(\d+)")
