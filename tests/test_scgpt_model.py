@@ -205,7 +205,7 @@ def test_every_parameter_learns_and_the_padding_token_does_not():
     h, query = model.generate(*known, query_genes)
     cell = h[:, 0]
     outputs = [model.value(query), model.zero_probability(query), model.discriminate(cell)]
-    outputs += [head(cell, query_genes) for head in (model.mvc, model.mvc_zero_probability, model.impute)]
+    outputs += [model.impute(cell, query_genes), *model.mvc_with_zero_probability(cell, query_genes)]
     sum(output.square().sum() for output in outputs).backward()
     assert not [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not model.encoder.embedding.weight.grad[PAD].any()
@@ -235,7 +235,9 @@ def test_a_cell_predicts_a_gene_by_the_product_with_the_genes_query():
         equal(score(cell, genes), torch.einsum("btd,bd->bt", head.W(query), cell))
     query = torch.sigmoid(model.mvc_decoder.gene2query(model.encoder(genes)))
     logit = torch.einsum("btd,bd->bt", model.mvc_decoder.W_zero_logit(query), cell)
-    equal(model.mvc_zero_probability(cell, genes), logit.sigmoid())
+    value, probability = model.mvc_with_zero_probability(cell, genes)
+    equal(value, model.mvc(cell, genes))
+    equal(probability, logit.sigmoid())
 
 
 def test_value_and_zero_probability_are_three_layers_each():

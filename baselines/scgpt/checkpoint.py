@@ -82,10 +82,9 @@ def load(checkpoint: Checkpoint, **overrides: Any) -> ScGPT:
     """
     state = _renamed(checkpoint)
     _check_vocabulary(checkpoint, state)
-    with torch.device("meta"):  # no first values are drawn, only to be overwritten
-        model = _make(checkpoint, _heads(state) | overrides)
+    model = _make(checkpoint, _heads(state) | overrides)
     _compare(checkpoint.path, {name: value.shape for name, value in model.state_dict().items()}, state)
-    model.load_state_dict({name: value.to(torch.float32, copy=True) for name, value in state.items()}, assign=True)
+    model.load_state_dict(state)
     return model
 
 

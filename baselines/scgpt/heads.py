@@ -66,16 +66,16 @@ class CellDecoder(nn.Module):
 
     def forward(self, cell: Tensor, genes: Tensor) -> Tensor:
         """Cell `[b, d]`, gene vectors `[b, t, d]` → `[b, t]`."""
-        return self._score(cell @ self.W.weight, genes)
+        return self._scores(genes, cell @ self.W.weight).squeeze(-1)
 
-    def zero_logit(self, cell: Tensor, genes: Tensor) -> Tensor:
-        """Logits of being expressed, `[b, t]`."""
-        offset = (cell * self.W_zero_logit.bias).sum(-1, keepdim=True)
-        return self._score(cell @ self.W_zero_logit.weight, genes) + offset
+    def with_zero_logit(self, cell: Tensor, genes: Tensor) -> tuple[Tensor, Tensor]:
+        """Values, and logits of being expressed, `[b, t]` each."""
+        value, logit = self._scores(genes, cell @ self.W.weight, cell @ self.W_zero_logit.weight).unbind(-1)
+        return value, logit + (cell * self.W_zero_logit.bias).sum(-1, keepdim=True)
 
-    def _score(self, cell: Tensor, genes: Tensor) -> Tensor:
+    def _scores(self, genes: Tensor, *cells: Tensor) -> Tensor:
         """`W` is applied to the cell and not to every gene: the same product for a fraction of the work."""
-        return (self.gene2query(genes).sigmoid() @ cell[..., None]).squeeze(-1)
+        return self.gene2query(genes).sigmoid() @ torch.stack(cells, dim=-1)
 
 
 class Discriminator(nn.Module):

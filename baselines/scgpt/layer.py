@@ -29,10 +29,10 @@ class Layer(nn.Module):
             query = self._finish(query, _join(self._attend_with_itself(*self._project(query), k, v, there)))
         return self._finish(known, attended), query
 
-    def _project(self, x: Tensor) -> Tensor:
-        """Queries, keys and values of every head: `[b, t, d]` → `[3, b, heads, t, d / heads]`."""
-        qkv = linear(x, self.self_attn.in_proj_weight, self.self_attn.in_proj_bias)
-        return qkv.unflatten(-1, (3, self.self_attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    def _project(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Query, key and value of every head: `[b, t, d]` → three times `[b, heads, t, d / heads]`."""
+        qkv = linear(x, self.self_attn.in_proj_weight, self.self_attn.in_proj_bias).chunk(3, dim=-1)
+        return tuple(part.unflatten(-1, (self.self_attn.num_heads, -1)).transpose(1, 2) for part in qkv)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, there: Tensor, scale: float | None = None) -> Tensor:
         dropout = self.attention_dropout if self.training else 0.0

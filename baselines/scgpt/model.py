@@ -45,7 +45,7 @@ class ScGPT(nn.Module):
 
     Args:
         n_tokens, pad: genes and special tokens of the vocabulary; which of them pads.
-        attention_dropout: None: as `dropout`. Anything but 0 keeps the CPU from its fused kernel: 4 times the step.
+        attention_dropout: None: as `dropout`. Anything but 0 keeps the CPU from its fused kernel: 3 times the step.
         generative: has the flag that tells a query from a known token; models of the package `scgpt` 0.2.4 have none.
         experts: of the value decoder; 0: a single one, no mixture.
         impute: has the head that predicts a cell from its neighbours.
@@ -133,9 +133,10 @@ class ScGPT(nn.Module):
         """Values of the genes `[b, t]` from the cell `[b, d]` alone → `[b, t]`."""
         return self.mvc_decoder(cell, self.encoder(genes))
 
-    def mvc_zero_probability(self, cell: Tensor, genes: Tensor) -> Tensor:
-        """Probability that the genes `[b, t]` are expressed, from the cell `[b, d]` alone → `[b, t]`."""
-        return self.mvc_decoder.zero_logit(cell, self.encoder(genes)).sigmoid()
+    def mvc_with_zero_probability(self, cell: Tensor, genes: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, and the probability that the genes are expressed, from the cell alone too, `[b, t]` each."""
+        value, logit = self.mvc_decoder.with_zero_logit(cell, self.encoder(genes))
+        return value, logit.sigmoid()
 
     def impute(self, cell: Tensor, genes: Tensor) -> Tensor:
         """Values of the genes `[b, t]` from the mean of a spot's neighbours `[b, d]` → `[b, t]`."""
