@@ -75,12 +75,13 @@ def test_every_rung_spends_its_budget_and_makes_an_image_of_each_spot(train, tes
     np.testing.assert_array_equal(made, method.generate(test_slide, spots, seed=0))
 
 
-def test_an_image_follows_from_the_expression_alone_and_from_nothing_if_that_is_removed(train, test_slide):
+@pytest.mark.parametrize("objective", ["diffusion", "flow"])
+def test_an_image_follows_from_the_expression_alone_and_from_nothing_if_that_is_removed(train, test_slide, objective):
     spots = np.arange(10)
     other = test_slide.copy()
     other.X = test_slide.X[::-1]
     for condition, follows in (("kept", True), ("removed", False)):
-        method, _ = fitted(train, objective="diffusion", condition=condition)
+        method, _ = fitted(train, amount=0, objective=objective, condition=condition)
         made = [method.generate(slide, spots, seed=0) for slide in (test_slide, other)]
         assert (made[0] != made[1]).any() == follows
 

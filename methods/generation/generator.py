@@ -147,7 +147,8 @@ class Generator:
     def generate(self, slide: ad.AnnData, spots: np.ndarray, seed: int) -> np.ndarray:
         """Images of some spots of a slide, uint8 `[n, p, p, 3]`; the same for the same seed.
 
-        A flow starts from images of training spots: controls whose expression is near, or any with random pairs.
+        A flow starts from images of training spots: controls whose expression is near, or any of them where pairs are
+        random or the condition is removed.
         """
         values = self.atlas.read(slide, spots)
         start = self.atlas.take(self._controls(values, np.random.default_rng(seed)))
@@ -161,6 +162,6 @@ class Generator:
         return np.concatenate(found)
 
     def _controls(self, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        if self.pairs == "random":
+        if self.pairs == "random" or self.condition == "removed":
             return rng.choice(self.atlas.controls, size=len(values))
         return self.atlas.nearby_controls(self.atlas.locate(values)[0], rng)

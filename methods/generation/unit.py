@@ -21,7 +21,7 @@ from methods.generation.pairs import (
 if TYPE_CHECKING:
     from benchmark.corpus import Corpus
 
-MOST_A_STATE = 1000  # spots on either side of a transport plan
+MOST_A_STATE = 500  # spots on either side of a transport plan
 
 
 @dataclass(frozen=True)
