@@ -235,3 +235,20 @@ def test_images_of_the_wrong_size_are_refused(train, test_slide):
     wrong = SimpleNamespace(view=VIEW, generate=lambda slide, spots, seed: np.zeros((len(spots), 8, 8, 3), np.uint8))
     with pytest.raises(ValueError, match="expected uint8"):
         Generation().predict(wrong, train, test_slide)
+
+
+# What is learned
+
+
+def test_a_trained_flow_uses_the_expression_and_one_without_it_cannot(tmp_path):
+    """Three cell types that look different, in tissue deep enough to tell them by their counts."""
+    options = {"n_genes": 40, "depth": 3000, "n_cell_types": 3, "donor_effect": 0.1}
+    data = Simulated(n_donors=3, slides_per_donor=1, shape=(16, 16), **options)
+    corpus = write_corpus(data.slides(), tmp_path, data.record())
+    train, slide, found = corpus.subset(corpus.names[:2]), corpus[corpus.names[2]], {}
+    for condition in ("kept", "removed"):
+        method = Generator(pixels=16, n_genes=24, n_states=3, passes=10, condition=condition)
+        method.fit(train, Budget("spots", 150 * 32, "fp32"), seed=0)
+        found[condition], _ = rows(Generation(dimensions=8), method, train, slide)
+    assert found["kept"]["condition", "condition_ignored"] == 0
+    assert found["removed"]["condition", "condition_gain"] < found["kept"]["condition", "condition_gain_low"]

@@ -23,6 +23,7 @@ from methods.generation.generator import Generator
 RATIOS = (0.0, 0.25, 0.5)
 SAMPLES = 8  # of a timed step
 ROUNDS = 15
+IMAGES = 128  # that KID is taken over
 
 
 def main() -> None:
@@ -98,7 +99,7 @@ def timed(of: dict[float, dict[str, Callable[[], object]]]) -> dict[float, dict[
 
 
 def kid(method: Generator, train: Corpus, test) -> str:
-    task = Generation()
+    task = Generation(n_images=IMAGES, dimensions=6)
     rows = {
         (row.setting, getattr(row, "metric", "")): row for row in task.score(test, task.predict(method, train, test))
     }
