@@ -6,8 +6,9 @@ WHAT = --config $(CONFIG) --results $(RESULTS)
 BIN = .venv/bin
 # Written last: a set-up that was cut off is done again.
 READY = .venv/.ready
+SCGPT = .venv-scgpt
 
-.PHONY: help run resume board bench test clean
+.PHONY: help run resume board bench test parity clean
 
 help:    ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
@@ -27,8 +28,12 @@ bench: $(READY)    ## measure loaders and training steps
 test: $(READY)    ## all tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
-clean:    ## remove the environment and Snakemake's notes; results stay
-	rm -rf .venv .snakemake
+parity: $(SCGPT)/.ready    ## our scGPT against the official package: largest differences, time of a step
+	$(SCGPT)/bin/python -m pytest -W ignore tests/parity
+	$(SCGPT)/bin/python -W ignore -m tests.parity.step_time
+
+clean:    ## remove the environments and Snakemake's notes; results stay
+	rm -rf .venv $(SCGPT) .snakemake
 
 # uv where it is on PATH, else pip; both compile what they install, which a run of many short processes needs.
 # Without the mark of a whole set-up, what is there is no ground to build on.
@@ -40,5 +45,17 @@ $(READY): pyproject.toml constraints.txt
 	else \
 		echo "setting up .venv with pip, minutes" && { [ -e .venv ] || python3 -m venv .venv; } && \
 		$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'; \
+	fi
+	@touch $@
+
+# The official package needs an older PyTorch, and pins that nothing else here has.
+$(SCGPT)/.ready: envs/scgpt.txt
+	@[ -e $@ ] || rm -rf $(SCGPT); rm -f $@
+	@if command -v uv >/dev/null; then \
+		echo "setting up $(SCGPT) with uv" && { [ -e $(SCGPT) ] || uv venv --quiet --python 3.11 $(SCGPT); } && \
+		uv pip install --quiet --compile-bytecode --python $(SCGPT)/bin/python --no-deps -r envs/scgpt.txt; \
+	else \
+		echo "setting up $(SCGPT) with pip, minutes" && { [ -e $(SCGPT) ] || python3.11 -m venv $(SCGPT); } && \
+		$(SCGPT)/bin/python -m pip install --quiet --no-deps -r envs/scgpt.txt; \
 	fi
 	@touch $@

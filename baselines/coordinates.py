@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import anndata as ad
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from benchmark.corpus import Corpus
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 # Farther apart than any two spots of a slide, in pitches, yet exact in float32 beside them.
 APART = 1e4

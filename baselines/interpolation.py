@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import anndata as ad
 import numpy as np
 import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
 from benchmark.corpus import Corpus
 from benchmark.normalise import lognorm
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 
 class Zero:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import anndata as ad
 import numpy as np
 
 from baselines.random_features import RandomFeatures
 from benchmark.spatial import neighbour_mean
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 
 @dataclass

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import anndata as ad
 import numpy as np
 
 from benchmark.channels import moments, top_dispersion
 from benchmark.corpus import Corpus
 from benchmark.normalise import lognorm
 from benchmark.spatial import neighbour_mean
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 # Scaled values beyond this many standard deviations are cut off, as in scanpy's tutorials.
 CLIP = 10

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import anndata as ad
 import numpy as np
 
 from benchmark.corpus import Corpus
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 
 @dataclass

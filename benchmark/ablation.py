@@ -12,8 +12,8 @@ import pandas as pd
 
 from benchmark import intervals
 from benchmark.comparisons import ALPHA
-from benchmark.grid import KEY, Family, families
 from benchmark.leaderboard import KEY_CONTESTS, LOWER_IS_BETTER, PRIMARY, Contest, cells, scores, select
+from benchmark.options import KEY, Family, families
 
 CONTESTS = (PRIMARY, KEY_CONTESTS["r hole 4"])
 ENOUGH = 0.5  # a level with a smaller share of its scores is left out, lest it take the others' scores with it

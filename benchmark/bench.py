@@ -16,7 +16,7 @@ import torch
 from benchmark.budget import count_flops
 from benchmark.model.learner import module_for
 from benchmark.model.trunk import PRESETS
-from benchmark.pretrain import Unit, make_optimizer, precision, samples_per_step, tensors, update
+from benchmark.pretrain import Unit, make_optimizer, precision, samples_per_step, set_up, tensors, update
 from benchmark.units.patch import PatchUnit
 from benchmark.units.slide import SlideUnit
 from benchmark.units.spot import SpotUnit
@@ -120,7 +120,7 @@ def training_step(unit: Unit, corpus: Corpus | MadeUp, preset: str, n: int, fabr
     batch = tensors(samples, fabric.device)
     hidden = module.to(fabric.device).draw_hidden(batch, torch.Generator(fabric.device).manual_seed(0))
     flops = count_flops(module, batch, hidden)
-    model, optimizer = fabric.setup(module, make_optimizer(module, 1e-4))
+    model, optimizer = set_up(fabric, module, make_optimizer(module, 1e-4))
     return flops, timed(lambda: update(fabric, model, optimizer, batch, hidden), fabric.device)
 
 

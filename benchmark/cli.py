@@ -162,8 +162,8 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
 def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Write the report, one HTML page that opens from disk, and its overview and ablation as pictures."""
     from benchmark.ablation import grids, means
-    from benchmark.grid import between
     from benchmark.leaderboard import PRIMARY, select
+    from benchmark.options import between
     from benchmark.report.ablation_picture import ablation_figure
     from benchmark.report.page import write_report
     from benchmark.report.picture import readme_figure

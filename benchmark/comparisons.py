@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark import intervals
-from benchmark.grid import crowds
 from benchmark.leaderboard import ENTRANT, LOWER_IS_BETTER, PRIMARY, Contest, cells, scores, select
+from benchmark.options import crowds, levels
 
 ALPHA = 0.05
 UNTRAINED, PCA, OTHER = "trained against untrained", "trained against PCA", "one method against another"
@@ -30,7 +30,7 @@ def compare(rows: pd.DataFrame, contest: Contest = PRIMARY) -> pd.DataFrame:
     by_entrant = {
         key: block.droplevel([*Contest._fields, "dataset", *ENTRANT]) for key, block in table.groupby(ENTRANT)
     }
-    crowd = crowds(rows)
+    crowd = {label: number for number, family in enumerate(crowds(rows)) for label in family.levels.index}
     records = [
         (question, a[0], b[0], *a[2:], *paired(by_entrant[a], by_entrant[b], contest))
         for question, a, b in _pairs(list(by_entrant))
@@ -106,19 +106,36 @@ class Spread(NamedTuple):
         return "too few donors to tell" if least >= ALPHA else "no clear difference"
 
 
-def spread(levels: dict[str, pd.DataFrame], contest: Contest) -> Spread | None:
+def by_level(rows: pd.DataFrame, plugin: str, option: str, contest: Contest) -> tuple[float, dict[str, pd.DataFrame]]:
+    """The largest budget of a plugin, and there the scores of each level of an option: a row a donor, a column a seed.
+
+    Each is a mean over the settings of all other options that every level was scored with, so that levels differ in
+    nothing else.
+    """
+    known = levels(rows, option)
+    known = known[known["plugin"] == plugin]
+    its = rows[rows["method"].isin(known.index)]
+    budget = float(its["budget"].max())
+    table = cells(select(scores(its[its["budget"] == budget]), contest)).reset_index(["method", "block"])
+    table = table.join(known[["level", "rest"]], on="method")
+    complete = table.groupby("rest")["level"].nunique() == table["level"].nunique()
+    table = table[table["rest"].map(complete).eq(True)].drop(columns=["method", "rest"])
+    return budget, {level: part.groupby("block").mean() for level, part in table.set_index("level").groupby("level")}
+
+
+def spread(tables: dict[str, pd.DataFrame], contest: Contest) -> Spread | None:
     """The best against the worst of some levels, None if no donor has all of them or there is one level.
 
     The ends are picked on the scores that they are compared by, so the interval leans away from 0; `p` does not: it
     is that of the distance itself, see `intervals.spread_test`.
 
     Args:
-        levels: for each, a table with a row a donor and a column a seed.
+        tables: for each level, one with a row a donor and a column a seed.
     """
-    names = list(levels)
+    names = list(tables)
     if len(names) < 2:
         return None
-    values = pd.concat(levels.values(), keys=names, names=["level", "block"]).stack().unstack("level")
+    values = pd.concat(tables.values(), keys=names, names=["level", "block"]).stack().unstack("level")
     values = values.reindex(columns=names).dropna()
     if values.empty:
         return None

@@ -70,7 +70,7 @@ def device() -> Check:
     from benchmark.pretrain import precision
 
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    amx = "with AMX" if torch.cpu._is_amx_tile_supported() else "no AMX"
+    amx = "with AMX" if getattr(torch.cpu, "_is_amx_tile_supported", bool)() else "no AMX"
     return Check("device", f"{name} ({amx}), torch {torch.__version__}, precision auto is {precision('auto')}")
 
 

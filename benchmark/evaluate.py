@@ -29,7 +29,8 @@ COSTS = {
     "peak_memory_bytes": "peak_memory_bytes",
     "energy_joules": "energy_joules",
 }
-MAP_COLUMNS = ["slide", "donor", "y", "x", "label", "method", "budget", "prediction"]
+NO_MAP = pd.DataFrame(columns=["slide", "donor", "y", "x", "label", "method", "budget", "prediction"])
+NO_MAP = NO_MAP.astype({"y": "f4", "x": "f4", "budget": "f8"})  # as in any other, so that they can be joined
 
 
 def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict]) -> tuple[list[Score], pd.DataFrame]:
@@ -60,7 +61,7 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
                 arrays = dict(np.load(folder / f"{task.name}.npz"))
                 with WORK:
                     rows += _score_predictions(corpus, task, splits[0], base, record, arrays)
-    return rows, pd.concat(maps) if maps else pd.DataFrame(columns=MAP_COLUMNS)
+    return rows, pd.concat([NO_MAP, *maps])
 
 
 def _folder(record: dict) -> str:

@@ -11,7 +11,7 @@ from benchmark import registry
 from benchmark.arms import arms, folds
 from benchmark.config import Config, read_config
 from benchmark.errors import UnitBenchError, nearest
-from benchmark.grid import LEAST_ENTRANTS
+from benchmark.options import LEAST_ENTRANTS
 
 
 @dataclass(frozen=True)

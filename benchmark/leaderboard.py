@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
 from benchmark import intervals
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 CONTEST = ["dataset", "split", "task", "setting", "neighbours", "metric"]
 ENTRANT = ["method", "unit", "budget_axis", "budget"]
@@ -168,6 +169,8 @@ def headline(board: pd.DataFrame) -> pd.DataFrame:
 
 def print_board(board: pd.DataFrame, console: Console) -> None:
     """The headline as a table on the terminal, the first column with its interval."""
+    from rich.table import Table
+
     table = Table(title="Leaderboard", title_justify="left", caption=KEY_CAPTION, caption_justify="left")
     short = headline(board)
     if not len(short.columns):

@@ -26,6 +26,7 @@ TOKENS_PER_STEP = 512  # the same for every unit: at equal FLOPs all take about 
 CHECK_EVERY = 32  # steps between two looks at the loss
 WARM_UP = 0.1
 CHECKPOINT_SECONDS = 30.0
+FUSED = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4)  # older ones fuse on the GPU alone
 
 
 class Unit(Protocol):
@@ -82,7 +83,7 @@ def pretrain(
     fabric = Fabric(accelerator="auto", devices=1, precision=precision(budget.precision))
     optimizer = make_optimizer(module, learning_rate)
     meter = Meter(budget.axis, budget.amount, seen=np.zeros(corpus.n_spots, dtype=bool))
-    model, optimizer = fabric.setup(module, optimizer)
+    model, optimizer = set_up(fabric, module, optimizer)
     _resume(budget, module, optimizer, meter)  # after the set-up, so that the optimiser's state is on the device too
     model.train()
     resources = MemoryAndEnergy(fabric.device)
@@ -107,6 +108,7 @@ def pretrain(
         kind = (phase, *(tensor.shape for tensor in (*batch.values(), *hidden)))
         if kind not in flops:
             flops[kind] = count_flops(module, batch, *hidden)
+            warm_up(fabric, model, optimizer, batch, *hidden)
         cost = {
             "flops": flops[kind],
             "spots": samples.n_spots,
@@ -141,7 +143,25 @@ def pretrain(
 
 
 def make_optimizer(module: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95), fused=True)
+    return torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95), fused=FUSED)
+
+
+def set_up(fabric: Fabric, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> tuple:
+    """The module and its optimiser on the device.
+
+    On a GPU the module's steps are compiled: in place, so that its state keeps its names, and any copy of it is plain.
+    The second shape is compiled with what varies left open, and serves all others: units differ in tokens alone.
+    """
+    if fabric.device.type == "cuda":
+        module.compile()
+    return fabric.setup(module, optimizer)
+
+
+def warm_up(fabric: Fabric, model, optimizer, batch: dict[str, torch.Tensor], *hidden: torch.Tensor) -> None:
+    """On a GPU, a step that moves no parameter, so that no clock counts what a new shape takes to compile."""
+    if fabric.device.type == "cuda":
+        fabric.backward(model(batch, *hidden))
+        optimizer.zero_grad()
 
 
 def update(fabric: Fabric, model, optimizer, batch: dict[str, torch.Tensor], *hidden: torch.Tensor) -> torch.Tensor:
@@ -162,7 +182,8 @@ def samples_per_step(unit: Unit, corpus: Corpus) -> int:
 
 def precision(wanted: str) -> str:
     """bf16 where the hardware multiplies it faster than float32, or as told."""
-    fast = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", bool)()  # torch 2.3 cannot tell
+    fast = torch.cuda.is_available() or amx
     return "bf16-mixed" if wanted == "bf16" or (wanted == "auto" and fast) else "32-true"
 
 

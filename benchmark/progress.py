@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
 from benchmark.files import write_json
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from benchmark.layout import Run
 
 EVERY = 0.5  # seconds between two looks or two words
@@ -48,6 +47,8 @@ class State(NamedTuple):
 
 def watch(run: Run, plan: dict[str, int], working: Callable[[], bool], console: Console) -> None:
     """Show how far the run is, as bars or as lines of a log, while `working()`."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     expected = sum(plan.values())
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
     with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as display:

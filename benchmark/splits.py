@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from benchmark.errors import UnitBenchError
 
@@ -74,6 +73,8 @@ def block_spots(
     Raises:
         UnitBenchError: one square covers the slide, or the buffer all that is not tested.
     """
+    from scipy.spatial import cKDTree  # dear to import, and most commands split no slide
+
     block = np.floor((position - position.min(axis=0)) / cells).astype(int)
     _, block = np.unique(block, axis=0, return_inverse=True)
     n_spots = np.bincount(block)

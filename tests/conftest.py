@@ -1,4 +1,4 @@
-"""What all tests share: one thread, no deadlines, and a small simulated tissue."""
+"""What all tests share: one thread, no deadlines, a small simulated tissue, and a trunk that trains in an instant."""
 
 import pytest
 import torch
@@ -6,6 +6,7 @@ from hypothesis import settings
 
 from benchmark.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
+from benchmark.model.trunk import PRESETS, Preset
 
 settings.register_profile("unitbench", deadline=None)
 settings.load_profile("unitbench")
@@ -17,3 +18,12 @@ def tissue(tmp_path_factory):
     """A corpus of 3 donors with 2 slides each, about 137 spots and 40 genes a slide."""
     data = Simulated(n_donors=3, shape=(12, 12), n_genes=40, depth=200, image=False)
     return write_corpus(data.slides(), tmp_path_factory.mktemp("tissue"), data.record())
+
+
+@pytest.fixture(scope="module")
+def micro_trunk():
+    """The preset "micro", and steps as small."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "micro", Preset(d=16, layers=1, heads=2, learning_rate=1e-3))
+        patch.setattr("benchmark.pretrain.TOKENS_PER_STEP", 64)
+        yield

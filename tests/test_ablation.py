@@ -14,8 +14,8 @@ from statsmodels.stats.anova import anova_lm
 from benchmark import intervals
 from benchmark.ablation import effects, grids, means
 from benchmark.comparisons import OTHER, compare
-from benchmark.grid import CROWD, between, families
 from benchmark.leaderboard import PRIMARY, leaderboard, select
+from benchmark.options import CROWD, between, families
 from tests.rows import OUT_OF_MEMORY, example_rows, grid_rows
 
 FACTORS = {"size": [8, 16], "tokens": ["bag", "bound"], "n_channels": [64, 256]}

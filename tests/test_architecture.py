@@ -20,8 +20,8 @@ FLOORS = [
     {"slide", "registry", "lattice", "intervals", "normalise", "image_metrics", "morphology"},
     {"corpus", "spatial", "scores", "datasets", "probes"},
     {"splits", "channels", "budget", "images", "tile_features"},
-    {"units", "tasks", "leaderboard", "grid"},
-    {"comparisons", "tracking", "pretrain", "options", "leakage"},
+    {"units", "tasks", "leaderboard", "options"},
+    {"comparisons", "tracking", "pretrain", "leakage"},
     {"winners", "ablation"},
     {"factorial"},
     {"report"},
@@ -96,6 +96,22 @@ def test_scoring_and_reporting_need_no_torch():
     code = "import sys\n" + "".join(f"import benchmark.{module}\n" for module in modules.split())
     code += "assert 'torch' not in sys.modules, 'torch'"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_what_reads_only_the_record_imports_no_reader_and_no_tests():
+    """The start-up of every process of a run but those that prepare, fit or score."""
+    code = """
+        import sys
+        from pathlib import Path
+
+        from benchmark import tracking, verdict
+        from benchmark.layout import open_run
+
+        assert open_run(Path("config/default.yaml")).jobs
+        dear = "anndata scipy.ndimage scipy.spatial scipy.stats sklearn torch".split()
+        assert not set(dear) & set(sys.modules), set(dear) & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, check=True)
 
 
 def test_training_needs_no_more_than_a_bare_machine_has():

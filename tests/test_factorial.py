@@ -2,9 +2,10 @@
 
 import pytest
 
+from benchmark.comparisons import by_level
 from benchmark.factorial import beyond_smoothing, factorial
 from benchmark.leaderboard import PRIMARY
-from benchmark.options import by_level, levels, varied
+from benchmark.options import levels, varied
 from benchmark.winners import champions
 from tests.factors import entry, factor_rows
 from tests.rows import example_rows
@@ -113,7 +114,7 @@ def test_levels_are_compared_with_all_else_equal():
     entries = [entry("patch", "patch", channels=rule, size=4) for rule in ("variance", "uniform")]
     entries.append(entry("patch", "patch", channels="uniform", size=16))
     rows = factor_rows(entries, lambda arm: 0.3 + 0.2 * (arm["size"] == 16), noise=0.0)
-    assert varied(rows, "channels") == ["patch"] and varied(rows, "preset") == []
+    assert varied(rows, "channels") == {"patch": 2} and varied(rows, "preset") == {}
     budget, tables = by_level(rows, "patch", "channels", PRIMARY)
     assert budget == 4e12
     assert tables["variance"].to_numpy() == pytest.approx(tables["uniform"].to_numpy())

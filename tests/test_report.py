@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from benchmark.ablation import grids, means
-from benchmark.evaluate import MAP_COLUMNS
+from benchmark.evaluate import NO_MAP
 from benchmark.leaderboard import PRIMARY, arms, leaderboard, select
 from benchmark.leakage import leakage
 from benchmark.report import ablation, findings, ledger, maps, tables
@@ -136,11 +136,10 @@ def test_a_run_whose_arms_all_failed_has_a_report(rows, tmp_path):
 
 def test_a_run_of_reconstruction_alone_has_a_report_and_a_picture(rows, tmp_path):
     few = rows[rows["task"].isin(["reconstruction", "cost", "arm"])]
-    nothing = pd.DataFrame(columns=MAP_COLUMNS)
     board = leaderboard(few)
-    text = write_report(few, board, nothing, MANIFEST, tmp_path / "page.html").read_text(encoding="utf-8")
+    text = write_report(few, board, NO_MAP, MANIFEST, tmp_path / "page.html").read_text(encoding="utf-8")
     assert "econstruction" in text
-    assert readme_figure(board, nothing, tmp_path / "overview.png").stat().st_size > 1000
+    assert readme_figure(board, NO_MAP, tmp_path / "overview.png").stat().st_size > 1000
 
 
 def test_every_value_of_the_leaderboard_is_in_a_table(rows):

@@ -1,50 +1,26 @@
-"""Units: a sample holds exactly the spots and values that it should, and draws obey their stated chances."""
+"""Units: a sample holds exactly the spots and values that it should, whichever unit drew it."""
 
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import pdist
 from scipy.stats import chisquare
 
-from benchmark import lattice
-from benchmark.channels import draw_weighted, top_variance
+from benchmark.channels import top_variance
 from benchmark.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.errors import UnitBenchError
 from benchmark.normalise import lognorm
-from benchmark.slide import make_slide
-from benchmark.units.batch import Batch
-from benchmark.units.crops import CONTEXTS, cover, members, occupancy
-from benchmark.units.expression import field, stretched
+from benchmark.units.expression import field
 from benchmark.units.patch import PatchUnit
-from benchmark.units.rules import Panel, variances
 from benchmark.units.slide import SlideUnit
 from benchmark.units.spot import SpotUnit
 from methods.patch import Patch
+from tests.hand_made import N_GENES, slide_at
 
-N_GENES = 12
 UNITS = [SpotUnit(n_tokens=16), PatchUnit(size=4, n_channels=16), SlideUnit(n_channels=16)]
 by_name = pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-
-
-def slide_at(cell: np.ndarray, seed: int = 0, name: str = "slide"):
-    """A slide with spots in these lattice cells `[n_spots, 2]`; several may share one."""
-    counts = np.random.default_rng(seed).poisson(1.5, size=(len(cell), N_GENES))
-    place = lattice.square(*cell.T, 100.0, "µm")
-    return make_slide(
-        counts,
-        [f"gene{g}" for g in range(N_GENES)],
-        [f"spot{s}" for s in range(len(cell))],
-        name=name,
-        donor=name,
-        position=place.position,
-        lattice=place.cell,
-        lattice_record=place.record,
-    )
 
 
 def corpus_of(tmp_path, *slides):
@@ -60,140 +36,8 @@ def dense(corpus) -> np.ndarray:
     return np.concatenate([lognorm(slide.X).toarray() for slide in corpus])
 
 
-def covered(slide, context: str, size: int, m: int = 5, tokens: int = 100, offset: int = 0) -> list[Batch]:
-    """The batches that cover a slide, all showing its first `m` genes."""
-    return list(cover(field(slide, offset), context, size, Panel(tuple(range(m))), m, tokens))
-
-
-def spoken_for(batches: list[Batch]) -> list[int]:
-    return sorted(int(spot) for batch in batches for spot in batch.spot[batch.read])
-
-
 def same(a, b) -> bool:
     return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in vars(a))
-
-
-cells = st.integers(2, 30).flatmap(lambda n: arrays(np.int64, (n, 2), elements=st.integers(0, 9)))
-sizes = st.tuples(st.integers(1, 6), st.integers(1, 6))
-
-
-# Crops
-
-
-@given(cells, sizes)
-def test_places_cover_the_lattice_and_count_their_spots(cell, size):
-    cell = cell - cell.min(axis=0)
-    starts, n_spots = occupancy(cell, size)
-    room = np.maximum(cell.max(axis=0) + 1, size) - size + 1
-    assert {tuple(start) for start in starts} == {(y, x) for y in range(room[0]) for x in range(room[1])}
-    for start, n in zip(starts, n_spots, strict=True):
-        assert n == sum(((spot >= start) & (spot < start + size)).all() for spot in cell)
-
-
-@given(cells, sizes)
-def test_a_crop_holds_exactly_the_spots_of_its_rectangle(cell, size):
-    slide = slide_at(cell)
-    cell = slide.obsm["lattice"]
-    starts, _ = occupancy(cell, size)
-    for start, member in zip(starts, members(field(slide), starts, size), strict=True):
-        inside = [s for s, at in enumerate(cell) if (start <= at).all() and (at < start + size).all()]
-        assert list(np.flatnonzero(member)) == inside
-
-
-@given(cells, st.integers(1, 4))
-def test_a_sample_is_all_of_one_crop(cell, size):
-    slide = slide_at(cell)
-    starts, n_spots = occupancy(slide.obsm["lattice"], (size, size))
-    there = members(field(slide), starts[n_spots > 0], (size, size))
-    crops = {tuple(np.flatnonzero(member) + 100) for member in there}
-    for batch in covered(slide, "overlap", size, N_GENES, offset=100):
-        for spot, valid in zip(batch.spot, batch.valid, strict=True):
-            assert tuple(sorted(spot[valid])) in crops
-
-
-@given(cells, sizes, st.integers(0, 100))
-def test_variance_in_a_crop_is_numpys(cell, size, seed):
-    slide = slide_at(cell, seed)
-    starts, n_spots = occupancy(slide.obsm["lattice"], size)
-    start = starts[n_spots > 0][0]
-    at = slide.obsm["lattice"]
-    member = ((at >= start) & (at < start + size)).all(axis=1)
-    values = lognorm(slide.X).toarray()[member].astype(np.float64)
-    np.testing.assert_allclose(variances(field(slide), member[None])[0], values.var(axis=0), rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("context", CONTEXTS)
-@pytest.mark.parametrize("size", [1, 3, 5, 20])
-def test_every_spot_of_a_slide_is_spoken_for(tissue, context, size):
-    for slide in tissue:
-        read = spoken_for(covered(slide, context, size))
-        assert set(read) == set(range(slide.n_obs))
-        if context != "overlap":
-            assert len(read) == slide.n_obs
-
-
-@given(cells, st.integers(1, 5))
-def test_a_centred_crop_has_its_spot_in_the_middle_and_reads_it_alone(cell, size):
-    slide = slide_at(cell)
-    for batch in covered(slide, "centre", size):
-        assert (batch.read.sum(axis=1) == 1).all()
-        assert (batch.cell[batch.read] == size // 2).all()
-        assert (batch.cell[batch.valid] < size).all() and (batch.cell[batch.valid] >= 0).all()
-
-
-@given(cells, st.integers(1, 5))
-def test_tiles_do_not_overlap_and_alone_means_alone(cell, size):
-    slide = slide_at(cell)
-    at = slide.obsm["lattice"]
-    for batch in covered(slide, "tiles", size):
-        for spot, valid in zip(batch.spot, batch.valid, strict=True):
-            assert len(np.unique(at[spot[valid]] // size, axis=0)) == 1
-    assert all((batch.valid.sum(axis=1) == 1).all() for batch in covered(slide, "self", size))
-    assert len(covered(slide, "slide", size)) == 1
-
-
-@given(cells, st.integers(1, 20))
-def test_the_stretched_lattice_spans_its_side_and_gives_each_cell_to_one_spot(cell, side):
-    slide = field(slide_at(cell))
-    for last_wins in (False, True):
-        laid = stretched(slide, side, last_wins)
-        on = laid.lattice[:, 0] >= 0
-        assert len(np.unique(laid.lattice[on], axis=0)) == on.sum()
-        extent = np.ptp(cell, axis=0)
-        np.testing.assert_array_equal(laid.lattice[on].max(axis=0), np.where(extent > 0, side, 0))
-        np.testing.assert_array_equal(laid.position[laid.owner], laid.position)
-        assert on[laid.owner].all() and (laid.owner[on] == np.flatnonzero(on)).all()
-        others = np.flatnonzero(~on)
-        assert (laid.owner[others] > others).all() if last_wins else (laid.owner[others] < others).all()
-
-
-def test_spots_that_share_a_cell_are_all_kept(tmp_path):
-    cell = np.repeat(grid(4, 4), 3, axis=0)
-    corpus = corpus_of(tmp_path, slide_at(cell))
-    for unit in (PatchUnit(size=4, n_channels=4), SlideUnit(n_channels=4)):
-        batch = unit.draw(corpus, 1, np.random.default_rng(0))
-        assert sorted(batch.spot[batch.valid]) == list(range(48))
-    drawn = PatchUnit(size=1, n_channels=4).draw(corpus, 20, np.random.default_rng(0))
-    assert (drawn.valid.sum(axis=1) == 3).all()
-
-
-@by_name
-def test_hexagonal_tissue_keeps_its_distances(tmp_path, unit):
-    data = Simulated(n_donors=2, slides_per_donor=1, shape=(10, 10), n_genes=30, kind="hex", image=False)
-    corpus = write_corpus(data.slides(), tmp_path, data.record())
-    batch = unit.draw(corpus, 6, np.random.default_rng(0))
-    position = np.concatenate([slide.obsm["position"] for slide in corpus])
-    assert batch.valid.any(axis=1).all()
-    if unit.name != "spot":
-        for place, spot, valid in zip(batch.position, batch.spot, batch.valid, strict=True):
-            np.testing.assert_allclose(pdist(place[valid]), pdist(position[spot[valid]]), atol=1e-4)
-
-
-@pytest.mark.parametrize("unit", UNITS[1:], ids=lambda unit: unit.name)
-def test_work_in_small_blocks_gives_the_same_samples(tissue, unit, monkeypatch):
-    together = unit.draw(tissue, 12, np.random.default_rng(0))
-    monkeypatch.setattr("benchmark.units.crops.VALUES_AT_ONCE", 1)
-    assert same(unit.draw(tissue, 12, np.random.default_rng(0)), together)
 
 
 # What any batch holds
@@ -240,7 +84,36 @@ def test_no_gene_is_shown_twice(tissue, unit):
         assert len(set(shown)) == len(shown)
 
 
+@by_name
+def test_hexagonal_tissue_keeps_its_distances(tmp_path, unit):
+    data = Simulated(n_donors=2, slides_per_donor=1, shape=(10, 10), n_genes=30, kind="hex", image=False)
+    corpus = write_corpus(data.slides(), tmp_path, data.record())
+    batch = unit.draw(corpus, 6, np.random.default_rng(0))
+    position = np.concatenate([slide.obsm["position"] for slide in corpus])
+    assert batch.valid.any(axis=1).all()
+    if unit.name != "spot":
+        for place, spot, valid in zip(batch.position, batch.spot, batch.valid, strict=True):
+            np.testing.assert_allclose(pdist(place[valid]), pdist(position[spot[valid]]), atol=1e-4)
+
+
 # Spots, patches and slides
+
+
+@pytest.mark.parametrize("unit", UNITS[1:], ids=lambda unit: unit.name)
+def test_work_in_small_blocks_gives_the_same_samples(tissue, unit, monkeypatch):
+    together = unit.draw(tissue, 12, np.random.default_rng(0))
+    monkeypatch.setattr("benchmark.units.crops.VALUES_AT_ONCE", 1)
+    assert same(unit.draw(tissue, 12, np.random.default_rng(0)), together)
+
+
+def test_spots_that_share_a_cell_are_all_kept(tmp_path):
+    cell = np.repeat(grid(4, 4), 3, axis=0)
+    corpus = corpus_of(tmp_path, slide_at(cell))
+    for unit in (PatchUnit(size=4, n_channels=4), SlideUnit(n_channels=4)):
+        batch = unit.draw(corpus, 1, np.random.default_rng(0))
+        assert sorted(batch.spot[batch.valid]) == list(range(48))
+    drawn = PatchUnit(size=1, n_channels=4).draw(corpus, 20, np.random.default_rng(0))
+    assert (drawn.valid.sum(axis=1) == 3).all()
 
 
 def test_the_tokens_of_a_spot_are_its_non_zero_genes(tissue):
@@ -325,39 +198,3 @@ def test_fixed_crops_are_as_many_of_every_slide_and_come_again(tmp_path):
     assert crops[0] == crops[1] and 6 <= len(crops[0]) <= 10
     small = int((batches[0].spot[:, 0] < 36).sum())
     assert chisquare([small, 400 - small]).pvalue > 1e-3
-
-
-# Drawing genes
-
-
-def test_one_gene_is_drawn_with_a_chance_in_proportion_to_its_weight():
-    weights = np.array([0.5, 1.0, 2.0, 4.0])
-    drawn = draw_weighted(np.tile(weights, (20_000, 1)), 1, np.random.default_rng(0))
-    counts = np.bincount(drawn.ravel(), minlength=4)
-    assert chisquare(counts, 20_000 * weights / weights.sum()).pvalue > 1e-3
-
-
-def test_two_genes_are_drawn_one_after_the_other():
-    # Of weights 1, 2, 3: first a gene in proportion to all three, then one in proportion to the two that are left.
-    chance = {
-        (0, 1): 1 / 6 * 2 / 5 + 2 / 6 * 1 / 4,
-        (0, 2): 1 / 6 * 3 / 5 + 3 / 6 * 1 / 3,
-        (1, 2): 2 / 6 * 3 / 4 + 3 / 6 * 2 / 3,
-    }
-    assert sum(chance.values()) == pytest.approx(1)
-    drawn = np.sort(draw_weighted(np.tile([1.0, 2.0, 3.0], (20_000, 1)), 2, np.random.default_rng(0)), axis=1)
-    counts = [int((drawn == pair).all(axis=1).sum()) for pair in combinations(range(3), 2)]
-    assert chisquare(counts, [20_000 * chance[pair] for pair in combinations(range(3), 2)]).pvalue > 1e-3
-
-
-@given(
-    arrays(np.float64, (5, 20), elements=st.just(0.0) | st.floats(1e-2, 100)),
-    st.integers(1, 20),
-    st.integers(0, 1000),
-)
-def test_no_gene_is_drawn_twice_nor_a_zero_while_others_remain(weights, m, seed):
-    drawn = draw_weighted(weights, m, np.random.default_rng(seed))
-    assert drawn.shape == (5, m)
-    for genes, weight in zip(drawn, weights, strict=True):
-        assert len(set(genes)) == m
-        assert (weight[genes] > 0).sum() == min(m, (weight > 0).sum())

@@ -1,1 +1,1 @@
-"""scGPT and scGPT-spatial: their model, losses and checkpoints, their samples and how they are pretrained here."""
+"""scGPT and scGPT-spatial: their model, losses and checkpoints."""

@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 
@@ -19,6 +19,9 @@ from benchmark.datasets.source import local_folder
 from benchmark.errors import UnitBenchError, nearest
 from benchmark.files import sha256
 from benchmark.slide import check_slide, make_slide
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 
 class H5adFolder(Frozen):
@@ -124,12 +127,14 @@ def _image(data: ad.AnnData, about: Description, path: Path) -> tuple[np.ndarray
 
 def _read(path: Path, backed: str | None = None) -> ad.AnnData:
     """The file as it is; `backed`: without its counts."""
+    from anndata import read_h5ad  # dear to import, and most commands read no slide
+
     if not path.is_file():
         raise UnitBenchError(path, "file not found", "restore it or correct `files` in the description")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*names are not unique")
         try:
-            return ad.read_h5ad(path, backed=backed)
+            return read_h5ad(path, backed=backed)
         except (OSError, KeyError, ValueError) as error:
             raise UnitBenchError(path, f"cannot be read ({str(error).splitlines()[0]})", "replace it") from error
 

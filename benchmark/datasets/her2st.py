@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 
@@ -18,6 +17,9 @@ from benchmark.datasets.source import locate
 from benchmark.errors import UnitBenchError, nearest
 from benchmark.files import read_json
 from benchmark.slide import check_slide, make_slide
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 PITCH_MICRONS = 200.0  # centre to centre; the spots themselves are 100 µm wide
 UNLABELLED = "undetermined"

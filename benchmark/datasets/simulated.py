@@ -8,17 +8,18 @@ domains of another.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
-import anndata as ad
 import numpy as np
 from pydantic import Field
-from scipy.ndimage import gaussian_filter
 
 from benchmark import lattice
 from benchmark.config import Frozen
 from benchmark.datasets.histology import PIXELS, draw
 from benchmark.slide import check_slide, make_slide
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 DOMAINS = ("tumour", "stroma", "immune", "adipose", "gland", "muscle", "nerve", "vessel")
 CELL_TYPES = (
@@ -158,6 +159,8 @@ def layout(shape: tuple[int, int], share: np.ndarray, width: float, kind: str, r
 
     The fields' offsets are moved until the domains have about the given shares of the slide, `[n_domains]`.
     """
+    from scipy.ndimage import gaussian_filter  # dear to import, and most commands draw no tissue
+
     rows_a_pitch = 2 / np.sqrt(3) if kind == "hex" else 1.0
     noise = rng.normal(size=(len(share), *shape))
     field = gaussian_filter(noise, sigma=(0, width * rows_a_pitch, width))

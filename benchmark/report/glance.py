@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmark.comparisons import spread
+from benchmark.comparisons import by_level, spread
 from benchmark.leaderboard import PRIMARY, budget_label, select
-from benchmark.options import by_level, levels, varied
+from benchmark.options import varied
 from benchmark.report.words import full_name, metric_name
 from benchmark.winners import BEST, Champion
 
@@ -105,12 +105,11 @@ def smoothing(beyond: pd.DataFrame, rows: pd.DataFrame) -> Answer:
 
 
 def channels(rows: pd.DataFrame) -> Answer:
-    """The best channel rule against the worst, in the family that tries the most."""
-    families = varied(rows, RULES)
-    if not families:
+    """The best channel rule against the worst, in the plugin that tries the most."""
+    tried = varied(rows, RULES)
+    if not tried:
         return _cannot("it has one rule of choosing channels")
-    tried = levels(rows, RULES).groupby("family")["level"].nunique()
-    amount, tables = by_level(rows, max(families, key=lambda family: tried[family]), RULES, PRIMARY)
+    amount, tables = by_level(rows, max(tried, key=tried.get), RULES, PRIMARY)
     ends = spread(tables, PRIMARY)
     if ends is None:
         return _cannot("no two rules were tried on the same donors with all else equal")

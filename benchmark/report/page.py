@@ -15,9 +15,9 @@ from benchmark.ablation import grids
 from benchmark.comparisons import compare
 from benchmark.factorial import beyond_smoothing, factorial
 from benchmark.files import write_text
-from benchmark.grid import between
 from benchmark.leaderboard import KEY_CAPTION, PRIMARY, PRIMARY_NAME, arms, headline, select
 from benchmark.leakage import leakage
+from benchmark.options import between
 from benchmark.report import ablation, figures, findings, ledger, maps, tables
 from benchmark.report.glance import glance
 from benchmark.scores import status_line

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import anndata as ad
+from typing import TYPE_CHECKING
+
 import numpy as np
 import scipy.sparse as sp
 from scipy.spatial import cKDTree
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 FULL = 0.8  # a square counts as full that holds this share of what the fullest one holds
 LEFT = 1 / 3  # what a hole must leave visible of its window: tissue is uneven, and a full grid of 20 keeps 51% at 14

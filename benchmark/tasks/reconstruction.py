@@ -5,17 +5,18 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-import anndata as ad
 import numpy as np
-from scipy.stats import rankdata
 
 from benchmark.channels import moments, top_variance
 from benchmark.corpus import Corpus
 from benchmark.normalise import lognorm
 from benchmark.tasks import Measured, NotApplicable
 from benchmark.tasks.holes import blinded, holes, window
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 
 class Cut(NamedTuple):
@@ -111,6 +112,8 @@ def metrics(truth: np.ndarray, predicted: np.ndarray, expected: np.ndarray) -> d
     Args:
         expected: each gene's mean over the training slides, `[n_genes]`.
     """
+    from scipy.stats import rankdata  # dear to import, and pretraining ranks nothing
+
     error = predicted.astype(np.float64) - truth
     found = {}
     for suffix, part in (("", error), ("_zero", error[truth == 0]), ("_nonzero", error[truth != 0])):
