@@ -16,6 +16,7 @@ CONTEST = ["dataset", "split", "task", "setting", "neighbours", "metric"]
 ENTRANT = ["method", "unit", "budget_axis", "budget"]
 CELL = ["block", "seed"]
 LOWER_IS_BETTER = {error + part for error in ("mse", "mae") for part in ("", "_zero", "_nonzero")} | {"rmse"}
+LOWER_IS_BETTER |= {"kid", "kid_low", "kid_high", "frechet", "wasserstein", "ks", "condition_ignored"}
 AXIS_UNITS = {"flops": "FLOP", "device_seconds": "s", "spots": " spots"}
 
 
@@ -44,12 +45,14 @@ KEY_CONTESTS = {
     "r imputed": Contest("donor", "imputation", "genes", 0, "pearson"),
     "r image": Contest("donor", "expression_from_image", "xgboost", 0, "pearson"),
     "F1 image": Contest("donor", "label_from_image", "knn", 0, "macro_f1"),
+    "KID": Contest("donor", "generation", "generated", 0, "kid"),
 }
 PRIMARY_NAME = next(iter(KEY_CONTESTS))
 KEY_CAPTION = (
     "k-NN on frozen embeddings, whole donors held out; mean8: after an 8-neighbour mean; acc. random: random spots of "
     "the same slides instead; r: Pearson of expression in hidden regions, of hidden genes, or from the image; "
-    "F1 linear, F1 image: macro-F1 of a linear probe, and of k-NN on the image alone. […]: 95% over donors and seeds."
+    "F1 linear, F1 image: macro-F1 of a linear probe, and of k-NN on the image alone; "
+    "KID: of generated images, the lower the better. […]: 95% over donors and seeds."
 )
 
 
@@ -195,7 +198,8 @@ def headline(board: pd.DataFrame) -> pd.DataFrame:
     entrants = board.set_index(["name", *ENTRANT]).index.unique()
     table = pd.DataFrame(columns, index=entrants)
     order = table.columns[:1].tolist()
-    return table.sort_values(order, ascending=False, kind="stable") if order else table
+    least_first = bool(order) and KEY_CONTESTS[order[0]].metric in LOWER_IS_BETTER
+    return table.sort_values(order, ascending=least_first, kind="stable") if order else table
 
 
 def print_board(board: pd.DataFrame, console: Console) -> None:

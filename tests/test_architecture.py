@@ -17,9 +17,9 @@ FLOORS = [
     {"errors"},
     {"files", "expand", "timing"},
     {"config", "environments"},
-    {"slide", "registry", "lattice", "intervals", "normalise"},
+    {"slide", "registry", "lattice", "intervals", "normalise", "image_metrics", "morphology"},
     {"corpus", "spatial", "scores", "datasets", "probes"},
-    {"splits", "channels", "budget", "images"},
+    {"splits", "channels", "budget", "images", "tile_features"},
     {"units", "tasks", "leaderboard", "options"},
     {"comparisons", "tracking", "pretrain", "leakage"},
     {"winners", "ablation"},
@@ -91,7 +91,8 @@ def test_scoring_and_reporting_need_no_torch():
     """Each import in a process of its own would be dear: one process, all of them."""
     modules = (
         "layout evaluate scores leaderboard verdict report.page tasks.domain tasks.clustering tasks.reconstruction "
-        "tasks.annotation tasks.imputation tasks.expression_from_image tasks.label_from_image"
+        "tasks.annotation tasks.imputation tasks.expression_from_image tasks.label_from_image "
+        "tasks.generation"
     )
     code = "import sys\n" + "".join(f"import benchmark.{module}\n" for module in modules.split())
     code += "assert 'torch' not in sys.modules, 'torch'"

@@ -21,6 +21,7 @@ TASKS = {
     "imputation": "Imputation of hidden genes",
     "expression_from_image": "Expression from the image",
     "label_from_image": "Labels from the image",
+    "generation": "Images from expression",
 }
 SPLITS = {
     "donor": "whole donors held out",
@@ -41,6 +42,10 @@ SETTINGS = {
     "ridge": "ridge on image features",
     "direct": "predicted by the method itself",
     "majority": "the most frequent training label",
+    "generated": "generated against real images",
+    "ceiling": "real against other real images",
+    "condition": "each image against its own spot",
+    "method": "what the method says of itself",
 }
 METRICS = {
     "accuracy": "accuracy",
@@ -59,6 +64,15 @@ METRICS = {
     "pearson": "Pearson",
     "spearman": "Spearman",
     "rmse": "RMSE",
+    "kid": "KID (unbiased)",
+    "kid_low": "KID, lower end of its 95% interval",
+    "kid_high": "KID, upper end of its 95% interval",
+    "frechet": "Fréchet distance",
+    "wasserstein": "Wasserstein distance of morphology, training standard deviations",
+    "ks": "Kolmogorov-Smirnov distance of morphology",
+    "condition_gain": "condition gain",
+    "condition_ignored": "condition ignored",
+    "morphology_pearson": "Pearson of morphology over spots",
     "r2": "R² against the training gene mean",
 }
 DIGITS = re.compile(r"(\d+)")

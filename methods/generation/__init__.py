@@ -1,0 +1,1 @@
+"""Images from expression: diffusion and flow models, weak pairs, token merging (after SPATIA, arXiv 2507.04704)."""

@@ -1,0 +1,122 @@
+"""The training spots that a generator draws on: their images, their expression, and the states of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.channels import top_variance
+from benchmark.errors import UnitBenchError
+from benchmark.images import View, has_image, tiles
+from benchmark.normalise import lognorm
+from methods.generation.pairs import REGULARISATION
+
+if TYPE_CHECKING:
+    import anndata as ad
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+
+    from benchmark.corpus import Corpus
+
+COMPONENTS = 50
+ABSENT = ("error", "declared")
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """All of it from the training slides.
+
+    A state is a cluster of spots in the principal components of their expression; the most frequent one is the control
+    state. A spot of another slide has the state of the nearest centre: no label is read, here or there.
+
+    Attributes:
+        images: the tiles of each slide, uint8 `[n_spots_of_slide, p, p, 3]`.
+        start: number of each slide's first spot.
+        panel: the genes that are read, `[n_genes]`.
+        values: their log1p of counts per 10,000, `[n_spots, n_genes]`.
+        coordinates: principal components, `[n_spots, d]`.
+        state: `[n_spots]`; 0 is the control state.
+    """
+
+    images: tuple[np.ndarray, ...]
+    start: np.ndarray
+    panel: np.ndarray
+    values: np.ndarray
+    pca: PCA
+    clusters: KMeans
+    coordinates: np.ndarray
+    state: np.ndarray
+
+    @property
+    def controls(self) -> np.ndarray:
+        """Spots of the control state."""
+        return np.flatnonzero(self.state == 0)
+
+    def read(self, slide: ad.AnnData, spots: np.ndarray) -> np.ndarray:
+        """The panel's values in some spots of any slide, `[n, n_genes]`."""
+        return lognorm(slide.X)[spots][:, self.panel].toarray()
+
+    def locate(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Coordinates `[n, d]` and state `[n]` of spots with those values `[n, n_genes]`."""
+        coordinates = self.pca.transform(values)
+        return coordinates, _by_frequency(self.clusters)[self.clusters.predict(coordinates)]
+
+    def take(self, spots: np.ndarray) -> np.ndarray:
+        """Images of training spots, uint8 `[n, p, p, 3]`."""
+        slide = np.searchsorted(self.start, spots, side="right") - 1
+        found = np.empty((len(spots), *self.images[0].shape[1:]), np.uint8)
+        for number in np.unique(slide):
+            here = slide == number
+            found[here] = self.images[number][spots[here] - self.start[number]]
+        return found
+
+    def nearby_controls(self, coordinates: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A control spot for each of the coordinates `[n, d]`, drawn as the transport's kernel weighs them, `[n]`."""
+        from scipy.spatial.distance import cdist
+
+        cost = cdist(coordinates, self.coordinates[self.controls])
+        clock = -cost / (REGULARISATION * np.median(cost)) + rng.gumbel(size=cost.shape)
+        return self.controls[clock.argmax(axis=1)]
+
+
+def make_atlas(corpus: Corpus, view: View, n_genes: int, n_states: int, seed: int) -> Atlas:
+    """The atlas of slides that all have an image.
+
+    Raises:
+        UnitBenchError: there are under ten spots a state.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+
+    images = tuple(tiles(corpus, name, view) for name in corpus.names)
+    start = np.cumsum([0, *map(len, images[:-1])])
+    panel = top_variance(corpus, n_genes)
+    values = np.vstack([lognorm(slide.X)[:, panel].toarray() for slide in corpus])
+    if n_states < 2 or len(values) < 10 * n_states:
+        raise UnitBenchError("generator", f"{len(values)} spots for {n_states} states", "set other n_states")
+    pca = PCA(min(COMPONENTS, *values.shape), svd_solver="full").fit(values)
+    coordinates = pca.transform(values)
+    clusters = KMeans(n_states, n_init=4, random_state=seed).fit(coordinates)
+    state = _by_frequency(clusters)[clusters.labels_]
+    return Atlas(images, start, panel, values, pca, clusters, coordinates, state)
+
+
+def with_images(corpus: Corpus, absent_image: str) -> Corpus:
+    """The slides that have an image.
+
+    Raises:
+        UnitBenchError: one has none and `absent_image` is not "declared", or none has one.
+    """
+    kept = [name for name in corpus.names if has_image(corpus[name])]
+    if not kept or (len(kept) < len(corpus) and absent_image != "declared"):
+        absent = sorted(set(corpus.names) - set(kept))[0]
+        remedy = "set absent_image to declared to leave it out" if kept else "take a dataset with images"
+        raise UnitBenchError(f"image of slide {absent}", "there is none", remedy)
+    return corpus.subset(kept)
+
+
+def _by_frequency(clusters: KMeans) -> np.ndarray:
+    """New number of each cluster, `[n_states]`: 0 for the one with most training spots."""
+    return np.argsort(np.argsort(-np.bincount(clusters.labels_), kind="stable"), kind="stable")
