@@ -17,21 +17,23 @@ N_MAPS = 6
 
 
 def readme_figure(board: pd.DataFrame, predictions: pd.DataFrame, path: Path) -> Path:
-    """Left: accuracy under both splits. Right: the slide with the most labels, its labels and five predictions.
+    """Left: accuracy under both splits, where the run has both. Right: the slide with the most labels, its labels and
+    five predictions.
 
     A PNG, since GitHub shows one on light and dark pages alike.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.1))
-    _dumbbells(left.subplots(), board)
-    _maps(right, predictions, at_largest_budget(select(board, PRIMARY)))
+    pairs = both_splits(board)
+    figure = Figure(figsize=(6, 4.6) if pairs.empty else (11, 4.6), layout="constrained")
+    if not pairs.empty:
+        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.1))
+        _dumbbells(left.subplots(), pairs)
+    _maps(figure if pairs.empty else right, predictions, at_largest_budget(select(board, PRIMARY)))
     return write_atomic(path, lambda file: figure.savefig(file, dpi=160, metadata={"Software": None}))
 
 
-def _dumbbells(axes, board: pd.DataFrame) -> None:
-    pairs = both_splits(board)
+def _dumbbells(axes, pairs: pd.DataFrame) -> None:
     y = np.arange(len(pairs))
     axes.hlines(y, pairs["value"], pairs["value_random"], color="0.85", linewidth=5, zorder=1)
     for end, colour, marker, title in (
@@ -73,7 +75,7 @@ def _maps(figure, predictions: pd.DataFrame, ranking: pd.DataFrame) -> None:
         axes.scatter(x, y, s=size, c=table[column].map(palette).fillna("0.9"), linewidths=0)
         axes.set_aspect("equal")
         axes.invert_yaxis()
-        axes.set_title(title, fontsize=10)
+        axes.set_title(title.replace(", ", ",\n"), fontsize=9)  # names of settings are long
     handles = [grid[0].scatter([], [], c=colour, label=label, s=40) for label, colour in palette.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3), frameon=False, fontsize=9)
 
