@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import anndata as ad
 import numpy as np
 
 from benchmark.channels import moments, top_variance
-from benchmark.corpus import Corpus
-from benchmark.normalise import library_size, lognorm
+from benchmark.normalise import lognorm, stated_size
 from benchmark.spatial import neighbour_mean
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+    from benchmark.corpus import Corpus
 
 ALPHAS = tuple(np.logspace(1, 5, 9))  # strengths of ridge, of which leaving out each training spot in turn picks one
 
@@ -61,8 +65,8 @@ def inputs(corpus: Corpus, hidden: tuple[int, ...], n_genes: int) -> np.ndarray:
 def features(corpus: Corpus, slide: ad.AnnData, genes: np.ndarray, neighbours: int) -> np.ndarray:
     """Log-normalised values scaled to variance 1 over `corpus` and averaged over neighbours, `[n_spots, n_genes]`."""
     mean, variance = (values[genes].astype(np.float32) for values in moments(corpus))
-    size = slide.obs["library_size"].to_numpy() if "library_size" in slide.obs else library_size(slide.X)
-    values = (lognorm(slide.X, size=size)[:, genes].toarray() - mean) / np.sqrt(np.where(variance > 0, variance, 1))
+    values = lognorm(slide.X, size=stated_size(slide))[:, genes].toarray()
+    values = (values - mean) / np.sqrt(np.where(variance > 0, variance, 1))
     return neighbour_mean(values, slide.obsm["position"], neighbours)
 
 

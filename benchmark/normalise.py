@@ -11,6 +11,11 @@ def library_size(counts: sp.spmatrix) -> np.ndarray:
     return np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1).astype(np.float32)
 
 
+def stated_size(slide) -> np.ndarray:
+    """Counts a spot of a slide, `[n_spots]`; a slide that lacks those of some genes has it in obs["library_size"]."""
+    return slide.obs["library_size"].to_numpy() if "library_size" in slide.obs else library_size(slide.X)
+
+
 def lognorm(counts: sp.csr_matrix, target: float = 1e4, size: np.ndarray | None = None) -> sp.csr_matrix:
     """log1p of counts per `target`; sparse in, sparse out, float32.
 

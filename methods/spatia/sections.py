@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from benchmark.errors import UnitBenchError
 from benchmark.images import View, cut, has_image, tiles
-from benchmark.normalise import library_size
+from benchmark.normalise import lognorm, stated_size
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -140,13 +140,10 @@ def section(
     near, there = neighbours(position, around.k, window)
     offset = (position[near] - position[:, None]) * there[..., None]
     low, high = position.min(axis=0), position.max(axis=0)
-    library = np.asarray(slide.obs["library_size"] if "library_size" in slide.obs else library_size(slide.X))
-    counts = slide.X.tocsr()
-    share = np.repeat(1e4 / np.maximum(library, 1), np.diff(counts.indptr))
-    values = (np.log1p(counts.data * share).astype(np.float32), counts.indices, counts.indptr)
+    size = stated_size(slide)
     return Section(
-        values=sp.csr_matrix(values, shape=counts.shape),
-        depth=np.log1p(library).astype(np.float32)[:, None],
+        values=lognorm(slide.X, size=size),
+        depth=np.log1p(size).astype(np.float32)[:, None],
         place=(position - low) / max(float((high - low).max()), 1.0),
         near=near,
         offset=offset,
