@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +12,8 @@ import torch
 from benchmark.budget import Budget, Meter
 from benchmark.channels import moments
 from benchmark.errors import UnitBenchError, nearest
-from benchmark.files import write_atomic
 from benchmark.model.masked import Masked, MaskedGenes, MaskedSpots
+from benchmark.model.trained import Trained
 from benchmark.model.trunk import PRESETS, Preset
 from benchmark.pretrain import Unit, cosine, pretrain, tensors
 from benchmark.units.expression import field as make_field
@@ -28,7 +27,7 @@ INFERENCE_TOKENS = 8192
 
 
 @dataclass
-class Learner:
+class Learner(Trained):
     """Pretrains a module of the size `preset` on samples of one unit.
 
     A slide is embedded from samples like those of pretraining, their genes chosen by the same rule. A spot that several
@@ -79,16 +78,6 @@ class Learner:
     @property
     def unit(self) -> str:
         return self.sampler.name
-
-    @property
-    def n_parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.model.parameters())
-
-    def save(self, path: Path) -> None:
-        """Weights as safetensors."""
-        from safetensors.torch import save_file
-
-        write_atomic(path, lambda temporary: save_file(self.model.state_dict(), temporary))
 
     @torch.inference_mode()
     def embed(self, slide: ad.AnnData) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +9,8 @@ import torch
 
 from benchmark.budget import Budget, Meter
 from benchmark.errors import UnitBenchError, nearest
-from benchmark.files import write_atomic
 from benchmark.images import View
+from benchmark.model.trained import Trained
 from benchmark.model.trunk import PRESETS
 from benchmark.morphology import threshold
 from benchmark.pretrain import pretrain
@@ -34,7 +33,7 @@ AT_ONCE = 64  # images sampled together
 TILES_TO_MEASURE = 1000
 
 
-class Generator:
+class Generator(Trained):
     """Every choice of the ladder from the plain flow on.
 
     Args:
@@ -132,16 +131,6 @@ class Generator:
         cut = threshold(some)
         scale = soft_morphology(unit_range(torch.from_numpy(some)), cut).std(dim=0).clamp(min=1e-6)
         return Flow(decoder, self.passes, cut, scale, self.contrast, self.morphology)
-
-    @property
-    def n_parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.model.parameters())
-
-    def save(self, path: Path) -> None:
-        """Weights as safetensors."""
-        from safetensors.torch import save_file
-
-        write_atomic(path, lambda temporary: save_file(self.model.state_dict(), temporary))
 
     @torch.inference_mode()
     def generate(self, slide: ad.AnnData, spots: np.ndarray, seed: int) -> np.ndarray:

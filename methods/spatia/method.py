@@ -12,8 +12,8 @@ import torch
 from benchmark.budget import Budget, Meter
 from benchmark.channels import moments
 from benchmark.errors import UnitBenchError, nearest
-from benchmark.files import write_atomic
 from benchmark.images import View
+from benchmark.model.trained import Trained
 from benchmark.pretrain import pretrain, tensors
 from methods.spatia.inference import image_features, units
 from methods.spatia.model import Spatia as Model
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ABSENT = ("error", "declared")
 
 
-class Spatia:
+class Spatia(Trained):
     """Every choice of the arms and their controls.
 
     Args:
@@ -138,16 +138,6 @@ class Spatia:
     def _check_terms(self, corpus: Corpus, seed: int) -> None:
         batch = tensors(self.sampler.draw(corpus, self.sampler.samples_per_step, np.random.default_rng(seed)))
         check_terms(self.model, batch, self.model.draw_hidden(batch, torch.Generator().manual_seed(seed)))
-
-    @property
-    def n_parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.model.parameters())
-
-    def save(self, path: Path) -> None:
-        """Weights as safetensors."""
-        from safetensors.torch import save_file
-
-        write_atomic(path, lambda temporary: save_file(self.model.state_dict(), temporary))
 
     def embed(self, slide: ad.AnnData) -> np.ndarray:
         """`[n_spots, d]`, nothing hidden, the same for the same slide."""
