@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anndata as ad
 import numpy as np
 
-from benchmark.corpus import Corpus
 from benchmark.images import View, cut, has_image, tiles
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+    from benchmark.corpus import Corpus
 
 MOST_STAIN = 0.3  # optical density of haematoxylin that 99 of 100 pixels of her2st stay below
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import anndata as ad
 import numpy as np
 import scipy.sparse as sp
 
-from benchmark.corpus import Corpus
 from benchmark.images import has_image
 from benchmark.normalise import lognorm
 from benchmark.tasks import Measured, Spots
 from benchmark.tasks.reconstruction import pearson
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+    from benchmark.corpus import Corpus
 
 TREES = {
     "n_estimators": 100,

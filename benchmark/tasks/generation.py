@@ -6,18 +6,21 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import anndata as ad
 import numpy as np
 
 from benchmark import image_metrics
-from benchmark.corpus import Corpus
 from benchmark.errors import UnitBenchError
 from benchmark.images import View, cut, has_image, tiles
 from benchmark.morphology import FEATURES
 from benchmark.tasks import Measured, NotApplicable
 from benchmark.tile_features import Extractor, fit_extractor
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+    from benchmark.corpus import Corpus
 
 TILES_TO_FIT = 4000  # of the training slides
 

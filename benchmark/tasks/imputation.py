@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import anndata as ad
 import numpy as np
 import scipy.sparse as sp
-from scipy.stats import rankdata
 
 from benchmark.channels import top_variance
-from benchmark.corpus import Corpus
 from benchmark.normalise import library_size, lognorm
 from benchmark.tasks import Measured
 from benchmark.tasks.reconstruction import pearson
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+    from benchmark.corpus import Corpus
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ def metrics(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
 
     Correlations of a gene whose truth or prediction is constant count as 0.
     """
+    from scipy.stats import rankdata  # dear to import, and predicting ranks nothing
+
     error = predicted.astype(np.float64) - truth
     return {
         "pearson": float(np.mean(pearson(truth, predicted))),
