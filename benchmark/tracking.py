@@ -12,7 +12,16 @@ from typing import NamedTuple
 import pandas as pd
 
 from benchmark.files import fingerprint
-from benchmark.leaderboard import ENTRANT, KEY_CONTESTS, arms, budget_label, entrant_name, headline, references
+from benchmark.leaderboard import (
+    ENTRANT,
+    KEY_CONTESTS,
+    arms,
+    budget_label,
+    entrant_name,
+    headline,
+    least_first,
+    references,
+)
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported, below
 
@@ -70,7 +79,7 @@ def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
     costs["flops"] /= 1e12
     values = scores.join(costs.rename(columns=COSTS), how="outer").round(DIGITS)
     # MLflow shows metrics in the order of their names, so numbers put the primary one first.
-    order = {name: f"{number} {name}" for number, name in enumerate([*KEY_CONTESTS, *COSTS.values()], 1)}
+    order = {name: f"{number:02} {name}" for number, name in enumerate([*KEY_CONTESTS, *COSTS.values()], 1)}
     values = values.rename(columns=order)
     records, reference = {}, references(rows)
     for who, its_arms in arms(rows).groupby(ENTRANT):
@@ -118,7 +127,7 @@ def _view(records: dict[str, dict]) -> dict:
     columns = [f"params.`{name}`" for name in ("method", "budget", "arms")]
     return {
         "orderByKey": f"metrics.`{metrics[0]}`" if metrics else "attributes.start_time",
-        "orderByAsc": False,
+        "orderByAsc": bool(metrics) and least_first(metrics[0].split(" ", 1)[1]),
         "searchFilter": "",
         "selectedColumns": [*columns, *(f"metrics.`{name}`" for name in metrics), "tags.`status`"],
     }

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from benchmark import tracking
-from benchmark.leaderboard import PRIMARY, leaderboard, select
+from benchmark.leaderboard import KEY_CONTESTS, PRIMARY, leaderboard, select
 from tests.rows import entrants, example_rows
 
 
@@ -32,7 +32,7 @@ def active_runs(database):
 
     client = MlflowClient(tracking_uri=f"sqlite:///{database}")
     experiment = client.get_experiment_by_name("example")
-    order = ["metrics.`1 macro-F1` DESC"]
+    order = ["metrics.`01 macro-F1` DESC"]
     return experiment, list(client.search_runs([experiment.experiment_id], order_by=order))
 
 
@@ -42,7 +42,7 @@ def test_one_run_an_entrant_with_the_scores_of_the_leaderboard(rows, tracked):
     assert counts == (len(entrants()), 0, 0, 0) and len(runs) == len(entrants())
     primary = select(leaderboard(rows), PRIMARY)
     assert [run.data.params["method"] for run in runs] == primary["name"].tolist()
-    assert [run.data.metrics["1 macro-F1"] for run in runs] == pytest.approx(primary["value"].tolist(), abs=5e-5)
+    assert [run.data.metrics["01 macro-F1"] for run in runs] == pytest.approx(primary["value"].tolist(), abs=5e-5)
     hit = next(run for run in runs if run.info.run_name == "slide, 4 TFLOP")
     assert (hit.data.tags["status"], hit.data.params["arms"]) == ("partly failed", "20 of 21")
 
@@ -66,11 +66,15 @@ def test_the_board_opens_sorted_with_columns_that_exist(tracked):
     database, _ = tracked
     experiment, runs = active_runs(database)
     view = json.loads(experiment.tags["mlflow.sharedViewState.board"])
-    assert view["orderByKey"] == "metrics.`1 macro-F1`" and view["orderByAsc"] is False
+    assert view["orderByKey"] == "metrics.`01 macro-F1`" and view["orderByAsc"] is False
     known = {"metrics": runs[0].data.metrics, "params": runs[0].data.params, "tags": runs[0].data.tags}
     for column in view["selectedColumns"]:
         kind, name = column.split(".", 1)
         assert name.strip("`") in known[kind]
+    # MLflow sorts columns by name: scores in the order of the printed board, then what they cost.
+    names = [*KEY_CONTESTS, *tracking.COSTS.values()]
+    shown = [name.split(" ", 1)[1] for name in sorted(runs[0].data.metrics)]
+    assert shown == [name for name in names if name in shown] and len(names) > 9
     url = tracking.board_url(database, "example", 5000)
     assert url.startswith("http://127.0.0.1:5000/#/experiments/") and url.endswith("viewStateShareKey=board")
 

@@ -15,7 +15,7 @@ from benchmark.ablation import grids
 from benchmark.comparisons import compare
 from benchmark.factorial import beyond_smoothing, factorial
 from benchmark.files import write_text
-from benchmark.leaderboard import KEY_CAPTION, PRIMARY, PRIMARY_NAME, arms, headline, select
+from benchmark.leaderboard import PRIMARY, PRIMARY_NAME, arms, headline, key_caption, select
 from benchmark.leakage import leakage
 from benchmark.options import between
 from benchmark.report import ablation, figures, findings, ledger, maps, tables
@@ -54,7 +54,7 @@ def write_report(
         "inner": inner,
         "unable": tables.unable(ranking),
         "key_names": [name for name in short.columns if name != PRIMARY_NAME],
-        "key_caption": KEY_CAPTION,
+        "key_caption": key_caption(short),
         "verdicts": tables.verdicts(compared),
         "settings": settings,
         "comparisons": compared.to_dict("records"),
