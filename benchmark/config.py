@@ -121,10 +121,12 @@ class Config(Frozen):
         return tuple(entry for method in methods for entry in method.expanded())
 
     @model_validator(mode="after")
-    def _labels_differ(self) -> Config:
-        labels = [method.label for method in self.methods]
+    def _names_differ(self) -> Config:
+        labels, tasks = [method.label for method in self.methods], [task.task for task in self.tasks]
         if twice := {label for label in labels if labels.count(label) > 1}:
             raise ValueError(f"two methods share the label {min(twice)!r}: give one a label of its own")
+        if twice := {task for task in tasks if tasks.count(task) > 1}:
+            raise ValueError(f"the task {min(twice)!r} is listed twice: give its other options a config of their own")
         return self
 
     def method(self, label: str) -> Method:

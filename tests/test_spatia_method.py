@@ -54,7 +54,8 @@ def with_counts(slide, row, counts):
 def test_embeddings_repeat_to_the_bit(corpus, arm):
     slide = corpus[corpus.names[0]]
     embedding = untrained(corpus, **ARMS[arm]).embed(slide)
-    assert embedding.shape == (slide.n_obs, 24 if arm == "A2 image" else 16)
+    n_levels = 1 + len(untrained(corpus, **ARMS[arm]).model.alpha)
+    assert embedding.shape == (slide.n_obs, 24 if arm == "A2 image" else 16 * n_levels)
     assert np.isfinite(embedding).all() and embedding.std(axis=0).all()
     assert np.array_equal(untrained(corpus, **ARMS[arm]).embed(slide), embedding)
     assert not np.array_equal(untrained(corpus, seed=1, **ARMS[arm]).embed(slide), embedding)

@@ -16,27 +16,30 @@ AT_ONCE = 256  # spots
 
 
 @torch.inference_mode()
-def units(model: Spatia, its: Section, rank: np.ndarray) -> Tensor:
-    """`z` of every spot, `[n_spots, d]`; of more genes than there is room for, the first by `rank` are shown."""
+def by_level(model: Spatia, its: Section, rank: np.ndarray) -> dict[str, Tensor]:
+    """The vectors of every spot at each level of the design, "cell" first, `[n_spots, d]` each.
+
+    Of more genes than there is room for, the first by `rank` are shown.
+    """
     design, device = model.design, next(model.parameters()).device
     read = [model.cells(_cells(model, its, spots, rank, device)) for spots in _chunks(its)]
     cell, expression = (torch.cat(part) for part in zip(*read, strict=True))
-    context, vectors = {}, cell
+    found, vectors = {"cell": cell}, cell
     if design.niche:
         own = cell if design.niche_image else expression
-        found = []
+        niches = []
         for spots in _chunks(its):
             near, offset, there = (torch.as_tensor(array[spots], device=device) for array in _niche(its))
             pictured = _pictures(its, spots, model, device, niche=True) if design.niche_image else (None, None)
-            found.append(model.niches(own[near], offset, there, *pictured))
-        context["niche"] = vectors = torch.cat(found)
+            niches.append(model.niches(own[near], offset, there, *pictured))
+        found["niche"] = vectors = torch.cat(niches)
     if design.tissue:
         place = torch.as_tensor(its.place, device=device)[None]
         some = np.random.default_rng(0).permutation(its.n_spots)[: model.size.targets]
         there = torch.ones(1, len(some), dtype=torch.bool, device=device)
         section = model.tissue.tokens(vectors[None, some], place[:, some], there)
-        context["tissue"] = model.tissue(cell[None], place, section, there)[0]
-    return model.join(cell, **context)
+        found["tissue"] = model.tissue(cell[None], place, section, there)[0]
+    return found
 
 
 @torch.inference_mode()

@@ -15,10 +15,10 @@ from benchmark.errors import UnitBenchError, nearest
 from benchmark.images import View
 from benchmark.model.trained import Trained
 from benchmark.pretrain import pretrain, tensors
-from methods.spatia.inference import image_features, units
+from methods.spatia.inference import by_level, image_features
 from methods.spatia.model import Spatia as Model
 from methods.spatia.model import check_terms
-from methods.spatia.presets import DIRECTIONS, POOLING, PRESETS, Design, parts
+from methods.spatia.presets import DIRECTIONS, JOINED, POOLING, PRESETS, Design, parts
 from methods.spatia.sections import Surroundings, check_image, section
 from methods.spatia.unit import SpatiaUnit
 
@@ -43,6 +43,8 @@ class Spatia(Trained):
         w: weight of what crosses over; 0: nothing.
         k: neighbours in a niche; `window`: in place of it all within a square of so many µm.
         pooling: of the neighbours: "attention", "mean" or "sum".
+        joined: an embedding is the levels' vectors side by side ("concat"), or the "sum" that the objective reads, in
+            which a level of small weight is lost to a probe.
         mae: whether hidden patches of the image are an objective.
         width: of the gene encoder, in place of the preset's: the control that has another arm's size.
         mixed_units: whether niches and tissues are samples like spots, as in the authors' public code, and no levels.
@@ -65,6 +67,7 @@ class Spatia(Trained):
         k: int = 8,
         window: float | None = None,
         pooling: str = "attention",
+        joined: str = "concat",
         mae: bool = True,
         mixed_units: bool = False,
         width: int | None = None,
@@ -77,6 +80,7 @@ class Spatia(Trained):
             ("preset", preset, PRESETS),
             ("direction", direction, DIRECTIONS),
             ("pooling", pooling, POOLING),
+            ("joined", joined, JOINED),
             ("absent_image", absent_image, ABSENT),
         ):
             if value not in known:
@@ -100,6 +104,7 @@ class Spatia(Trained):
             k, window, view, design.niche_image, declared, mixed_units, shuffle_images, shuffle_neighbours
         )
         self.sampler = SpatiaUnit(size, design, around)
+        self.joined = joined
         self.weights = weights
         self.model: Model | None = None
         if not design.image:
@@ -139,9 +144,12 @@ class Spatia(Trained):
         batch = tensors(self.sampler.draw(corpus, self.sampler.samples_per_step, np.random.default_rng(seed)))
         check_terms(self.model, batch, self.model.draw_hidden(batch, torch.Generator().manual_seed(seed)))
 
+    @torch.inference_mode()
     def embed(self, slide: ad.AnnData) -> np.ndarray:
-        """`[n_spots, d]`, nothing hidden, the same for the same slide."""
-        return units(self.model, section(slide, self.sampler.around), self.sampler.rank).float().cpu().numpy()
+        """`[n_spots, d]`, or `d` for each level, nothing hidden, the same for the same slide."""
+        found = by_level(self.model, section(slide, self.sampler.around), self.sampler.rank)
+        z = torch.cat(list(found.values()), dim=1) if self.joined == "concat" else self.model.join(**found)
+        return z.float().cpu().numpy()
 
     def embed_image(self, slide: ad.AnnData) -> np.ndarray:
         """`[n_spots, d]`: the mean of the image encoder's tokens; no expression is read."""
@@ -159,7 +167,7 @@ class Spatia(Trained):
             `[n_spots, n_hidden]`.
         """
         model = self.model
-        z = units(model, section(slide, self.sampler.around), self.sampler.rank)
+        z = model.join(**by_level(model, section(slide, self.sampler.around), self.sampler.rank))
         genes = torch.as_tensor(np.ascontiguousarray(hidden), device=z.device)[None]
         found = model.head(z, genes.expand(len(z), -1), model.genes) + model.genes.gene_mean[genes]
         return found.float().cpu().numpy()

@@ -9,6 +9,7 @@ from benchmark.errors import UnitBenchError, nearest
 BASES = ("gene", "image", "cell")
 CONTEXTS = ("niche", "niche_image", "tissue")
 DIRECTIONS = ("both", "image_to_gene", "gene_to_image")
+JOINED = ("concat", "sum")
 POOLING = ("attention", "mean", "sum")
 
 
