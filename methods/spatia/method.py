@@ -113,8 +113,10 @@ class Spatia(Trained):
             self.impute = None
 
     def check(self, corpus: Corpus) -> None:
-        """Raises UnitBenchError: a slide without an image, no objective, or sizes that do not fit each other."""
+        """Raises UnitBenchError: a slide without an image, no objective, no weights, or sizes that do not fit."""
         size, design = self.sampler.size, self.sampler.design
+        if self.weights and not Path(self.weights).is_file():
+            raise UnitBenchError(self.weights, "no such file", "save the image encoder's weights there")
         for name, length, part in (("pixels", size.pixels, size.patch), ("width", size.d, size.heads)):
             if length % part:
                 raise UnitBenchError(f"spatia: {name} {length}", f"not a multiple of {part}", "take one that is")
