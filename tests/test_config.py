@@ -56,7 +56,9 @@ def test_every_experiment_is_there_on_simulated_and_on_real_tissue():
     assert EXPERIMENTS | {f"{name}_her2st" for name in EXPERIMENTS} | {f"{name}_dlpfc" for name in both} <= names
     for name in names:
         dataset = read_config(SHIPPED[0].parent / f"{name}.yaml").dataset.name
-        assert dataset == {"her2st": "her2st", "dlpfc": "h5ad_folder"}.get(name.split("_")[-1], "simulated")
+        assert dataset == {"her2st": "her2st", "dlpfc": "h5ad_folder", "seqfish": "h5ad_folder"}.get(
+            name.split("_")[-1], "simulated"
+        )
 
 
 def test_the_ablations_are_whole_grids_of_the_patch_unit():

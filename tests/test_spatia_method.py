@@ -158,7 +158,7 @@ def test_pretrained_image_weights_are_where_training_starts(corpus, tmp_path):
     second = untrained(corpus, seed=6, weights=str(tmp_path / "vit.safetensors"))
     slide = corpus[corpus.names[0]]
     assert np.array_equal(first.embed_image(slide), second.embed_image(slide))
-    with pytest.raises(UnitBenchError, match="elsewhere.safetensors: no such file"):
+    with pytest.raises(UnitBenchError, match=r"elsewhere\.safetensors: no such file"):
         Spatia(preset="micro", weights="elsewhere.safetensors").check(corpus)
 
 
