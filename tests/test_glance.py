@@ -8,7 +8,7 @@ import pytest
 from benchmark.factorial import beyond_smoothing
 from benchmark.leaderboard import arms
 from benchmark.leakage import leakage
-from benchmark.report.glance import QUESTIONS, glance
+from benchmark.report.glance import CONDITION, QUESTIONS, glance
 from benchmark.winners import champions, winners
 from tests.factors import entry, factor_rows
 from tests.rows import example_rows
@@ -158,3 +158,30 @@ def test_leakage_is_told_with_its_intervals_and_without():
 def test_a_run_of_failures_cannot_tell_anything():
     failed = arms(example_rows()).assign(value=None, status="failed", reason="no")
     assert {short for short, _ in answers(failed).values()} == {"cannot tell"}
+
+
+def test_images_that_do_not_follow_from_the_expression_are_named():
+    place = {
+        "task": "generation",
+        "setting": "condition",
+        "split": "donor",
+        "unit": "spot",
+        "status": "ok",
+        "budget": 1e12,
+    }
+    measured = [("follows", (0.4, 0.3), 0.0), ("deaf", (0.01, -0.03), 1.0)]
+    made = [
+        dict(example_rows().iloc[0]) | place | {"method": method, "metric": metric, "value": value}
+        for method, gains, ignored in measured
+        for metric, value in [
+            ("condition_gain", gains[0]),
+            ("condition_gain", gains[1]),
+            ("condition_ignored", ignored),
+        ]
+    ]
+    rows = pd.concat([example_rows(), pd.DataFrame(made)], ignore_index=True)
+    assert answers(rows)[CONDITION] == (
+        "1 of 2",
+        "The condition is used: follows (gain +0.35); ignored: deaf (gain −0.01).",
+    )
+    assert CONDITION not in answers(example_rows())

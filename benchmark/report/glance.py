@@ -1,4 +1,4 @@
-"""The five questions of the benchmark, each answered in a sentence that says no more than the numbers do."""
+"""The questions of the benchmark, each answered in a sentence that says no more than the numbers do."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ QUESTIONS = (
     "Does the choice of channels matter?",
     "What did leakage explain?",
 )
+CONDITION = "Do generated images follow from the expression?"  # asked where there are such images
 RULES = "channels"  # the option that says how a patch's genes are chosen
 
 
@@ -36,7 +37,7 @@ def glance(
     beyond: pd.DataFrame,
     leaks: pd.DataFrame,
 ) -> list[dict]:
-    """`question`, `short` and `text` of each of `QUESTIONS`.
+    """`question`, `short` and `text` of each of `QUESTIONS`, and of `CONDITION` where a trained method makes images.
 
     Args:
         rows: score rows.
@@ -46,7 +47,11 @@ def glance(
         leaks: `leakage.leakage(rows)`.
     """
     answers = (unit(found), budget(won, found), smoothing(beyond, rows), channels(rows), leakage(leaks, rows))
-    return [{"question": question} | answer._asdict() for question, answer in zip(QUESTIONS, answers, strict=True)]
+    told = dict(zip(QUESTIONS, answers, strict=True))
+    made = conditions(rows)
+    if len(made):
+        told[CONDITION] = condition(made)
+    return [{"question": question} | answer._asdict() for question, answer in told.items()]
 
 
 def unit(found: dict[tuple, dict[str, Champion]]) -> Answer:
@@ -138,6 +143,25 @@ def leakage(leaks: pd.DataFrame, rows: pd.DataFrame) -> Answer:
         return Answer(MEASURED, text + "what place alone gives is not known, for want of a noise control.")
     text += f"noise averaged over neighbouring spots, which holds nothing but place, reaches {row['noise']:.2f} there, "
     return Answer(MEASURED, text + f"and the method less that is {_signed(row, 'above_noise')}.")
+
+
+def conditions(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of each trained generator (index) the mean `condition_gain`, and on which share of slides and seeds it is
+    `condition_ignored`: its images are no nearer to their own spot's than to others'."""
+    its = rows[(rows["task"] == "generation") & (rows["setting"] == "condition") & (rows["budget"] > 0)]
+    its = its[its["metric"].isin(["condition_gain", "condition_ignored"]) & (its["status"] == "ok")]
+    return its.pivot_table(index="method", columns="metric", values="value", aggfunc="mean")
+
+
+def condition(made: pd.DataFrame) -> Answer:
+    """Which generators use their condition on most slides and seeds, and which ignore it."""
+    made = made.sort_values("condition_gain", ascending=False)
+    said = [f"{row.Index} (gain {row.condition_gain:+.2f})".replace("-0.", "−0.") for row in made.itertuples()]
+    ignored = (made["condition_ignored"] > 0.5).to_numpy()
+    used = [text for text, off in zip(said, ignored, strict=True) if not off]
+    rest = [text for text, off in zip(said, ignored, strict=True) if off]
+    parts = [f"{start}: {', '.join(texts)}" for start, texts in (("used", used), ("ignored", rest)) if texts]
+    return Answer(f"{len(used)} of {len(said)}" if used else UNCLEAR, _sentence("the condition is " + "; ".join(parts)))
 
 
 def _places(found: dict[tuple, dict[str, Champion]]) -> dict[tuple, dict[str, Champion]]:
