@@ -120,3 +120,13 @@ def check_disjoint(fold: Fold, donors: Mapping[str, str], groups: Mapping[str, s
         "shared": shared,
         "transductive": fold.transductive,
     }
+
+
+def same_donor(folds: Mapping[str, Mapping]) -> str:
+    """What to say of folds (see `check_disjoint`) that hold out slides of a donor and learn from others of the same, such
+    as pairs of serial sections; empty where each donor is on one side."""
+    both = {donor for its in folds.values() if not its["transductive"] for donor in its["shared"]["donors"]}
+    if not both:
+        return ""
+    who = f"donor {', '.join(sorted(both))}" if len(both) == 1 else f"{len(both)} donors"
+    return f"Held out are slides of {who}, whose other slides were learned from: held-out slides, same donor."

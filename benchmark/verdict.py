@@ -10,6 +10,7 @@ from benchmark.errors import UnitBenchError
 from benchmark.files import read_json
 from benchmark.leaderboard import arms, leaderboard, print_board
 from benchmark.scores import read_table, status_line
+from benchmark.splits import same_donor
 from benchmark.timing import read_times, time_line
 
 if TYPE_CHECKING:
@@ -36,10 +37,12 @@ def tell(run: Run, console: Console) -> int:
     Returns:
         How many arms failed.
     """
-    rows, board, *_ = written(run)
+    rows, board, _, about = written(run)
     every = arms(rows)
     failed = every[every["status"] == "failed"]
     print_board(board, console)
+    if warning := same_donor(about["folds"]):
+        console.print(warning, highlight=False, soft_wrap=True, style="yellow")
     console.print(status_line(every), highlight=False, style="bold red" if len(failed) else "bold")
     total, work = read_times(run.times, run.steps)
     if len(total) == len(run.steps):  # a step that was done by hand has no time

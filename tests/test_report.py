@@ -24,7 +24,13 @@ from benchmark.scores import status_line
 from tests.factors import PARAMETERS, entry, factor_rows
 from tests.rows import OUT_OF_MEMORY, entrants, example_predictions, example_rows, grid_rows
 
-MANIFEST = {"code": {"commit": "0123abc"}, "data": {"sha256": "feed"}, "config": {"seeds": [0, 1, 2]}}
+PAIR = {"transductive": False, "shared": {"donors": ["A"]}}
+MANIFEST = {
+    "code": {"commit": "0123abc"},
+    "data": {"sha256": "feed"},
+    "config": {"seeds": [0, 1, 2]},
+    "folds": {"f": PAIR},
+}
 
 
 GRID = {"size": [8, 16], "n_channels": [64, 256, 1024], "channels": ["variance", "moran", "</script><b>"]}
@@ -112,6 +118,7 @@ def test_failures_and_the_manifest_are_told(page):
     text = " ".join(page.text)
     assert OUT_OF_MEMORY in text and "the method does not reconstruct" in text
     assert "0123abc" in text and "feed" in text
+    assert "held-out slides, same donor" in text
 
 
 def test_a_failed_arm_is_one_line_whatever_tasks_it_lacks(rows):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from benchmark.errors import UnitBenchError
-from benchmark.splits import Fold, block_spots, check_disjoint, donor_folds, everything, random_spots
+from benchmark.splits import Fold, block_spots, check_disjoint, donor_folds, everything, random_spots, same_donor
 
 GROUPS = {"A1": "A", "A2": "A", "B1": "B", "C1": "C"}
 GRID = np.stack(np.meshgrid(np.arange(12), np.arange(12), indexing="ij"), axis=-1).reshape(-1, 2)
@@ -114,3 +114,13 @@ def test_a_donor_held_out_in_pairs_of_sections_is_recorded():
 def test_the_fold_that_holds_nothing_out_says_so():
     seen = check_disjoint(everything(list(GROUPS)), GROUPS, GROUPS)
     assert seen["transductive"] and seen["shared"]["slides"] == sorted(GROUPS)
+
+
+def test_a_held_out_pair_of_a_donor_that_was_seen_is_said_so():
+    slides = ("A1", "A2", "A3", "A4")
+    donors, pairs = dict.fromkeys(slides, "A"), {"A1": "p", "A2": "p", "A3": "q", "A4": "q"}
+    held = {fold.name: check_disjoint(fold, donors, pairs) for fold in donor_folds(pairs, None)}
+    assert "donor A, " in same_donor(held) and same_donor(held).endswith("held-out slides, same donor.")
+    apart = check_disjoint(Fold("f", ("A1",), ("B1",)), {"A1": "A", "B1": "B"}, {"A1": "A", "B1": "B"})
+    seen = check_disjoint(everything(slides), donors, pairs)  # under random spots it goes without saying
+    assert same_donor({"f": apart, "all": seen}) == ""

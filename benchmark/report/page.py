@@ -21,6 +21,7 @@ from benchmark.options import between
 from benchmark.report import ablation, figures, findings, ledger, maps, tables
 from benchmark.report.glance import glance
 from benchmark.scores import status_line
+from benchmark.splits import same_donor
 from benchmark.winners import champions, iso_flop, sizes, standings, winners
 
 
@@ -48,6 +49,7 @@ def write_report(
     drawn = predictions is not None and len(predictions) > 0
     page = {
         "datasets": ", ".join(rows["dataset"].unique()),
+        "same_donor": same_donor(manifest.get("folds", {})),
         "status": status_line(arms(rows)),
         "failed": bool((arms(rows)["status"] == "failed").any()),
         "ranking": tables.ranking(ranking, short),
