@@ -123,8 +123,8 @@ def check_disjoint(fold: Fold, donors: Mapping[str, str], groups: Mapping[str, s
 
 
 def same_donor(folds: Mapping[str, Mapping]) -> str:
-    """What to say of folds (see `check_disjoint`) that hold out slides of a donor and learn from others of the same, such
-    as pairs of serial sections; empty where each donor is on one side."""
+    """What to say of folds (see `check_disjoint`) that hold out slides of a donor and learn from others of the same:
+    pairs of serial sections, say. Empty where each donor is on one side."""
     both = {donor for its in folds.values() if not its["transductive"] for donor in its["shared"]["donors"]}
     if not both:
         return ""
