@@ -18,7 +18,7 @@ BANDS = ("red", "green", "blue")
 
 
 class Stain(Frozen):
-    """One way to see the cells. `path`: of the image, where its file is not told by its name; `band`: one colour of it."""
+    """One way to see the cells. `path`: of the image, unless its name tells it; `band`: one colour of it."""
 
     stain: str
     path: str | None = None
@@ -90,7 +90,7 @@ class CellFolder(Frozen):
             raise UnitBenchError(file, f"cannot be read ({error})", "replace it") from error
 
     def image(self, path: str | None = None) -> dict[str, Any] | None:
-        """What a slide says of its image, which is not opened; None: declared absent. `path`: where the stain has none."""
+        """What a slide says of its image, which is not opened; None: declared absent. `path`: where no stain has it."""
         looks = self.about.images
         if self.stain is not None and self.stain not in looks:
             raise UnitBenchError(self.describe, f"no image {self.stain!r}", nearest(self.stain, looks))

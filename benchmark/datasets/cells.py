@@ -47,10 +47,7 @@ def mask_centres(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def share_inside(mask: np.ndarray, x: np.ndarray, y: np.ndarray, cell: np.ndarray) -> float:
-    """Share of transcripts at (x, y) pixels `[n]` that lie in the mask `[h, w]` of the cell `[n]` they are said to be of.
-
-    1 where there are none.
-    """
+    """Share of transcripts at (x, y) pixels `[n]` that lie in the mask `[h, w]` of their cell `[n]`; 1 of none."""
     column, row = np.floor([x, y]).astype(int)
     on = (row >= 0) & (row < mask.shape[0]) & (column >= 0) & (column < mask.shape[1])
     return float((mask[row[on], column[on]] == cell[on]).sum() / len(cell)) if len(cell) else 1.0

@@ -1,4 +1,4 @@
-"""CosMx: single cells of the vendor's folder of transcripts, cell masks and composite images, a slide a field of view."""
+"""CosMx: single cells of transcripts, cell masks and composite images in the vendor's folders; a slide a field."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import anndata as ad
 
 LEAST_INSIDE = 0.9  # share of a field's transcripts that lie in the mask of their own cell
+ONE_SEGMENTATION = "give mask and transcripts of one segmentation"
 COLUMNS = {
     "fov": np.int32, "cell_ID": np.int32, "x_local_px": np.float64, "y_local_px": np.float64, "target": "category",
 }  # fmt: skip
@@ -102,16 +103,12 @@ class Cosmx(CellFolder):
             axis: share_inside(mask, x, y, inside["cell_ID"].to_numpy())
             for axis, y in {"up": up, "down": len(mask) - up}.items()
         }
-        if share[self.about.y_axis] >= LEAST_INSIDE:
-            return
-        other = {"up": "down", "down": "up"}[self.about.y_axis]
-        raise UnitBenchError(
-            path,
-            f"{share[self.about.y_axis]:.0%} of the transcripts lie in the mask of their cell, y_axis {self.about.y_axis}",
-            f"set `y_axis: {other}`, where {share[other]:.0%} do"
-            if share[other] >= LEAST_INSIDE
-            else "give mask and transcripts of one segmentation",
-        )
+        stated = share.pop(self.about.y_axis)
+        if stated < LEAST_INSIDE:
+            ((other, better),) = share.items()
+            remedy = f"set `y_axis: {other}`, where {better:.0%} do" if better >= LEAST_INSIDE else ONE_SEGMENTATION
+            cause = f"{stated:.0%} of the transcripts lie in the mask of their cell, y_axis {self.about.y_axis}"
+            raise UnitBenchError(path, cause, remedy)
 
 
 def check_same_cells(masked: np.ndarray, named: np.ndarray, path: Path, table: str) -> None:
@@ -121,9 +118,7 @@ def check_same_cells(masked: np.ndarray, named: np.ndarray, path: Path, table: s
         (np.setdiff1d(named, masked), "less than its transcripts name"),
     ):
         if len(lost):
-            raise UnitBenchError(
-                path, f"{len(lost)} cell(s) {cause}, such as {lost[0]}", "give mask and transcripts of one segmentation"
-            )
+            raise UnitBenchError(path, f"{len(lost)} cell(s) {cause}, such as {lost[0]}", ONE_SEGMENTATION)
 
 
 def read_mask(path: Path) -> tuple[np.ndarray, float, float]:

@@ -1,4 +1,4 @@
-"""MERSCOPE: single cells of transcripts in µm, counted within the polygons of their plane of focus; a slide a section."""
+"""MERSCOPE: single cells of transcripts in µm, counted in the polygons of their plane of focus; a slide a section."""
 
 from __future__ import annotations
 
