@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_PIXELS = 2_000_000_000  # of an image file: 6 GB once decoded
 MOST_OFF_TISSUE = 0.1  # share of spots
+BRIGHT_FIELD = "bright field"  # of uns["image"]["light"]: stain takes light away; "fluorescence": stain is light
 BLACK = 30  # the greatest channel of a pixel that shows nothing
 THUMBNAIL = 1024  # pixels along the longer side, where tissue is looked for
 
@@ -74,20 +75,27 @@ def cut(slide: ad.AnnData, view: View) -> np.ndarray:
     if "annotation" in record:
         _check_annotation(centre, side, record["annotation"], where)
     pitch = slide.uns["lattice"]["pitch"] / record["microns_per_pixel"]
-    _check_tissue(image, centre * reduced, pitch * reduced, where)
+    _check_tissue(image, centre * reduced, pitch * reduced, record.get("light", BRIGHT_FIELD), where)
     return _crop(np.asarray(image), centre * reduced, side * reduced, view.pixels)
 
 
-def tissue_mask(pixels: np.ndarray) -> np.ndarray:
-    """Which pixels `[h, w, 3]` show stain, bool `[h, w]`: Otsu's threshold of the saturation, black left out."""
+def tissue_mask(pixels: np.ndarray, light: str = BRIGHT_FIELD) -> np.ndarray:
+    """Which pixels `[h, w, 3]` show stain, bool `[h, w]`, by Otsu's threshold.
+
+    In bright field, of the saturation, black left out: glass is white. In fluorescence, of the logarithm of the
+    brightness: glass is black, and a dim nucleus is tissue beside a bright one.
+    """
     from skimage.filters import threshold_otsu
 
     greatest = pixels.max(axis=-1).astype(float)
-    saturation = (greatest - pixels.min(axis=-1)) / np.maximum(greatest, 1)
-    lit = greatest > BLACK
-    if not lit.any() or np.ptp(saturation[lit]) == 0:
+    if light == BRIGHT_FIELD:
+        shown = (greatest - pixels.min(axis=-1)) / np.maximum(greatest, 1)
+        lit = greatest > BLACK
+    else:
+        shown, lit = np.log1p(greatest), np.ones(greatest.shape, dtype=bool)
+    if not lit.any() or np.ptp(shown[lit]) == 0:
         return np.zeros(pixels.shape[:2], dtype=bool)
-    return lit & (saturation >= threshold_otsu(saturation[lit]))
+    return lit & (shown >= threshold_otsu(shown[lit]))
 
 
 def _open(record: dict, view: View, where: str) -> tuple[Image.Image, tuple[int, int]]:
@@ -96,7 +104,7 @@ def _open(record: dict, view: View, where: str) -> tuple[Image.Image, tuple[int,
 
     if "pixels" in record:
         image = Image.fromarray(np.asarray(record["pixels"]))
-        return image, image.size
+        return _rgb(image, record), image.size
     path = locate(record["folder"], record, record["url"])
     try:
         with warnings.catch_warnings():
@@ -109,9 +117,15 @@ def _open(record: dict, view: View, where: str) -> tuple[Image.Image, tuple[int,
                     )
                 step = view.microns / record["microns_per_pixel"] / view.pixels
                 file.draft("RGB", tuple(max(1, int(length / step)) for length in size))
-                return file.convert("RGB"), size
+                return _rgb(file, record), size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnitBenchError(where, f"cannot be read ({error})", "replace the file") from None
+
+
+def _rgb(image: Image.Image, record: dict) -> Image.Image:
+    """In RGB; a record with `band` (0, 1 or 2) shows that colour alone, as grey."""
+    image = image.convert("RGB")
+    return image.getchannel(int(record["band"])).convert("RGB") if "band" in record else image
 
 
 def _check_cover(centre: np.ndarray, size: tuple[int, int], where: str) -> None:
@@ -131,13 +145,13 @@ def _check_annotation(centre: np.ndarray, side: float, annotation: dict, where: 
         raise UnitBenchError(where, f"{shown.sum()} tiles show the pathologist's annotation", "take a smaller view")
 
 
-def _check_tissue(image: Image.Image, centre: np.ndarray, pitch: float, where: str) -> None:
+def _check_tissue(image: Image.Image, centre: np.ndarray, pitch: float, light: str, where: str) -> None:
     """A spot is on the tissue where any of its lattice cell is."""
     from scipy.ndimage import maximum_filter
 
     factor = min(1.0, THUMBNAIL / max(image.size))
     width, height = (max(1, round(length * factor)) for length in image.size)
-    mask = tissue_mask(np.asarray(image.resize((width, height))))
+    mask = tissue_mask(np.asarray(image.resize((width, height))), light)
     near = maximum_filter(mask, size=max(1, round(pitch * factor)))
     x, y = np.minimum((centre * factor).astype(int), [width - 1, height - 1]).T
     off = 1 - near[y, x].mean()

@@ -14,7 +14,8 @@
 | uns["group"]       | the slides that stay on one side of a split share it                           |
 | uns["lattice"]     | kind, pitch, shape, n_shared, n_outside (see `lattice.py`)                      |
 | uns["image"]       | optional: stain; kind, "morphology" or, where a spot is few pixels, "colour";   |
-|                    | microns_per_pixel; scale; and pixels `[h, w, 3]`, or folder, path, url, sha256  |
+|                    | microns_per_pixel; scale; and pixels `[h, w, 3]`, or folder, path, url, sha256; |
+|                    | light, "fluorescence" unless bright field; band, the one colour to be seen      |
 """
 
 from __future__ import annotations

@@ -84,6 +84,21 @@ def test_otsu_finds_stain_and_not_glass_or_black():
     np.testing.assert_array_equal(tissue_mask(pixels), expected)
 
 
+def test_in_fluorescence_tissue_is_what_shines():
+    pixels = np.zeros((20, 30, 3), np.uint8)
+    pixels[:, 10:20] = (0, 0, 40)
+    pixels[:, 20:] = (90, 90, 90)  # grey: without any saturation
+    np.testing.assert_array_equal(tissue_mask(pixels, "fluorescence"), np.arange(30) >= np.full((20, 1), 10))
+    assert not tissue_mask(np.full((5, 5, 3), 7, np.uint8), "fluorescence").any()
+
+
+def test_one_colour_of_an_image_is_shown_as_grey(slide):
+    whole = cut(slide, View(100, 16))
+    slide.uns["image"] |= {"band": 2, "light": "fluorescence"}
+    found = cut(slide, View(100, 16))
+    assert (found == whole[..., 2:]).all()
+
+
 # What cannot be cut
 
 

@@ -25,7 +25,7 @@ def test_the_example_is_under_fifty_lines():
 def test_the_built_in_ones_come_by_entry_point():
     for kind, names in {
         "methods": {"pca", "coordinates", "random", "noise", "spot", "patch", "slide"},
-        "datasets": {"simulated", "her2st", "h5ad_folder"},
+        "datasets": {"simulated", "her2st", "h5ad_folder", "cosmx", "merscope"},
         "tasks": {"domain", "clustering", "reconstruction"},
     }.items():
         found = registry.plugins(kind)

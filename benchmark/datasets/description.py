@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import yaml
 from pydantic import Field
 
 from benchmark.config import Frozen, build
 from benchmark.errors import UnitBenchError
+
+AnyDescription = TypeVar("AnyDescription", bound=Frozen)
 
 
 class Grid(Frozen):
@@ -64,7 +66,7 @@ class Description(Frozen):
     files: dict[str, str] = Field(default_factory=dict)
 
 
-def read_description(path: Path) -> Description:
+def read_description(path: Path, kind: type[AnyDescription] = Description) -> AnyDescription:
     """Raises UnitBenchError: no file, no YAML, or a key or value that is not understood."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -72,4 +74,4 @@ def read_description(path: Path) -> Description:
         raise UnitBenchError(path, error.strerror, "give the path of a description") from None
     except yaml.YAMLError as error:
         raise UnitBenchError(path, f"no valid YAML ({str(error).splitlines()[0]})", "correct it") from None
-    return build(Description, values, path)
+    return build(kind, values, path)

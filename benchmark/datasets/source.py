@@ -28,7 +28,7 @@ def cache_folder() -> Path:
 
 
 def locate(folder: str, file: dict, url: str) -> Path:
-    """Path of a file of the record (`path`, `sha256`, `bytes`), checked; `url` is its public source.
+    """Path of a file of the record (`path`, `sha256`, perhaps `bytes`), checked; `url` is its public source.
 
     Raises:
         UnitBenchError: missing from the local copy, truncated, altered, or not to be had from its source.
@@ -39,4 +39,4 @@ def locate(folder: str, file: dict, url: str) -> Path:
     path = local / file["path"]
     if not path.is_file():
         raise UnitBenchError(path, "file not found", "restore it, or unset UNITBENCH_DATA to download it")
-    return check_file(path, file["sha256"], file["bytes"])
+    return check_file(path, file["sha256"], file.get("bytes"))
