@@ -167,12 +167,13 @@ def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     from benchmark.report.ablation_picture import ablation_figure
     from benchmark.report.page import write_report
     from benchmark.report.picture import readme_figure
+    from benchmark.splits import same_donor
     from benchmark.verdict import written
 
     run = _run(config, results)
     rows, board, maps, made_by = written(run)
     brief = board[~board["method"].isin(between(rows, select(board, PRIMARY)))]
-    readme_figure(brief, maps, run.results / "overview.png")
+    readme_figure(brief, maps, run.results / "overview.png", bool(same_donor(made_by["folds"])))
     if run.varied:
         found = grids(rows)
         ablation_figure(found, means(found), run.results / "ablation.png")

@@ -16,9 +16,11 @@ from benchmark.report.words import DONOR, RANDOM, full_name
 N_MAPS = 6
 
 
-def readme_figure(board: pd.DataFrame, predictions: pd.DataFrame, path: Path) -> Path:
+def readme_figure(board: pd.DataFrame, predictions: pd.DataFrame, path: Path, one_donor: bool = False) -> Path:
     """Left: accuracy under both splits, where the run has both. Right: the slide with the most labels, its labels and
     five predictions.
+
+    `one_donor`: whether other slides of the held-out slides' donor were learned from.
 
     A PNG, since GitHub shows one on light and dark pages alike.
     """
@@ -28,16 +30,16 @@ def readme_figure(board: pd.DataFrame, predictions: pd.DataFrame, path: Path) ->
     figure = Figure(figsize=(6, 4.6) if pairs.empty else (11, 4.6), layout="constrained")
     if not pairs.empty:
         left, right = figure.subfigures(1, 2, width_ratios=(1, 1.1))
-        _dumbbells(left.subplots(), pairs)
+        _dumbbells(left.subplots(), pairs, "held-out slides, same donor" if one_donor else "whole donors held out")
     _maps(figure if pairs.empty else right, predictions, at_largest_budget(select(board, PRIMARY)))
     return write_atomic(path, lambda file: figure.savefig(file, dpi=160, metadata={"Software": None}))
 
 
-def _dumbbells(axes, pairs: pd.DataFrame) -> None:
+def _dumbbells(axes, pairs: pd.DataFrame, held_out: str) -> None:
     y = np.arange(len(pairs))
     axes.hlines(y, pairs["value"], pairs["value_random"], color="0.85", linewidth=5, zorder=1)
     for end, colour, marker, title in (
-        ("", DONOR, "o", "whole donors held out"),
+        ("", DONOR, "o", held_out),
         ("_random", RANDOM, "D", "random spots of the same slides"),
     ):
         value, low, high = (pairs[column + end] for column in ("value", "low", "high"))
