@@ -57,20 +57,19 @@ rule prepare:
         f"python -m benchmark prepare {EXPERIMENT} > {{log}} 2>&1"
 
 
-# Settings that no corpus of these slides can serve stop the run here, before any arm begins.
+# Settings that no corpus of these slides can serve stop the run here, before any arm begins. It has no parameters: a
+# rule that runs again for its parameters hides from Snakemake what changed in those that have its output as `ancient`.
 rule check:
     input:
         RUN.corpus / "record.json",
     output:
-        RUN.checked,
+        [RUN.checked(job) for job in RUN.jobs],
     log:
         OUT / "logs/check.log",
     benchmark:
         OUT / "benchmarks/check.tsv"
     conda:
         "envs/unitbench.yaml"
-    params:
-        settings=RUN.settings(*RUN.jobs),
     shell:
         f"python -m benchmark check {EXPERIMENT} > {{log}} 2>&1"
 
@@ -78,7 +77,7 @@ rule check:
 rule pretrain:
     input:
         RUN.corpus / "record.json",
-        ancient(RUN.checked),
+        lambda wildcards: ancient(RUN.checked(wildcards.job)),
     output:
         RUN.arms("{job}"),
     log:
@@ -105,8 +104,8 @@ rule pretrain:
 use rule pretrain as pretrain_in with:
     input:
         RUN.corpus / "record.json",
-        ancient(RUN.checked),
-        lambda wildcards: [] if CONDA else ancient(RUN.environment(wildcards.job).ready),
+        lambda wildcards: ancient(RUN.checked(wildcards.job)),
+        lambda wildcards: [] if CONDA else RUN.environment(wildcards.job).ready,
     wildcard_constraints:
         job=r"[^/.@]+@[^/.@]+",
     conda:

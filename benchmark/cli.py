@@ -79,9 +79,12 @@ def check(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     from benchmark.files import write_json
 
     run = _run(config, results)
-    run.checked.unlink(missing_ok=True)
-    pairs = [pair for job in run.jobs.values() for pair in job]
-    write_json(run.checked, {"checks": check_methods(run.config, open_corpus(run.corpus), pairs)})
+    for job in run.jobs:
+        run.checked(job).unlink(missing_ok=True)
+    corpus = open_corpus(run.corpus)
+    n_checks = {job: check_methods(run.config, corpus, pairs) for job, pairs in run.jobs.items()}
+    for job in run.jobs:
+        write_json(run.checked(job), {"checks": n_checks[job]})
 
 
 @app.command()

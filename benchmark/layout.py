@@ -12,6 +12,7 @@ from benchmark.arms import arms, folds
 from benchmark.config import Config, Method, read_config
 from benchmark.environments import Environment, find_environment
 from benchmark.errors import UnitBenchError, nearest
+from benchmark.files import fingerprint
 from benchmark.options import LEAST_ENTRANTS
 
 
@@ -37,10 +38,10 @@ class Run:
     def maps(self, job: str) -> Path:
         return self.results / "jobs" / f"{job}.maps.parquet"
 
-    @property
-    def checked(self) -> Path:
-        """Says that every method can be fitted to the corpus with its settings."""
-        return self.results / "checked.json"
+    def checked(self, job: str) -> Path:
+        """Says that the methods of a job can be fitted to the corpus. Its name tells their settings: changed ones lack
+        it, while a job whose settings are as before finds its own."""
+        return self.results / "checked" / f"{job}.{fingerprint(self.settings(job))}.json"
 
     @property
     def times(self) -> Path:

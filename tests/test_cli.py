@@ -15,6 +15,7 @@ import typer
 import yaml
 
 from benchmark import cli
+from benchmark.layout import open_run
 from tests.command import command, environment
 
 COMMANDS = sorted(typer.main.get_command(cli.app).commands)
@@ -243,7 +244,7 @@ def test_settings_that_the_corpus_cannot_serve_are_refused_before_any_arm_begins
     refused(call(step, "--config", path), "method 'greedy': patch unit: 30 channels of 20 genes; set fewer channels")
     assert {path.name for path in Path("results/tiny").iterdir()} == {"corpus"}
     write("tiny.yaml", TINY | {"methods": ["pca"]})
-    assert call("check", "--config", path)[0] == 0 and Path("results/tiny/checked.json").exists()
+    assert call("check", "--config", path)[0] == 0 and list(Path("results/tiny/checked").iterdir())
 
 
 def test_a_refused_setting_leaves_no_word_that_all_was_checked(call):
@@ -252,7 +253,7 @@ def test_a_refused_setting_leaves_no_word_that_all_was_checked(call):
     call("check", "--config", path)
     write("tiny.yaml", TINY | {"methods": [{"method": "slide", "options": {"n_channels": 21}}]})
     refused(call("check", "--config", path), "21 channels of 20 genes")
-    assert not Path("results/tiny/checked.json").exists()
+    assert not open_run(path).checked("fold0-0").exists()
 
 
 def test_doctor_names_what_is_amiss_and_the_remedy(call, monkeypatch):

@@ -170,6 +170,26 @@ def test_settings_that_are_refused_stop_the_run_before_any_arm_and_a_change_of_t
     assert corpus.stat().st_mtime_ns == prepared
 
 
+def test_a_change_of_a_config_runs_what_it_changes_and_no_more(tmp_path, plugins):
+    def run(n_components: int) -> tuple[set[str], dict[str, int]]:
+        pca = {"method": "pca", "options": {"n_components": n_components}}
+        few = {"methods": ["random", pca], "methods_per_job": 1, "seeds": [0], "tasks": ["domain"]}
+        (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(CONFIG | few))
+        done = unitbench(*RUN, cwd=tmp_path, plugins=plugins)
+        assert done.returncode == 0, done.stdout + done.stderr
+        rows = pd.read_parquet(tmp_path / "results/tiny/scores.parquet")
+        made = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("results/tiny/jobs/*.json")}
+        return set(rows.loc[rows["method"] == "pca", "options"]), made
+
+    options, before = run(9)
+    assert options == {'{"method": "pca", "n_components": 9}'}
+    options, after = run(5)
+    assert options == {'{"method": "pca", "n_components": 5}'}
+    assert {name for name in before if before[name] != after[name]} == {
+        f"fold{fold}-1.{what}.json" for fold in (0, 1) for what in ("arms", "scores")
+    }
+
+
 def test_the_run_says_where_its_time_went(whole):
     (line,) = (line for line in whole[1].stdout.splitlines() if line.startswith("time: "))
     total, share = int(line.split()[1]), float(line.split()[3].rstrip("%"))
