@@ -112,6 +112,8 @@ def crowds(rows: pd.DataFrame) -> list[Family]:
 def between(rows: pd.DataFrame, ranking: pd.DataFrame) -> list[str]:
     """The labels of large families but for the best and the worst of each; all budgets of a label go together.
 
+    Labels that somebody chose stay: those that `vary` makes have a point.
+
     Args:
         ranking: the rows of one contest of a leaderboard, best first.
     """
@@ -120,5 +122,6 @@ def between(rows: pd.DataFrame, ranking: pd.DataFrame) -> list[str]:
         ranked = ranking[(ranking["budget"] == family.budget) & ranking["value"].notna()]["method"]
         ranked = ranked[ranked.isin(family.levels.index)].tolist()
         if ranked:
-            inner += [label for label in family.levels.index if label not in (ranked[0], ranked[-1])]
+            ends = (ranked[0], ranked[-1])
+            inner += [label for label in family.levels.index if "." in label and label not in ends]
     return inner

@@ -225,4 +225,6 @@ def test_of_a_large_grid_the_best_and_the_worst_stand_for_all():
     inner = between(rows, select(leaderboard(rows), PRIMARY))
     assert len(inner) == 14 > CROWD and not {"patch.16.512", "patch.4.64"} & set(inner)
     assert not (compare(rows)["question"] == OTHER).any()
+    chosen = rows.replace({"method": {"patch.8.64": "A1_gene"}})  # a label that somebody gave is not folded away
+    assert len(between(chosen, select(leaderboard(chosen), PRIMARY))) == 13
     assert between(example_rows(), select(leaderboard(example_rows()), PRIMARY)) == []
