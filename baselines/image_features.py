@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.images import View, cut, has_image, tiles
+from benchmark.morphology import haematoxylin
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -50,12 +51,10 @@ class ImageTexture(MeanColour):
 
     def embed_image(self, slide: ad.AnnData) -> np.ndarray:
         """`[n_spots, 28]` float32: shares of a tile's pixels."""
-        from skimage.color import rgb2hed
         from skimage.feature import local_binary_pattern
 
         found = []
-        for tile in cut(slide, self.view):
-            stain = rgb2hed(tile)[..., 0]
+        for stain in haematoxylin(cut(slide, self.view)):
             grey = np.round(255 * np.clip(stain / MOST_STAIN, 0, 1)).astype(np.uint8)
             patterns = ((local_binary_pattern(grey, n, radius, "uniform"), n + 2) for n, radius in ((8, 1), (16, 2)))
             found.append(np.concatenate([np.bincount(p.astype(int).ravel(), minlength=n) for p, n in patterns]))
