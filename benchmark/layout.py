@@ -118,14 +118,14 @@ class Run:
         once = ["prepare", "check", "leaderboard", "report", "track"]
         return once + [f"{step}.{job}" for step in ("pretrain", "score") for job in self.jobs]
 
-    def settings(self, *jobs: str) -> dict:
-        """All that jobs depend on besides the data, their plugins' versions too: a change runs them again."""
+    def settings(self, job: str) -> dict:
+        """All that a job depends on besides the data, its plugins' versions too: a change runs it again."""
         shared = self.config.model_dump(include={"budget", "splits", "seeds", "neighbours", "precision", "tasks"})
-        labels = dict.fromkeys(label for job in jobs for label, _ in self.jobs[job])
-        methods = [self.config.method(label) for label in labels]
+        methods = [self.config.method(label) for label, _ in self.jobs[job]]
         plugins = [registry.find("methods", method.method) for method in methods]
         versions = [f"{plugin.distribution} {plugin.version}" for plugin in plugins]
-        versions += [f"{place.name} {place.recipe}" for place in filter(None, map(self.environment, jobs))]
+        if place := self.environment(job):
+            versions.append(f"{place.name} {place.recipe}")
         return shared | {"methods": [method.model_dump() for method in methods], "versions": versions}
 
 
