@@ -143,8 +143,8 @@ def pretrain(
 
 
 def _seed_dropout(seed: int, device: torch.device) -> None:
-    """As `torch.manual_seed`, which on a machine without a GPU takes milliseconds and keeps every call for one."""
-    (torch.cuda if device.type == "cuda" else torch.default_generator).manual_seed(seed)
+    """As `torch.manual_seed`, which on a machine without a GPU queues every call for one, in a list that grows."""
+    (torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed)(seed)
 
 
 def make_optimizer(module: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
