@@ -156,7 +156,8 @@ def conditions(rows: pd.DataFrame) -> pd.DataFrame:
 def condition(made: pd.DataFrame) -> Answer:
     """Which generators use their condition on most slides and seeds, and which ignore it."""
     made = made.sort_values("condition_gain", ascending=False)
-    said = [f"{row.Index} (gain {row.condition_gain:+.2f})".replace("-0.", "−0.") for row in made.itertuples()]
+    gains = [f"{gain:+.2f}".replace("-", "−") for gain in made["condition_gain"]]
+    said = [f"{method} (gain {gain})" for method, gain in zip(made.index, gains, strict=True)]
     ignored = (made["condition_ignored"] > 0.5).to_numpy()
     used = [text for text, off in zip(said, ignored, strict=True) if not off]
     rest = [text for text, off in zip(said, ignored, strict=True) if off]
