@@ -128,5 +128,4 @@ def same_donor(folds: Mapping[str, Mapping]) -> str:
     both = {donor for its in folds.values() if not its["transductive"] for donor in its["shared"]["donors"]}
     if not both:
         return ""
-    who = f"donor {', '.join(sorted(both))}" if len(both) == 1 else f"{len(both)} donors"
-    return f"Held out are slides of {who}, whose other slides were learned from: held-out slides, same donor."
+    return f"Other slides of {', '.join(sorted(both))} were learned from: held-out slides, same donor."
