@@ -16,6 +16,7 @@ A task is a frozen dataclass whose fields are its options, found under the entry
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -66,9 +67,13 @@ class NotApplicable(NamedTuple):
 
 def served(task: Any, corpus: Corpus) -> tuple[str, ...]:
     """The slides that a task of features can be scored on: those with labels, an image, or both, as it asks."""
-    key = label_column(task)
+    return _with(corpus, label_column(task), task.requires != "embed")
+
+
+@lru_cache(maxsize=16)  # asked for every arm, and each answer reads the slides
+def _with(corpus: Corpus, key: str | None, image: bool) -> tuple[str, ...]:
     names = corpus.names if key is None else corpus.labelled_by(key)
-    return names if task.requires == "embed" else tuple(name for name in names if has_image(corpus[name]))
+    return tuple(name for name in names if has_image(corpus[name])) if image else names
 
 
 def unserved(task: Any, corpus: Corpus, fit: Iterable[str], test: Iterable[str]) -> str:
