@@ -29,7 +29,9 @@ def by_level(model: Spatia, its: Section, rank: np.ndarray) -> dict[str, Tensor]
         own = cell if design.niche_image else expression
         niches = []
         for spots in _chunks(its):
-            near, offset, there = (torch.as_tensor(array[spots], device=device) for array in _niche(its))
+            near, offset, there = (
+                torch.as_tensor(array[spots], device=device) for array in (its.near, its.offset, its.there)
+            )
             pictured = _pictures(its, spots, model, device, niche=True) if design.niche_image else (None, None)
             niches.append(model.niches(own[near], offset, there, *pictured))
         found["niche"] = vectors = torch.cat(niches)
@@ -52,10 +54,6 @@ def image_features(model: Spatia, its: Section) -> Tensor:
 def _chunks(its: Section) -> Iterator[np.ndarray]:
     for i in range(0, its.n_spots, AT_ONCE):
         yield np.arange(i, min(i + AT_ONCE, its.n_spots))
-
-
-def _niche(its: Section) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return its.near, its.offset, its.there
 
 
 def _cells(model: Spatia, its: Section, spots: np.ndarray, rank: np.ndarray, device: torch.device) -> dict[str, Tensor]:
