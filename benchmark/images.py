@@ -41,6 +41,10 @@ def has_image(slide: ad.AnnData) -> bool:
     return "image" in slide.uns
 
 
+def no_image(slide: str, remedy: str) -> UnitBenchError:
+    return UnitBenchError(f"image of slide {slide}", "there is none", remedy)
+
+
 def tiles(corpus: Corpus, name: str, view: View) -> np.ndarray:
     """Tiles of one slide's spots, uint8 `[n_spots, pixels, pixels, 3]`, memory-mapped.
 
@@ -62,11 +66,10 @@ def cut(slide: ad.AnnData, view: View) -> np.ndarray:
         UnitBenchError: the slide has no image, its file is corrupt or enormous, it does not cover the spots, a tile
             would show the pathologist's annotation, or over a tenth of the spots lie off the tissue.
     """
-    where = f"image of slide {slide.uns['slide']}"
     if not has_image(slide):
-        raise UnitBenchError(where, "there is none", "leave the slide out, or take a method that needs no image")
+        raise no_image(slide.uns["slide"], "leave the slide out, or take a method that needs no image")
     record = slide.uns["image"]
-    where = f"{where} ({record['path']})" if "path" in record else where
+    where = f"image of slide {slide.uns['slide']}" + (f" ({record['path']})" if "path" in record else "")
     image, size = _open(record, view, where)
     reduced = image.size[0] / size[0]  # a JPEG is decoded no larger than the tiles need it
     side = view.microns / record["microns_per_pixel"]

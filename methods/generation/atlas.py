@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.channels import top_variance
 from benchmark.errors import UnitBenchError
-from benchmark.images import View, has_image, tiles
+from benchmark.images import View, has_image, no_image, tiles
 from benchmark.normalise import lognorm
 from methods.generation.pairs import REGULARISATION
 
@@ -113,7 +113,7 @@ def with_images(corpus: Corpus, absent_image: str) -> Corpus:
     if not kept or (len(kept) < len(corpus) and absent_image != "declared"):
         absent = sorted(set(corpus.names) - set(kept))[0]
         remedy = "set absent_image to declared to leave it out" if kept else "take a dataset with images"
-        raise UnitBenchError(f"image of slide {absent}", "there is none", remedy)
+        raise no_image(absent, remedy)
     return corpus.subset(kept)
 
 

@@ -11,8 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
-from benchmark.errors import UnitBenchError
-from benchmark.images import View, cut, has_image, tiles
+from benchmark.images import View, cut, has_image, no_image, tiles
 from benchmark.normalise import lognorm, stated_size
 
 if TYPE_CHECKING:
@@ -160,8 +159,7 @@ def section(
 def check_image(slide: ad.AnnData, around: Surroundings) -> None:
     """Raises UnitBenchError: the slide has no image, where one is read and its absence is not declared."""
     if around.view is not None and not around.declared and not has_image(slide):
-        where = f"image of slide {slide.uns['slide']}"
-        raise UnitBenchError(where, "there is none", 'leave the slide out, or set absent_image to "declared"')
+        raise no_image(slide.uns["slide"], 'leave the slide out, or set absent_image to "declared"')
 
 
 def neighbours(position: np.ndarray, k: int, window: float | None) -> tuple[np.ndarray, np.ndarray]:
