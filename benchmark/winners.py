@@ -40,11 +40,13 @@ def contests(rows: pd.DataFrame) -> list[Contest]:
 
 
 def sizes(rows: pd.DataFrame) -> dict[str, set[str]]:
-    """The labels of each trunk size (option `preset`); none if the run has one size."""
+    """The labels of each trunk size (option `preset`), the smallest first; none if the run has one size."""
     found = levels(rows, "preset").reset_index()
     if found["level"].nunique() < 2:
         return {}
-    return {size: set(labels) for size, labels in found.groupby("level", sort=False)["method"]}
+    labels = found.groupby("level", sort=False)["method"].agg(set)
+    smallest_first = found["method"].map(parameters(rows)).groupby(found["level"]).mean().sort_values(kind="stable")
+    return {size: labels[size] for size in smallest_first.index}
 
 
 def champion(entrants: pd.DataFrame, contest: Contest) -> Champion:

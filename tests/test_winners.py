@@ -111,6 +111,7 @@ def test_iso_flop_has_a_point_a_unit_budget_and_size_in_order_of_parameters(rows
     assert len(table) == 3 * 2 * 3
     for _, line in table.groupby(["unit", "budget"]):
         assert line["parameters"].tolist() == sorted(PARAMETERS.values())
+    assert list(sizes(rows)) == sorted(PARAMETERS, key=PARAMETERS.get)
 
 
 def cells(values: list) -> pd.DataFrame:

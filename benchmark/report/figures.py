@@ -141,7 +141,7 @@ def against_costs(board: pd.DataFrame, costs: pd.DataFrame) -> dict[str, go.Figu
         figure.update_xaxes(type="log", title=title, **_ticks(trained[key]))
         figure.update_yaxes(title=metric_name(PRIMARY.metric))
         _mark_pca(figure, table)
-        plain(figure, height=340)
+        plain(figure, height=300 + 15 * len(figure.data))  # two names of the legend a row
     return figures
 
 
@@ -197,7 +197,7 @@ def plain(figure: go.Figure, height: int) -> go.Figure:
         margin={"l": 10, "r": 10, "t": 40, "b": 10},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
+        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "maxheight": 1},
         font={"family": "system-ui, sans-serif", "size": 13},
     )
     figure.update_xaxes(gridcolor=GRID, zeroline=False, automargin=True, linecolor=GRID)
