@@ -165,7 +165,7 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
 def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Write the report, one HTML page that opens from disk, and its overview and ablation as pictures."""
     from benchmark.ablation import grids, means
-    from benchmark.leaderboard import PRIMARY, select
+    from benchmark.leaderboard import leading, select
     from benchmark.options import between
     from benchmark.report.ablation_picture import ablation_figure
     from benchmark.report.page import write_report
@@ -175,7 +175,7 @@ def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
 
     run = _run(config, results)
     rows, board, maps, made_by = written(run)
-    brief = board[~board["method"].isin(between(rows, select(board, PRIMARY)))]
+    brief = board[~board["method"].isin(between(rows, select(board, leading(board)[1])))]
     readme_figure(brief, maps, run.results / "overview.png", bool(same_donor(made_by["folds"])))
     if run.varied:
         found = grids(rows)

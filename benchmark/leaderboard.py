@@ -41,15 +41,14 @@ KEY_CONTESTS = {
     "F1 mean8": PRIMARY._replace(neighbours=8),
     "accuracy": PRIMARY._replace(metric="accuracy"),
     "acc. random": PRIMARY._replace(metric="accuracy", split="random"),
+    "F1 linear": Contest("donor", "annotation", "linear", 0, "macro_f1"),
     "ARI k-means": Contest("donor", "clustering", "kmeans", 0, "ari"),
     "r hole 4": Contest("donor", "reconstruction", "hole 4", 0, "pearson"),
-    "F1 linear": Contest("donor", "annotation", "linear", 0, "macro_f1"),
     "r imputed": Contest("donor", "imputation", "genes", 0, "pearson"),
     "r image": Contest("donor", "expression_from_image", "xgboost", 0, "pearson"),
     "F1 image": Contest("donor", "label_from_image", "knn", 0, "macro_f1"),
     "KID": Contest("donor", "generation", "generated", 0, "kid"),
 }
-PRIMARY_NAME = next(iter(KEY_CONTESTS))
 KEY_WORDS = {
     "F1 mean8": "mean8: after an 8-neighbour mean",
     "acc. random": "acc. random: random spots of the same slides instead",
@@ -194,12 +193,20 @@ def si(value: float) -> str:
     return f"{value / 1000**power:.3g} {['', 'k', 'M', 'G', 'T', 'P', 'E'][power]}"
 
 
+def leading(board: pd.DataFrame) -> tuple[str, Contest]:
+    """The first key contest that was held, which entrants are ordered by; `PRIMARY` if none was."""
+    return next(iter((held(board) or KEY_CONTESTS).items()))
+
+
+def held(board: pd.DataFrame) -> dict[str, Contest]:
+    """The key contests in which the board has entrants."""
+    return {name: contest for name, contest in KEY_CONTESTS.items() if len(select(board, contest))}
+
+
 def headline(board: pd.DataFrame) -> pd.DataFrame:
     """One row an entrant, one column a key contest that was held; ordered by the first of them."""
     columns = {
-        name: select(board, contest).set_index(["name", *ENTRANT])["value"]
-        for name, contest in KEY_CONTESTS.items()
-        if len(select(board, contest))
+        name: select(board, contest).set_index(["name", *ENTRANT])["value"] for name, contest in held(board).items()
     }
     entrants = board.set_index(["name", *ENTRANT]).index.unique()
     table = pd.DataFrame(columns, index=entrants)

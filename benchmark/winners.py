@@ -14,7 +14,15 @@ from benchmark.leaderboard import CONTEST, ENTRANT, LOWER_IS_BETTER, Contest, ce
 from benchmark.options import levels
 
 UNITS = ("spot", "patch", "slide")
-PRIMARIES = {"domain": ("knn", "macro_f1"), "clustering": ("kmeans", "ari"), "reconstruction": (None, "pearson")}
+PRIMARIES = {  # (setting, or None for each of them; metric)
+    "domain": ("knn", "macro_f1"),
+    "annotation": ("linear", "macro_f1"),
+    "clustering": ("kmeans", "ari"),
+    "reconstruction": (None, "pearson"),
+    "imputation": ("genes", "pearson"),
+    "expression_from_image": ("xgboost", "pearson"),
+    "label_from_image": ("knn", "macro_f1"),
+}
 BEST = "best size"  # the view in which each unit brings its best trunk; the others hold one trunk size
 AT = [*Contest._fields, "size", "budget_axis", "budget"]
 

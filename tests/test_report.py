@@ -13,7 +13,7 @@ import pytest
 
 from benchmark.ablation import grids, means
 from benchmark.evaluate import NO_MAP
-from benchmark.leaderboard import PRIMARY, arms, leaderboard, select
+from benchmark.leaderboard import PRIMARY, arms, leaderboard, leading, select
 from benchmark.leakage import leakage
 from benchmark.report import ablation, findings, ledger, maps, tables
 from benchmark.report.ablation_picture import ablation_figure
@@ -144,9 +144,22 @@ def test_a_run_whose_arms_all_failed_has_a_report(rows, tmp_path):
 def test_a_run_of_reconstruction_alone_has_a_report_and_a_picture(rows, tmp_path):
     few = rows[rows["task"].isin(["reconstruction", "cost", "arm"])]
     board = leaderboard(few)
-    text = write_report(few, board, NO_MAP, MANIFEST, tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "econstruction" in text
+    page = Page(write_report(few, board, NO_MAP, MANIFEST, tmp_path / "page.html").read_text(encoding="utf-8"))
+    (ranked,) = (
+        place for place, text in enumerate(page.text) if text.startswith("Ordered by Pearson of reconstruction")
+    )
+    best = board[(board["metric"] == "pearson") & (board["rank"] == 1)]["method"].item()
+    assert page.text.index(best, ranked) < page.text.index("Does training help?", ranked)
+    asked = page.text.index("Does the unit matter?")
+    assert page.text[asked + 1] != "cannot tell" and "Pearson" in page.text[asked + 2]
+    assert {attributes.get("id") for _, attributes in page.elements} >= {"plot-curve", "plot-flops"}
     assert readme_figure(board, NO_MAP, tmp_path / "overview.png").stat().st_size > 1000
+
+
+def test_what_leads_is_the_first_key_contest_that_was_held(rows):
+    assert leading(leaderboard(rows)) == ("macro-F1", PRIMARY)
+    assert leading(leaderboard(rows[rows["task"].isin(["reconstruction", "arm"])]))[0] == "r hole 4"
+    assert leading(leaderboard(arms(rows))) == ("macro-F1", PRIMARY)
 
 
 def test_every_value_of_the_leaderboard_is_in_a_table(rows):

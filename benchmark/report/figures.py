@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from benchmark.leaderboard import ENTRANT, PRIMARY, budget_label, select, si
+from benchmark.leaderboard import ENTRANT, Contest, budget_label, select, si
 from benchmark.report.tables import both_splits
 from benchmark.report.words import DONOR, RANDOM, UNIT_COLOURS, UNITS, full_name, metric_name
 
@@ -59,19 +59,19 @@ def _points(value, low, high, names, title: str, colour: str, symbol: str) -> go
     )
 
 
-def curves(board: pd.DataFrame, sizes: dict[str, set[str]]) -> dict[str, go.Figure]:
-    """The primary score against the budget, one figure a trunk size (`winners.sizes`) on one scale, or one in all."""
-    found = {"curve": curve(board)} if not sizes else {}
+def curves(board: pd.DataFrame, sizes: dict[str, set[str]], contest: Contest) -> dict[str, go.Figure]:
+    """The score against the budget, one figure a trunk size (`winners.sizes`) on one scale, or one in all."""
+    found = {"curve": curve(board, contest)} if not sizes else {}
     for place, (size, methods) in enumerate(sizes.items()):
         controls = board["unit"] == "none"
-        found[f"curve{place}"] = curve(board[board["method"].isin(methods) | controls], f"trunk {size}")
+        found[f"curve{place}"] = curve(board[board["method"].isin(methods) | controls], contest, f"trunk {size}")
     found = {name: figure for name, figure in found.items() if figure}
-    return _one_scale(found, select(board, PRIMARY))
+    return _one_scale(found, select(board, contest))
 
 
-def curve(board: pd.DataFrame, title: str = "") -> go.Figure | None:
-    """The primary score against the budget; the untrained trunk stands at the left of the logarithmic axis."""
-    table = select(board, PRIMARY).dropna(subset="value")
+def curve(board: pd.DataFrame, contest: Contest, title: str = "") -> go.Figure | None:
+    """The score against the budget; the untrained trunk stands at the left of the logarithmic axis."""
+    table = select(board, contest).dropna(subset="value")
     trained = table[(table["unit"] != "none") & (table["budget"] > 0)]
     if trained.empty:
         return None
@@ -88,16 +88,16 @@ def curve(board: pd.DataFrame, title: str = "") -> go.Figure | None:
     ticks = ["untrained", *(si(amount).strip() for amount in amounts)]
     budget = f"{title}: budget" if title else "budget"
     figure.update_xaxes(type="log", title=f"{budget}, {UNITS[axis]}", tickvals=[left, *amounts], ticktext=ticks)
-    figure.update_yaxes(title=f"{metric_name(PRIMARY.metric)}, donors held out")
+    figure.update_yaxes(title=f"{metric_name(contest.metric)}, donors held out")
     _mark_pca(figure, table)
     return plain(figure, height=340 if title else 420)
 
 
-def iso_flop(table: pd.DataFrame) -> dict[str, go.Figure]:
-    """The primary score against the trunk's size at each budget: a figure a unit, a line a budget, on one scale.
+def iso_flop(table: pd.DataFrame, contest: Contest) -> dict[str, go.Figure]:
+    """The score against the trunk's size at each budget: a figure a unit, a line a budget, on one scale.
 
     Args:
-        table: `winners.iso_flop` of the primary contest.
+        table: `winners.iso_flop` of the contest.
     """
     budgets = sorted(table["budget"].unique())
     colours = dict(zip(budgets, sample_colorscale("Viridis", np.linspace(0.2, 0.85, len(budgets))), strict=True))
@@ -111,7 +111,7 @@ def iso_flop(table: pd.DataFrame) -> dict[str, go.Figure]:
             figure.add_trace(_line(line["parameters"], line, name, unit, "circle"))
             figure.data[-1].update(marker_color=colours[budget], line_color=colours[budget])
         figure.update_xaxes(type="log", title=f"{unit}: parameters", **_ticks(table["parameters"]))
-        figure.update_yaxes(title=f"{metric_name(PRIMARY.metric)}, donors held out")
+        figure.update_yaxes(title=f"{metric_name(contest.metric)}, donors held out")
         plain(figure, height=340)
     return _one_scale(figures, table)
 
@@ -126,9 +126,9 @@ def _one_scale(figures: dict[str, go.Figure], table: pd.DataFrame) -> dict[str, 
     return figures
 
 
-def against_costs(board: pd.DataFrame, costs: pd.DataFrame) -> dict[str, go.Figure]:
-    """The primary score against what was really spent; `costs` has a row an entrant and a column a cost."""
-    table = select(board, PRIMARY).dropna(subset="value").drop(columns="spots_seen")  # it is among the costs
+def against_costs(board: pd.DataFrame, costs: pd.DataFrame, contest: Contest) -> dict[str, go.Figure]:
+    """The score against what was really spent; `costs` has a row an entrant and a column a cost."""
+    table = select(board, contest).dropna(subset="value").drop(columns="spots_seen")  # it is among the costs
     trained = table[(table["unit"] != "none") & (table["budget"] > 0)].join(costs, on=ENTRANT)
     figures = {}
     for key, title in COSTS.items():
@@ -139,7 +139,7 @@ def against_costs(board: pd.DataFrame, costs: pd.DataFrame) -> dict[str, go.Figu
             line = trained[trained["method"] == method].sort_values("budget")
             figure.add_trace(_line(line[key], line, method, unit, symbol))
         figure.update_xaxes(type="log", title=title, **_ticks(trained[key]))
-        figure.update_yaxes(title=metric_name(PRIMARY.metric))
+        figure.update_yaxes(title=metric_name(contest.metric))
         _mark_pca(figure, table)
         plain(figure, height=300 + 15 * len(figure.data))  # two names of the legend a row
     return figures

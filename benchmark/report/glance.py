@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.comparisons import by_level, spread
-from benchmark.leaderboard import PRIMARY, budget_label, select
+from benchmark.leaderboard import PRIMARY, Contest, budget_label, select
 from benchmark.options import varied
 from benchmark.report.words import full_name, metric_name
 from benchmark.winners import BEST, Champion
@@ -36,6 +36,7 @@ def glance(
     won: pd.DataFrame,
     beyond: pd.DataFrame,
     leaks: pd.DataFrame,
+    contest: Contest = PRIMARY,
 ) -> list[dict]:
     """`question`, `short` and `text` of each of `QUESTIONS`, and of `CONDITION` where a trained method makes images.
 
@@ -45,8 +46,16 @@ def glance(
         won: `winners.winners(found)`.
         beyond: `factorial.beyond_smoothing(rows, found)`.
         leaks: `leakage.leakage(rows)`.
+        contest: what units, budgets and channel rules are compared by.
     """
-    answers = (unit(found), budget(won, found), smoothing(beyond, rows), channels(rows), leakage(leaks, rows))
+    places = {at: units for at, units in found.items() if at[: len(contest) + 1] == (*contest, BEST)}
+    answers = (
+        unit(places, contest),
+        budget(won, places, contest),
+        smoothing(beyond, rows),
+        channels(rows, contest),
+        leakage(leaks, rows),
+    )
     told = dict(zip(QUESTIONS, answers, strict=True))
     made = conditions(rows)
     if len(made):
@@ -54,28 +63,27 @@ def glance(
     return [{"question": question} | answer._asdict() for question, answer in told.items()]
 
 
-def unit(found: dict[tuple, dict[str, Champion]]) -> Answer:
+def unit(places: dict[tuple, dict[str, Champion]], contest: Contest) -> Answer:
     """The best unit against the worst at the largest budget that two of them have reached."""
-    places = _places(found)
     if not any(len(units) > 1 for units in places.values()):
-        return _one_unit(places)
+        return _one_unit(places, contest)
     at = max((at for at, units in places.items() if len(units) > 1), key=lambda at: at[-1])
-    ends = spread({unit: best.cells for unit, best in places[at].items()}, PRIMARY)
+    ends = spread({unit: best.cells for unit, best in places[at].items()}, contest)
     if ends is None:
         return _cannot("no donor was scored for every unit")
-    by = f"{_signed(ends)} {metric_name(PRIMARY.metric)}"
+    by = f"{_signed(ends)} {metric_name(contest.metric)}"
     said = f"{ends.best} leads {ends.worst} by {by}"
     if ends.n_levels > 2:
         said = f"{ends.best} is best and {ends.worst} worst, {by} apart"
     return Answer(YES if ends.clear else UNCLEAR, f"At {_amount(*at[-2:])} {said} ({_p(ends.p)}): {ends.verdict}.")
 
 
-def budget(won: pd.DataFrame, found: dict[tuple, dict[str, Champion]]) -> Answer:
+def budget(won: pd.DataFrame, places: dict[tuple, dict[str, Champion]], contest: Contest) -> Answer:
     """The winner of each budget."""
-    its = select(won, PRIMARY)
+    its = select(won, contest)
     its = its[its["size"] == BEST].sort_values("budget")
     if its.empty:
-        return _one_unit(_places(found))
+        return _one_unit(places, contest)
     said = {}
     for _, row in its.sort_values(
         "verdict", key=lambda verdict: ~verdict.str.endswith(" wins"), kind="stable"
@@ -109,20 +117,20 @@ def smoothing(beyond: pd.DataFrame, rows: pd.DataFrame) -> Answer:
     return Answer(UNCLEAR, text + (": too few donors to tell." if "few" in row["verdict"] else "."))
 
 
-def channels(rows: pd.DataFrame) -> Answer:
+def channels(rows: pd.DataFrame, contest: Contest) -> Answer:
     """The best channel rule against the worst, in the plugin that tries the most."""
     tried = varied(rows, RULES)
     if not tried:
         return _cannot("it has one rule of choosing channels")
-    amount, tables = by_level(rows, max(tried, key=tried.get), RULES, PRIMARY)
-    ends = spread(tables, PRIMARY)
+    amount, tables = by_level(rows, max(tried, key=tried.get), RULES, contest)
+    ends = spread(tables, contest)
     if ends is None:
         return _cannot("no two rules were tried on the same donors with all else equal")
     axis = rows["budget_axis"].iloc[0]
     text = (
         f"At {_amount(axis, amount)} the best of {ends.n_levels} rules, {ends.best}, leads the worst, {ends.worst}, by "
     )
-    text += f"{_signed(ends)} {metric_name(PRIMARY.metric)} ({_p(ends.p)}): {ends.verdict}."
+    text += f"{_signed(ends)} {metric_name(contest.metric)} ({_p(ends.p)}): {ends.verdict}."
     return Answer(YES if ends.clear else UNCLEAR, text)
 
 
@@ -165,14 +173,10 @@ def condition(made: pd.DataFrame) -> Answer:
     return Answer(f"{len(used)} of {len(said)}" if used else UNCLEAR, _sentence("the condition is " + "; ".join(parts)))
 
 
-def _places(found: dict[tuple, dict[str, Champion]]) -> dict[tuple, dict[str, Champion]]:
-    return {at: units for at, units in found.items() if at[: len(PRIMARY) + 1] == (*PRIMARY, BEST)}
-
-
-def _one_unit(places: dict[tuple, dict[str, Champion]]) -> Answer:
+def _one_unit(places: dict[tuple, dict[str, Champion]], contest: Contest) -> Answer:
     units = {unit for its in places.values() for unit in its}
     if not units:
-        return _cannot(f"no trained unit has a {metric_name(PRIMARY.metric)} with donors held out")
+        return _cannot(f"no trained unit has a {metric_name(contest.metric)} with donors held out")
     return _cannot(f"it has only one unit, {units.pop()}" if len(units) == 1 else "no two units share a budget")
 
 

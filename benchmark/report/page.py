@@ -15,10 +15,10 @@ from benchmark.ablation import grids
 from benchmark.comparisons import compare
 from benchmark.factorial import beyond_smoothing, factorial
 from benchmark.files import write_text
-from benchmark.leaderboard import PRIMARY, PRIMARY_NAME, arms, headline, key_caption, select
+from benchmark.leaderboard import PRIMARY, arms, headline, key_caption, leading, select
 from benchmark.leakage import leakage
 from benchmark.options import between
-from benchmark.report import ablation, figures, findings, ledger, maps, tables
+from benchmark.report import ablation, figures, findings, ledger, maps, tables, words
 from benchmark.report.glance import glance
 from benchmark.scores import status_line
 from benchmark.splits import same_donor
@@ -36,14 +36,17 @@ def write_report(
         predictions: slide, donor, y, x, label, method, budget, prediction, a row a spot and entrant; may be None.
         manifest: versions, data hash, commit, config: whatever says what made the rows.
     """
-    ranking, short, compared = select(board, PRIMARY), headline(board), compare(rows)
+    name, contest = leading(board)
+    ranking, short, compared = select(board, contest), headline(board), compare(rows, contest)
+    others = short.drop(columns=name, errors="ignore")
     inner = between(rows, ranking)  # of a large grid, shown where there is room
     brief = board[~board["method"].isin(inner)]
     costs = ledger.costs(rows)
-    spent = figures.against_costs(brief, costs)
+    spent = figures.against_costs(brief, costs, contest)
     leaks, found = leakage(rows), champions(rows)
     won, standing, crossed = winners(found), standings(found), factorial(rows)
-    curves, by_size = figures.curves(brief, sizes(rows)), figures.iso_flop(iso_flop(rows, standing, PRIMARY))
+    curves = figures.curves(brief, sizes(rows), contest)
+    by_size = figures.iso_flop(iso_flop(rows, standing, contest), contest)
     settings, drawn_settings = ablation.sections(grids(rows))
     plots = {"leakage": figures.leakage(brief), **curves, **by_size, **spent, **drawn_settings}
     drawn = predictions is not None and len(predictions) > 0
@@ -52,17 +55,19 @@ def write_report(
         "same_donor": same_donor(manifest.get("folds", {})),
         "status": status_line(arms(rows)),
         "failed": bool((arms(rows)["status"] == "failed").any()),
-        "ranking": tables.ranking(ranking, short),
+        "measure": words.metric_name(contest.metric),
+        "ordered_by": words.contest_name(contest),
+        "ranking": tables.ranking(ranking, others),
         "inner": inner,
         "unable": tables.unable(ranking),
-        "key_names": [name for name in short.columns if name != PRIMARY_NAME],
+        "key_names": others.columns.tolist(),
         "key_caption": key_caption(short),
         "verdicts": tables.verdicts(compared),
         "settings": settings,
         "comparisons": compared.to_dict("records"),
         "plots": {name: _script_safe(figure.to_json()) for name, figure in plots.items() if figure},
         "spent": list(spent),
-        "glance": glance(rows, found, won, beyond_smoothing(rows, found), leaks),
+        "glance": glance(rows, found, won, beyond_smoothing(rows, found), leaks, contest),
         "leakage": findings.leakage(leaks[~leaks["method"].isin(inner)]),
         "winners": findings.winners(won, standing),
         "factorial": findings.factorial(*crossed) if crossed else None,

@@ -8,17 +8,18 @@ import numpy as np
 import pandas as pd
 
 from benchmark.files import write_atomic
-from benchmark.leaderboard import PRIMARY, select
+from benchmark.leaderboard import PRIMARY, held, leading, select
 from benchmark.report.maps import colours
 from benchmark.report.tables import at_largest_budget, both_splits
-from benchmark.report.words import DONOR, RANDOM, full_name
+from benchmark.report.words import DONOR, RANDOM, SPLITS, UNIT_COLOURS, contest_name, full_name
 
 N_MAPS = 6
+MOST_PANELS = 3  # of scores, where there are no maps
 
 
 def readme_figure(board: pd.DataFrame, predictions: pd.DataFrame, path: Path, one_donor: bool = False) -> Path:
     """Left: accuracy under both splits, where the run has both. Right: the slide with the most labels, its labels and
-    five predictions.
+    five predictions. Of a run without predictions: every entrant's key scores.
 
     `one_donor`: whether other slides of the held-out slides' donor were learned from.
 
@@ -26,12 +27,25 @@ def readme_figure(board: pd.DataFrame, predictions: pd.DataFrame, path: Path, on
     """
     from matplotlib.figure import Figure
 
-    pairs = both_splits(board)
+    pairs, brief = both_splits(board), at_largest_budget(board)
+    held_out = "held-out slides, same donor" if one_donor else SPLITS["donor"]
+    if predictions.empty:
+        contests = list(held(board).values())[:MOST_PANELS] or [PRIMARY]
+        most = brief.groupby(["method", "budget"]).ngroups
+        figure = Figure(figsize=(6.5 * len(contests), 1.2 + 0.28 * most), layout="constrained")
+        for axes, contest in zip(figure.subplots(1, len(contests), squeeze=False)[0], contests, strict=True):
+            title = contest_name(contest).replace(SPLITS["donor"], held_out)
+            _ranked(axes, select(brief, contest).dropna(subset="value"), title)
+        return _saved(figure, path)
     figure = Figure(figsize=(6, 4.6) if pairs.empty else (11, 4.6), layout="constrained")
     if not pairs.empty:
         left, right = figure.subfigures(1, 2, width_ratios=(1, 1.1))
-        _dumbbells(left.subplots(), pairs, "held-out slides, same donor" if one_donor else "whole donors held out")
-    _maps(figure if pairs.empty else right, predictions, at_largest_budget(select(board, PRIMARY)))
+        _dumbbells(left.subplots(), pairs, held_out)
+    _maps(figure if pairs.empty else right, predictions, select(brief, leading(board)[1]))
+    return _saved(figure, path)
+
+
+def _saved(figure, path: Path) -> Path:
     return write_atomic(path, lambda file: figure.savefig(file, dpi=160, metadata={"Software": None}))
 
 
@@ -47,17 +61,31 @@ def _dumbbells(axes, pairs: pd.DataFrame, held_out: str) -> None:
         axes.errorbar(value, y, xerr=whiskers, fmt=marker, color=colour, label=title, markersize=7, elinewidth=1.2)
     axes.set_yticks(y, [full_name(row) for _, row in pairs.iterrows()])
     axes.set(xlim=(0, 1), xlabel="accuracy of a k-NN probe")
+    _bare(axes)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2, frameon=False, handletextpad=0.2)
+
+
+def _ranked(axes, ranking: pd.DataFrame, title: str) -> None:
+    """Each entrant with its interval, the best above; what was not trained is hollow."""
+    y = np.arange(len(ranking))[::-1]
+    whiskers = np.nan_to_num([ranking["value"] - ranking["low"], ranking["high"] - ranking["value"]])
+    colour = ranking["unit"].map(UNIT_COLOURS)
+    axes.hlines(y, ranking["value"] - whiskers[0], ranking["value"] + whiskers[1], color=colour, linewidth=1.5)
+    filled = colour.where(ranking["budget"] > 0, "white")
+    axes.scatter(ranking["value"], y, c=filled, edgecolors=colour, s=45, zorder=2)
+    axes.set_yticks(y, [full_name(row) for _, row in ranking.iterrows()])
+    axes.set_xlabel(title.replace(" (", "\n("))
+    _bare(axes)
+
+
+def _bare(axes) -> None:
     axes.grid(axis="x", color="0.92")
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2, frameon=False, handletextpad=0.2)
 
 
 def _maps(figure, predictions: pd.DataFrame, ranking: pd.DataFrame) -> None:
-    if predictions.empty:
-        figure.text(0.5, 0.5, "no labels were predicted in this run", ha="center", color="0.5")
-        return
     labelled = predictions.dropna(subset="label")
     slide = labelled["slide"].value_counts().sort_index(kind="stable").idxmax()
     spots = dict(list(predictions[predictions["slide"] == slide].groupby(["method", "budget"])))

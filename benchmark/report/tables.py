@@ -10,7 +10,6 @@ from benchmark.leaderboard import (
     AXIS_UNITS,
     ENTRANT,
     PRIMARY,
-    PRIMARY_NAME,
     budget_label,
     seen_label,
     select,
@@ -72,10 +71,10 @@ def unable(board: pd.DataFrame) -> str:
     return ", ".join(sorted(set(board.loc[board["status"] == "not applicable", "name"])))
 
 
-def ranking(primary: pd.DataFrame, short: pd.DataFrame) -> list[dict]:
-    """The first table: the primary score with its interval as a bar, and the other key scores."""
-    others = short.drop(columns=PRIMARY_NAME, errors="ignore").droplevel("name")
-    top = max(primary[["value", "high"]].max().max(), 0.01) if len(primary) else 1.0
+def ranking(leading: pd.DataFrame, others: pd.DataFrame) -> list[dict]:
+    """The first table: the leading score with its interval as a bar, and the other key scores."""
+    others = others.droplevel("name")
+    top = max(leading[["value", "high"]].max().max(), 0.01) if len(leading) else 1.0
     return [
         who(row)
         | cell(row)
@@ -83,7 +82,7 @@ def ranking(primary: pd.DataFrame, short: pd.DataFrame) -> list[dict]:
         | {"seen": (None if np.isnan(row["spots_seen"]) else row["spots_seen"], seen_label(row["spots_seen"]))}
         | {"bar": [0 if np.isnan(x) else 100 * max(x, 0) / top for x in row[["value", "low", "high"]]]}
         | {"others": [None if np.isnan(value) else value for value in others.loc[tuple(row[ENTRANT])]]}
-        for _, row in able(primary).iterrows()
+        for _, row in able(leading).iterrows()
     ]
 
 

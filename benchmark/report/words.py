@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from benchmark.leaderboard import LOWER_IS_BETTER, budget_label
+from benchmark.leaderboard import LOWER_IS_BETTER, Contest, budget_label
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 UNIT_COLOURS = {"spot": "#0072B2", "patch": "#D55E00", "slide": "#009E73", "none": "#8c8c8c"}
@@ -103,6 +103,12 @@ FIRST_METRICS = ("macro_f1", "ari", "pearson")  # what a table is ordered by
 
 def metric_name(metric: str) -> str:
     return METRICS.get(metric, metric) + (" ↓" if metric in LOWER_IS_BETTER else "")
+
+
+def contest_name(contest: Contest) -> str:
+    task = TASKS.get(contest.task, contest.task)
+    of = f"{task[:1].lower()}{task[1:]} ({setting_name(contest.setting)})"
+    return f"{metric_name(contest.metric)} of {of}, {SPLITS.get(contest.split, contest.split)}"
 
 
 def setting_name(setting: str) -> str:
