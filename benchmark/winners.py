@@ -22,6 +22,7 @@ PRIMARIES = {  # (setting, or None for each of them; metric)
     "imputation": ("genes", "pearson"),
     "expression_from_image": ("xgboost", "pearson"),
     "label_from_image": ("knn", "macro_f1"),
+    "generation": ("generated", "kid"),
 }
 BEST = "best size"  # the view in which each unit brings its best trunk; the others hold one trunk size
 AT = [*Contest._fields, "size", "budget_axis", "budget"]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.files import write_atomic
-from benchmark.leaderboard import PRIMARY, held, leading, select
+from benchmark.leaderboard import LOWER_IS_BETTER, PRIMARY, held, leading, select
 from benchmark.report.maps import colours
 from benchmark.report.tables import at_largest_budget, both_splits
 from benchmark.report.words import DONOR, RANDOM, SPLITS, UNIT_COLOURS, contest_name, full_name
@@ -34,8 +34,11 @@ def readme_figure(board: pd.DataFrame, predictions: pd.DataFrame, path: Path, on
         most = brief.groupby(["method", "budget"]).ngroups
         figure = Figure(figsize=(6.5 * len(contests), 1.2 + 0.28 * most), layout="constrained")
         for axes, contest in zip(figure.subplots(1, len(contests), squeeze=False)[0], contests, strict=True):
+            if contest.metric in LOWER_IS_BETTER:  # what is far off would hide the rest
+                axes.set_xscale("symlog", linthresh=1)
+            _ranked(axes, select(brief, contest).dropna(subset="value"))
             title = contest_name(contest).replace(SPLITS["donor"], held_out)
-            _ranked(axes, select(brief, contest).dropna(subset="value"), title)
+            axes.set_xlabel("\n(".join(title.rsplit(" (", 1)))
         return _saved(figure, path)
     figure = Figure(figsize=(6, 4.6) if pairs.empty else (11, 4.6), layout="constrained")
     if not pairs.empty:
@@ -65,7 +68,7 @@ def _dumbbells(axes, pairs: pd.DataFrame, held_out: str) -> None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2, frameon=False, handletextpad=0.2)
 
 
-def _ranked(axes, ranking: pd.DataFrame, title: str) -> None:
+def _ranked(axes, ranking: pd.DataFrame) -> None:
     """Each entrant with its interval, the best above; what was not trained is hollow."""
     y = np.arange(len(ranking))[::-1]
     whiskers = np.nan_to_num([ranking["value"] - ranking["low"], ranking["high"] - ranking["value"]])
@@ -74,7 +77,6 @@ def _ranked(axes, ranking: pd.DataFrame, title: str) -> None:
     filled = colour.where(ranking["budget"] > 0, "white")
     axes.scatter(ranking["value"], y, c=filled, edgecolors=colour, s=45, zorder=2)
     axes.set_yticks(y, [full_name(row) for _, row in ranking.iterrows()])
-    axes.set_xlabel(title.replace(" (", "\n("))
     _bare(axes)
 
 
