@@ -26,7 +26,7 @@ bench: $(READY)    ## measure loaders and training steps
 	$(BIN)/unitbench bench $(WHAT)
 
 test: $(READY)    ## all tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 parity: $(SCGPT)/.ready    ## our scGPT against the official package: largest differences, time of a step
 	$(SCGPT)/bin/python -m pytest -W ignore tests/parity

@@ -12,6 +12,13 @@ settings.register_profile("unitbench", deadline=None)
 settings.load_profile("unitbench")
 torch.set_num_threads(1)
 
+SLOWEST = ("test_workflow", "test_spatia_science", "test_science", "test_plugins")
+
+
+def pytest_collection_modifyitems(items):
+    """The slowest files first, so that no worker is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.path.stem not in SLOWEST)
+
 
 @pytest.fixture(scope="session")
 def tissue(tmp_path_factory):
