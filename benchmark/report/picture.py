@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ from benchmark.leaderboard import LOWER_IS_BETTER, PRIMARY, held, leading, selec
 from benchmark.report.maps import colours
 from benchmark.report.tables import at_largest_budget, both_splits
 from benchmark.report.words import DONOR, RANDOM, SPLITS, UNIT_COLOURS, contest_name, full_name
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 N_MAPS = 6
 MOST_PANELS = 3  # of scores, where there are no maps
@@ -25,31 +29,37 @@ def readme_figure(board: pd.DataFrame, predictions: pd.DataFrame, path: Path, on
 
     A PNG, since GitHub shows one on light and dark pages alike.
     """
+    held_out = "held-out slides, same donor" if one_donor else SPLITS["donor"]
+    brief = at_largest_budget(board)
+    figure = _seen(brief, predictions, held_out) if len(predictions) else _scored(brief, held_out)
+    return write_atomic(path, lambda file: figure.savefig(file, dpi=160, metadata={"Software": None}))
+
+
+def _seen(board: pd.DataFrame, predictions: pd.DataFrame, held_out: str) -> Figure:
     from matplotlib.figure import Figure
 
-    pairs, brief = both_splits(board), at_largest_budget(board)
-    held_out = "held-out slides, same donor" if one_donor else SPLITS["donor"]
-    if predictions.empty:
-        contests = list(held(board).values())[:MOST_PANELS] or [PRIMARY]
-        most = brief.groupby(["method", "budget"]).ngroups
-        figure = Figure(figsize=(6.5 * len(contests), 1.2 + 0.28 * most), layout="constrained")
-        for axes, contest in zip(figure.subplots(1, len(contests), squeeze=False)[0], contests, strict=True):
-            if contest.metric in LOWER_IS_BETTER:  # what is far off would hide the rest
-                axes.set_xscale("symlog", linthresh=1)
-            _ranked(axes, select(brief, contest).dropna(subset="value"))
-            title = contest_name(contest).replace(SPLITS["donor"], held_out)
-            axes.set_xlabel("\n(".join(title.rsplit(" (", 1)))
-        return _saved(figure, path)
+    pairs = both_splits(board)
     figure = Figure(figsize=(6, 4.6) if pairs.empty else (11, 4.6), layout="constrained")
     if not pairs.empty:
         left, right = figure.subfigures(1, 2, width_ratios=(1, 1.1))
         _dumbbells(left.subplots(), pairs, held_out)
-    _maps(figure if pairs.empty else right, predictions, select(brief, leading(board)[1]))
-    return _saved(figure, path)
+    _maps(figure if pairs.empty else right, predictions, select(board, leading(board)[1]))
+    return figure
 
 
-def _saved(figure, path: Path) -> Path:
-    return write_atomic(path, lambda file: figure.savefig(file, dpi=160, metadata={"Software": None}))
+def _scored(board: pd.DataFrame, held_out: str) -> Figure:
+    from matplotlib.figure import Figure
+
+    contests = list(held(board).values())[:MOST_PANELS] or [PRIMARY]
+    n_entrants = board.groupby(["method", "budget"]).ngroups
+    figure = Figure(figsize=(6.5 * len(contests), 1.2 + 0.28 * n_entrants), layout="constrained")
+    for axes, contest in zip(figure.subplots(1, len(contests), squeeze=False)[0], contests, strict=True):
+        if contest.metric in LOWER_IS_BETTER:  # what is far off would hide the rest
+            axes.set_xscale("symlog", linthresh=1)
+        _ranked(axes, select(board, contest).dropna(subset="value"))
+        title = contest_name(contest).replace(SPLITS["donor"], held_out)
+        axes.set_xlabel("\n(".join(title.rsplit(" (", 1)))
+    return figure
 
 
 def _dumbbells(axes, pairs: pd.DataFrame, held_out: str) -> None:
