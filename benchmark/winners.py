@@ -10,19 +10,23 @@ import pandas as pd
 
 from benchmark import intervals
 from benchmark.comparisons import PAIRED, corrected, paired
-from benchmark.leaderboard import CONTEST, ENTRANT, LOWER_IS_BETTER, Contest, cells, rivals, scores, select
+from benchmark.leaderboard import (
+    CONTEST,
+    ENTRANT,
+    KEY_CONTESTS,
+    LOWER_IS_BETTER,
+    Contest,
+    cells,
+    rivals,
+    scores,
+    select,
+)
 from benchmark.options import levels
 
 UNITS = ("spot", "patch", "slide")
-PRIMARIES = {  # (setting, or None for each of them; metric)
-    "domain": ("knn", "macro_f1"),
-    "annotation": ("linear", "macro_f1"),
-    "clustering": ("kmeans", "ari"),
-    "reconstruction": (None, "pearson"),
-    "imputation": ("genes", "pearson"),
-    "expression_from_image": ("xgboost", "pearson"),
-    "label_from_image": ("knn", "macro_f1"),
-    "generation": ("generated", "kid"),
+# (setting, metric) of each task's first key contest, the last task first; of regions, in holes of every size.
+PRIMARIES = {c.task: (c.setting, c.metric) for c in reversed(KEY_CONTESTS.values())} | {
+    "reconstruction": (None, "pearson")
 }
 BEST = "best size"  # the view in which each unit brings its best trunk; the others hold one trunk size
 AT = [*Contest._fields, "size", "budget_axis", "budget"]
@@ -44,7 +48,7 @@ def contests(rows: pd.DataFrame) -> list[Contest]:
     found = [Contest(*row) for row in held.itertuples(index=False)]
     return sorted(
         (c for c in found if c.task in PRIMARIES and PRIMARIES[c.task] in ((c.setting, c.metric), (None, c.metric))),
-        key=lambda c: (list(PRIMARIES).index(c.task), len(c.setting), c.setting, c.neighbours),
+        key=lambda c: (-list(PRIMARIES).index(c.task), len(c.setting), c.setting, c.neighbours),
     )
 
 
