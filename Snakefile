@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from benchmark.layout import open_run
+from benchmark.experiment.layout import open_run
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.corpus import Corpus
+from benchmark.data.corpus import Corpus
 
 if TYPE_CHECKING:
     import anndata as ad

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.images import View, cut, has_image, tiles
-from benchmark.morphology import haematoxylin
+from benchmark.data.tiles import View, cut, has_image, tiles
+from benchmark.metrics.morphology import haematoxylin
 
 if TYPE_CHECKING:
     import anndata as ad
 
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 MOST_STAIN = 0.3  # optical density of haematoxylin that 99 of 100 pixels of her2st stay below
 

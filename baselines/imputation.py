@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.channels import moments, top_variance
-from benchmark.normalise import lognorm, stated_size
-from benchmark.spatial import neighbour_mean
+from benchmark.data.gene_selection import moments, top_variance
+from benchmark.data.neighbours import neighbour_mean
+from benchmark.data.normalisation import lognorm, stated_size
 
 if TYPE_CHECKING:
     import anndata as ad
 
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 ALPHAS = tuple(np.logspace(1, 5, 9))  # strengths of ridge, of which leaving out each training spot in turn picks one
 

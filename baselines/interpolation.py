@@ -9,9 +9,9 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
-from benchmark.channels import moments
-from benchmark.corpus import Corpus
-from benchmark.normalise import lognorm
+from benchmark.data.corpus import Corpus
+from benchmark.data.gene_selection import moments
+from benchmark.data.normalisation import lognorm
 
 if TYPE_CHECKING:
     import anndata as ad

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from baselines.random_features import RandomFeatures
-from benchmark.spatial import neighbour_mean
+from benchmark.data.neighbours import neighbour_mean
 
 if TYPE_CHECKING:
     import anndata as ad

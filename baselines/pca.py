@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from benchmark.channels import moments, top_dispersion
-from benchmark.corpus import Corpus
-from benchmark.normalise import lognorm
-from benchmark.spatial import neighbour_mean
+from benchmark.data.corpus import Corpus
+from benchmark.data.gene_selection import moments, top_dispersion
+from benchmark.data.neighbours import neighbour_mean
+from benchmark.data.normalisation import lognorm
 
 if TYPE_CHECKING:
     import anndata as ad

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.errors import UnitBenchError
+from benchmark.core.errors import UnitBenchError
 
 if TYPE_CHECKING:
     import anndata as ad
 
     from baselines.scgpt.checkpoint import Checkpoint
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 WEIGHTS = "best_model.pt"  # of what a folder may hold, the one file of weights that the package reads
 SETTINGS = ("n_layers_cls", "pad_value")  # of args.json, asked by the package and not by our own model

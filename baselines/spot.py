@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.model.learner import Learner
+from benchmark.training.learner import Learner
 from benchmark.units.spot import SpotUnit
 
 

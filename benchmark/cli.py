@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.errors import UnitBenchError
+from benchmark.core.errors import UnitBenchError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,7 +30,7 @@ CONFIG, RESULTS = Path("config/default.yaml"), Path("results")
 
 
 def _run(config: Path, results: Path, job: str | None = None):
-    from benchmark.layout import open_run
+    from benchmark.experiment.layout import open_run
 
     return open_run(config, results, job)
 
@@ -41,7 +41,7 @@ def list_() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from benchmark.registry import GROUPS, plugins
+    from benchmark.core.registry import GROUPS, plugins
 
     table = Table("kind", "name", "what it is", "from")
     for kind in GROUPS:
@@ -59,8 +59,8 @@ def prepare(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Read the dataset, check every slide, and write the corpus that all methods read."""
     from rich.console import Console
 
-    from benchmark.corpus import write_corpus
-    from benchmark.registry import make
+    from benchmark.core.registry import make
+    from benchmark.data.corpus import write_corpus
 
     run = _run(config, results)
     dataset = make("datasets", run.config.dataset.name, run.config.dataset.options)
@@ -74,9 +74,9 @@ def prepare(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
 @app.command()
 def check(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Ask every method whether it can be fitted to the corpus with its settings, before any of them begins."""
-    from benchmark.arms import check_methods
-    from benchmark.corpus import open_corpus
-    from benchmark.files import write_json
+    from benchmark.core.files import write_json
+    from benchmark.data.corpus import open_corpus
+    from benchmark.experiment.arms import check_methods
 
     run = _run(config, results)
     for job in run.jobs:
@@ -95,11 +95,11 @@ def pretrain(
     attempt: Annotated[int, typer.Option(help="From the second on, arms that killed their process are given up.")] = 1,
 ) -> None:
     """Fit every method in every fold, at every budget and seed; keep embeddings and predictions, and finished arms."""
-    from benchmark.arms import check_methods, run_arms
-    from benchmark.corpus import open_corpus
-    from benchmark.files import write_json
-    from benchmark.progress import reporter
-    from benchmark.timing import WORK
+    from benchmark.core.files import write_json
+    from benchmark.core.timing import WORK
+    from benchmark.data.corpus import open_corpus
+    from benchmark.experiment.arms import check_methods, run_arms
+    from benchmark.experiment.progress import reporter
 
     run = _run(config, results, job)
     corpus = open_corpus(run.corpus)
@@ -119,11 +119,11 @@ def pretrain(
 @app.command()
 def score(job: JobName = None, config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Score the fitted arms on every task: one file of score rows a job."""
-    from benchmark.corpus import open_corpus
-    from benchmark.evaluate import score_arms
-    from benchmark.files import read_json, write_json
-    from benchmark.scores import write_rows, write_table
-    from benchmark.timing import WORK
+    from benchmark.core.files import read_json, write_json
+    from benchmark.core.scores import write_rows, write_table
+    from benchmark.core.timing import WORK
+    from benchmark.data.corpus import open_corpus
+    from benchmark.experiment.score import score_arms
 
     run = _run(config, results)
     corpus = open_corpus(run.corpus)
@@ -140,11 +140,11 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
     """Gather all score rows; write them, the leaderboard with its intervals, the leakage index, and the manifest."""
     import pandas as pd
 
-    from benchmark import ablation, leaderboard
-    from benchmark.files import write_json
-    from benchmark.leakage import leakage
-    from benchmark.manifest import manifest
-    from benchmark.scores import read_rows, write_table
+    from benchmark.core.files import write_json
+    from benchmark.core.scores import read_rows, write_table
+    from benchmark.experiment.manifest import manifest
+    from benchmark.stats import ablation, leaderboard
+    from benchmark.stats.leakage import leakage
 
     run = _run(config, results)
     rows = read_rows(run.scores(job) for job in run.jobs)
@@ -164,14 +164,14 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
 @app.command()
 def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Write the report, one HTML page that opens from disk, and its overview and ablation as pictures."""
-    from benchmark.ablation import grids, means
-    from benchmark.leaderboard import leading, select
-    from benchmark.options import between
+    from benchmark.experiment.summary import written
     from benchmark.report.ablation_picture import ablation_figure
     from benchmark.report.page import write_report
     from benchmark.report.picture import readme_figure
-    from benchmark.splits import same_donor
-    from benchmark.verdict import written
+    from benchmark.report.words import same_donor
+    from benchmark.stats.ablation import grids, means
+    from benchmark.stats.leaderboard import leading, select
+    from benchmark.stats.options import between
 
     run = _run(config, results)
     rows, board, maps, made_by = written(run)
@@ -186,9 +186,9 @@ def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
 @app.command()
 def track(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Import the leaderboard into MLflow; what is there already is left alone."""
-    from benchmark.files import write_json
-    from benchmark.tracking import track
-    from benchmark.verdict import written
+    from benchmark.core.files import write_json
+    from benchmark.experiment.summary import written
+    from benchmark.report.mlflow_board import track
 
     run = _run(config, results)
     rows, board, *_ = written(run)
@@ -200,8 +200,8 @@ def verdict(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Print the leaderboard; exit with 1 if an arm has failed."""
     from rich.console import Console
 
-    from benchmark.files import write_text
-    from benchmark.verdict import tell
+    from benchmark.core.files import write_text
+    from benchmark.experiment.summary import tell
 
     run, console = _run(config, results), Console(record=True, width=150)
     if tell(run, console):
@@ -216,7 +216,7 @@ def board(
     port: Annotated[int, typer.Option(help="Another one is taken if this is busy.")] = 5000,
 ) -> None:
     """Open the MLflow leaderboard on 127.0.0.1."""
-    from benchmark.tracking import serve
+    from benchmark.report.mlflow_board import serve
 
     run = _run(config, results)
     if not (run.results / "mlflow.db").exists():
@@ -232,7 +232,7 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on after a run that was killed.")] = False,
 ) -> None:
     """Run the whole workflow with a progress display, then print the leaderboard."""
-    from benchmark.workflow import run_workflow
+    from benchmark.experiment.workflow import run_workflow
 
     raise typer.Exit(run_workflow(_run(config, results), cores, resume))
 
@@ -245,8 +245,8 @@ def bench(
     threads: Annotated[int, typer.Option(help="Cores to use.")] = 1,
 ) -> None:
     """Measure loaders and training steps on the config's corpus, beside a plain matrix product."""
-    from benchmark.bench import bench, lines
-    from benchmark.corpus import open_corpus
+    from benchmark.data.corpus import open_corpus
+    from benchmark.training.bench import bench, lines
 
     run = _run(config, results)
     if not (run.corpus / "record.json").exists():
@@ -257,7 +257,7 @@ def bench(
 @app.command()
 def environment(name: Annotated[str, typer.Argument(help="A name of envs/, such as scgpt.")]) -> None:
     """Make the venv of the methods that need this environment, unless it is there."""
-    from benchmark.environments import find_environment
+    from benchmark.core.environments import find_environment
 
     find_environment(name).make()
 
@@ -267,7 +267,7 @@ def doctor(results: Results = RESULTS) -> None:
     """Check this machine and installation, and say what to do about what is amiss."""
     from rich.console import Console
 
-    from benchmark.doctor import checks
+    from benchmark.experiment.doctor import checks
 
     console, ready = Console(), True
     for check in checks(results):

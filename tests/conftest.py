@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from benchmark.corpus import write_corpus
+from benchmark.data.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.model.trunk import PRESETS, Preset
 
@@ -32,5 +32,5 @@ def micro_trunk():
     """The preset "micro", and steps as small."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRESETS, "micro", Preset(d=16, layers=1, heads=2, learning_rate=1e-3))
-        patch.setattr("benchmark.pretrain.TOKENS_PER_STEP", 64)
+        patch.setattr("benchmark.training.loop.TOKENS_PER_STEP", 64)
         yield

@@ -15,8 +15,8 @@ import typer
 import yaml
 
 from benchmark import cli
-from benchmark.layout import open_run
-from tests.command import command, environment
+from benchmark.experiment.layout import open_run
+from tests.helpers.command import command, environment
 
 COMMANDS = sorted(typer.main.get_command(cli.app).commands)
 TINY = {

@@ -2,16 +2,15 @@
 
 import json
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from benchmark import registry
-from benchmark.leaderboard import arms, leaderboard
-from benchmark.scores import read_table, status_line
+from benchmark.core import registry
+from benchmark.core.scores import read_table, status_line
+from benchmark.stats.leaderboard import arms, leaderboard
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "results" / "reference"
 REFERENCES = sorted(path.parent for path in REFERENCE.rglob("scores.parquet"))
 by_run = pytest.mark.parametrize("folder", REFERENCES, ids=lambda path: path.relative_to(REFERENCE).as_posix())

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from baselines.scgpt.model import ScGPT
-from benchmark.errors import UnitBenchError
-from benchmark.files import read_json, write_atomic, write_json
+from benchmark.core.errors import UnitBenchError
+from benchmark.core.files import read_json, write_atomic, write_json
 
 OURS, OFFICIAL = "model.safetensors", "best_model.pt"
 SIZES = {"d": "embsize", "heads": "nheads", "layers": "nlayers", "d_hid": "d_hid", "dropout": "dropout"}

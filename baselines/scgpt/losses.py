@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmark.errors import UnitBenchError
+from benchmark.core.errors import UnitBenchError
 from benchmark.model.masked import mse
 
 masked_mse = mse  # sum of squared errors / number of hidden values

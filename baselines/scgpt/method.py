@@ -13,17 +13,17 @@ from baselines.scgpt.checkpoint import Checkpoint, load, read_folder
 from baselines.scgpt.model import ScGPT
 from baselines.scgpt.module import OBJECTIVES
 from baselines.scgpt.unit import ScGPTUnit
-from benchmark.budget import Budget, Meter
-from benchmark.errors import UnitBenchError, nearest
-from benchmark.files import write_atomic
-from benchmark.model.learner import INFERENCE_TOKENS, Learner
+from benchmark.core.errors import UnitBenchError, nearest
+from benchmark.core.files import write_atomic
 from benchmark.model.trunk import PRESETS
-from benchmark.pretrain import pretrain, tensors
+from benchmark.training.budget import Budget, Meter
+from benchmark.training.learner import INFERENCE_TOKENS, Learner
+from benchmark.training.loop import pretrain, tensors
 
 if TYPE_CHECKING:
     import anndata as ad
 
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 PAD, CLS, EOC = "<pad>", "<cls>", "<eoc>"
 DROPOUT = 0.2

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize, pad
 from baselines.scgpt.losses import ecs, masked_mse, neighbour_cells
 from baselines.scgpt.model import ScGPT
 from benchmark.model.masked import RATIOS
-from benchmark.pretrain import WARM_UP
+from benchmark.training.loop import WARM_UP
 from benchmark.units.batch import padded
 
 MASKED = 0.4  # share of the values that the masked objective hides

@@ -12,13 +12,13 @@ import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
 from baselines.scgpt.tokens import binned, rows, subset, uniform
-from benchmark.errors import UnitBenchError
+from benchmark.core.errors import UnitBenchError
 from benchmark.units.batch import Batch, padded
 
 if TYPE_CHECKING:
     import anndata as ad
 
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 
 @dataclass(frozen=True)

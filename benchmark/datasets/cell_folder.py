@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import pandas as pd
 from pydantic import Field
 
-from benchmark.config import Frozen
+from benchmark.core.config import Frozen
+from benchmark.core.errors import UnitBenchError, nearest
+from benchmark.data.source import locate
 from benchmark.datasets.description import read_description
-from benchmark.datasets.source import locate
-from benchmark.errors import UnitBenchError, nearest
 
 BANDS = ("red", "green", "blue")
 

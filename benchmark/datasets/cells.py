@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from benchmark import lattice
-from benchmark.slide import make_slide
+from benchmark.data import lattice
+from benchmark.data.slide import make_slide
 
 if TYPE_CHECKING:
     import anndata as ad

@@ -8,8 +8,8 @@ from typing import Annotated, Literal, TypeVar
 import yaml
 from pydantic import Field
 
-from benchmark.config import Frozen, build
-from benchmark.errors import UnitBenchError
+from benchmark.core.config import Frozen, build
+from benchmark.core.errors import UnitBenchError
 
 AnyDescription = TypeVar("AnyDescription", bound=Frozen)
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from benchmark import lattice
-from benchmark.config import Frozen
+from benchmark.core.config import Frozen
+from benchmark.core.errors import UnitBenchError, nearest
+from benchmark.core.files import sha256
+from benchmark.data import lattice
+from benchmark.data.download import check_file
+from benchmark.data.slide import check_slide, make_slide
+from benchmark.data.source import local_folder
 from benchmark.datasets.description import Description, Grid, InObs, InUns, Place, read_description
-from benchmark.datasets.download import check_file
-from benchmark.datasets.source import local_folder
-from benchmark.errors import UnitBenchError, nearest
-from benchmark.files import sha256
-from benchmark.slide import check_slide, make_slide
 
 if TYPE_CHECKING:
     import anndata as ad

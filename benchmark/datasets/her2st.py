@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from benchmark import lattice
-from benchmark.config import Frozen
-from benchmark.datasets.source import locate
-from benchmark.errors import UnitBenchError, nearest
-from benchmark.files import read_json
-from benchmark.slide import check_slide, make_slide
+from benchmark.core.config import Frozen
+from benchmark.core.errors import UnitBenchError, nearest
+from benchmark.core.files import read_json
+from benchmark.data import lattice
+from benchmark.data.slide import check_slide, make_slide
+from benchmark.data.source import locate
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -115,7 +115,7 @@ def _image(name: str, spots: pd.DataFrame) -> dict[str, Any]:
     scale = image["scale"][0] / image["scale"][1]
     file = _files()[image["path"]]
     return image | {
-        "folder": "her2st",  # with the url: where `benchmark.datasets.source.locate` finds it
+        "folder": "her2st",  # with the url: where `benchmark.data.source.locate` finds it
         "url": source()["url"],
         "sha256": file["sha256"],
         "bytes": file["bytes"],

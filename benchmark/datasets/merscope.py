@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from benchmark.core.errors import UnitBenchError
+from benchmark.data.slide import check_slide
 from benchmark.datasets.cell_folder import CellDescription, CellFolder
 from benchmark.datasets.cells import cell_slide, count, is_control, polygon_centre, within
-from benchmark.errors import UnitBenchError
-from benchmark.slide import check_slide
 
 if TYPE_CHECKING:
     import anndata as ad

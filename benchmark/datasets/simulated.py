@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from benchmark import lattice
-from benchmark.config import Frozen
+from benchmark.core.config import Frozen
+from benchmark.data import lattice
+from benchmark.data.slide import check_slide, make_slide
 from benchmark.datasets.histology import PIXELS, draw
-from benchmark.slide import check_slide, make_slide
 
 if TYPE_CHECKING:
     import anndata as ad

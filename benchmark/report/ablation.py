@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from benchmark.ablation import PLACE, Grid, effects, means
-from benchmark.leaderboard import Contest, budget_label, select
 from benchmark.report import words
 from benchmark.report.figures import plain, whiskers
+from benchmark.stats.ablation import PLACE, Grid, effects, means
+from benchmark.stats.leaderboard import Contest, budget_label, select
 
 SCALE = ("#f3f7fb", "#54a3d6")  # one hue, light enough throughout for the dark text of a cell
 INK = "#1b1f24"

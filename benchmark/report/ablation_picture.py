@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.ablation import Grid
-from benchmark.files import write_atomic
-from benchmark.leaderboard import budget_label
+from benchmark.core.files import write_atomic
 from benchmark.report import words
 from benchmark.report.ablation import INK, SCALE, Heat, colour_range, contest_name, heats, own, singles
+from benchmark.stats.ablation import Grid
+from benchmark.stats.leaderboard import budget_label
 
 Panel = Heat | tuple[str, pd.DataFrame]
 

@@ -10,9 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from benchmark.leaderboard import ENTRANT, Contest, budget_label, select, si
 from benchmark.report.tables import both_splits
 from benchmark.report.words import DONOR, RANDOM, UNIT_COLOURS, UNITS, full_name, metric_name
+from benchmark.stats.leaderboard import ENTRANT, Contest, budget_label, select, si
 
 GRID = "rgba(128,128,128,0.25)"
 SIZE_IN_LABEL = re.compile(r"\.preset-[^.]+")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmark.factorial import FACTORS
-from benchmark.leaderboard import Contest, budget_label
 from benchmark.report import words
 from benchmark.report.tables import at_largest_budget, cell, who
-from benchmark.winners import AT, UNITS
+from benchmark.stats.factorial import FACTORS
+from benchmark.stats.leaderboard import Contest, budget_label
+from benchmark.stats.winners import AT, UNITS
 
 LEAKAGE = {"value": "{split}", "held_out": "donors held out", "index": "leakage index", "above_noise": "above noise"}
 CONTEXTS = dict.fromkeys(("self", "centre", "tiles", "overlap", "slide"))  # from the least of a slide to the most

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmark.comparisons import by_level, spread
-from benchmark.leaderboard import PRIMARY, Contest, budget_label, select
-from benchmark.options import varied
 from benchmark.report.words import full_name, metric_name
-from benchmark.winners import BEST, Champion
+from benchmark.stats.comparisons import by_level, spread
+from benchmark.stats.leaderboard import PRIMARY, Contest, budget_label, select
+from benchmark.stats.options import varied
+from benchmark.stats.winners import BEST, Champion
 
 YES, UNCLEAR, UNKNOWN, MEASURED = "yes", "not shown", "cannot tell", "measured"  # what an answer comes to
 QUESTIONS = (

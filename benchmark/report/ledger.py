@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmark.leaderboard import ENTRANT, named, si
 from benchmark.report import words
 from benchmark.report.tables import who
+from benchmark.stats.leaderboard import ENTRANT, named, si
 
 COSTS = {
     "flops": ("FLOPs", si),

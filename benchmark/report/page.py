@@ -11,18 +11,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from benchmark.ablation import grids
-from benchmark.comparisons import compare
-from benchmark.factorial import beyond_smoothing, factorial
-from benchmark.files import write_text
-from benchmark.leaderboard import PRIMARY, arms, headline, key_caption, leading, select
-from benchmark.leakage import leakage
-from benchmark.options import between
+from benchmark.core.files import write_text
+from benchmark.core.scores import status_line
 from benchmark.report import ablation, figures, findings, ledger, maps, tables, words
 from benchmark.report.glance import glance
-from benchmark.scores import status_line
-from benchmark.splits import same_donor
-from benchmark.winners import champions, iso_flop, sizes, standings, winners
+from benchmark.stats.ablation import grids
+from benchmark.stats.comparisons import compare
+from benchmark.stats.factorial import beyond_smoothing, factorial
+from benchmark.stats.leaderboard import PRIMARY, arms, headline, key_caption, leading, select
+from benchmark.stats.leakage import leakage
+from benchmark.stats.options import between
+from benchmark.stats.winners import champions, iso_flop, sizes, standings, winners
 
 
 def write_report(
@@ -52,7 +51,7 @@ def write_report(
     drawn = predictions is not None and len(predictions) > 0
     page = {
         "datasets": ", ".join(rows["dataset"].unique()),
-        "same_donor": same_donor(manifest.get("folds", {})),
+        "same_donor": words.same_donor(manifest.get("folds", {})),
         "status": status_line(arms(rows)),
         "failed": bool((arms(rows)["status"] == "failed").any()),
         "measure": words.metric_name(contest.metric),

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from benchmark.files import write_atomic
-from benchmark.leaderboard import LOWER_IS_BETTER, PRIMARY, held, leading, select
+from benchmark.core.files import write_atomic
 from benchmark.report.maps import colours
 from benchmark.report.tables import at_largest_budget, both_splits
 from benchmark.report.words import DONOR, RANDOM, SPLITS, UNIT_COLOURS, contest_name, full_name
+from benchmark.stats.leaderboard import LOWER_IS_BETTER, PRIMARY, held, leading, select
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

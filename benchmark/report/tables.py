@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmark.comparisons import PCA, UNTRAINED
-from benchmark.leaderboard import (
+from benchmark.report import words
+from benchmark.stats.comparisons import PCA, UNTRAINED
+from benchmark.stats.leaderboard import (
     AXIS_UNITS,
     ENTRANT,
     PRIMARY,
@@ -15,7 +16,6 @@ from benchmark.leaderboard import (
     select,
     si,
 )
-from benchmark.report import words
 
 
 def at_largest_budget(board: pd.DataFrame) -> pd.DataFrame:

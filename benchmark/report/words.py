@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from benchmark.leaderboard import LOWER_IS_BETTER, Contest, budget_label
+from benchmark.stats.leaderboard import LOWER_IS_BETTER, Contest, budget_label
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 UNIT_COLOURS = {"spot": "#0072B2", "patch": "#D55E00", "slide": "#009E73", "none": "#8c8c8c"}
@@ -148,3 +149,12 @@ def full_name(row: pd.Series) -> str:
 
 def span(low: float, high: float) -> str:
     return "" if np.isnan(low) else f"[{low:.2f}, {high:.2f}]"
+
+
+def same_donor(folds: Mapping[str, Mapping]) -> str:
+    """What to say of folds (see `check_disjoint`) that hold out slides of a donor and learn from others of the same:
+    pairs of serial sections, say. Empty where each donor is on one side."""
+    both = {donor for its in folds.values() if not its["transductive"] for donor in its["shared"]["donors"]}
+    if not both:
+        return ""
+    return f"Other slides of {', '.join(sorted(both))} were learned from: held-out slides, same donor."

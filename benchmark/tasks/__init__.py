@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from benchmark.images import has_image
+from benchmark.data.tiles import has_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 FEATURES = {"embed": "embeddings.npz", "embed_image": "image_embeddings.npz"}  # where each function's are saved
 

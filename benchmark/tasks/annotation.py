@@ -8,8 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmark import probes
-from benchmark.tasks import Measured, Spots
+from benchmark.tasks import Measured, Spots, probes
 
 
 @dataclass(frozen=True)

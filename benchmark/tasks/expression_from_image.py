@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 
-from benchmark.images import has_image
-from benchmark.normalise import lognorm
+from benchmark.data.normalisation import lognorm
+from benchmark.data.tiles import has_image
 from benchmark.tasks import Measured, Spots
 from benchmark.tasks.reconstruction import pearson
 
 if TYPE_CHECKING:
     import anndata as ad
 
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 TREES = {
     "n_estimators": 100,

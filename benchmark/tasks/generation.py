@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from benchmark import image_metrics
-from benchmark.errors import UnitBenchError
-from benchmark.images import View, cut, has_image, tiles
-from benchmark.morphology import FEATURES
+from benchmark.core.errors import UnitBenchError
+from benchmark.data.tiles import View, cut, has_image, tiles
+from benchmark.metrics import images as image_metrics
+from benchmark.metrics.morphology import FEATURES
+from benchmark.metrics.tile_features import Extractor, fit_extractor
 from benchmark.tasks import Measured, NotApplicable
-from benchmark.tile_features import Extractor, fit_extractor
 
 if TYPE_CHECKING:
     import anndata as ad
 
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 TILES_TO_FIT = 4000  # of the training slides
 

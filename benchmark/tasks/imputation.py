@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 
-from benchmark.channels import top_variance
-from benchmark.normalise import library_size, lognorm
+from benchmark.data.gene_selection import top_variance
+from benchmark.data.normalisation import library_size, lognorm
 from benchmark.tasks import Measured
 from benchmark.tasks.reconstruction import pearson
 
 if TYPE_CHECKING:
     import anndata as ad
 
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 
 @dataclass(frozen=True)

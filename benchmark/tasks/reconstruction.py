@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from benchmark.channels import moments, top_variance
-from benchmark.corpus import Corpus
-from benchmark.normalise import lognorm
+from benchmark.data.corpus import Corpus
+from benchmark.data.gene_selection import moments, top_variance
+from benchmark.data.normalisation import lognorm
 from benchmark.tasks import Measured, NotApplicable
 from benchmark.tasks.holes import blinded, holes, window
 

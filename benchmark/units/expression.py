@@ -11,13 +11,13 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from benchmark.channels import by_dispersion
-from benchmark.normalise import lognorm
+from benchmark.data.gene_selection import by_dispersion
+from benchmark.data.normalisation import lognorm
 
 if TYPE_CHECKING:
     import anndata as ad
 
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.errors import UnitBenchError
+from benchmark.core.errors import UnitBenchError
 from benchmark.units.batch import Batch
 from benchmark.units.crops import VALUES_AT_ONCE, cover, fill, members, occupancy
 from benchmark.units.expression import Field, fields, stretched
 from benchmark.units.rules import Rule, VarianceDraw
 
 if TYPE_CHECKING:
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 LATTICES = ("physical", "released")
 STRETCHED = 139  # the last cell of an axis in the released code's lattice

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
-from benchmark.channels import draw_weighted, spatial_variation, top_dispersion
+from benchmark.data.gene_selection import draw_weighted, spatial_variation, top_dispersion
 from benchmark.units.expression import Field
 
 if TYPE_CHECKING:
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 
 class Rule(Protocol):

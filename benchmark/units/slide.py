@@ -14,7 +14,7 @@ from benchmark.units.expression import Field, fields
 from benchmark.units.rules import Rule, VarianceDraw
 
 if TYPE_CHECKING:
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.channels import moments, top_variance
+from benchmark.data.gene_selection import moments, top_variance
 from benchmark.units.batch import Batch, padded
 from benchmark.units.expression import Field, by_spot
 
 if TYPE_CHECKING:
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 
 @dataclass(frozen=True)

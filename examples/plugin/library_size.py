@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import anndata as ad
 import numpy as np
 
-from benchmark.corpus import Corpus
+from benchmark.data.corpus import Corpus
 
 
 @dataclass

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.channels import top_variance
-from benchmark.errors import UnitBenchError
-from benchmark.images import View, has_image, no_image, tiles
-from benchmark.normalise import lognorm
+from benchmark.core.errors import UnitBenchError
+from benchmark.data.gene_selection import top_variance
+from benchmark.data.normalisation import lognorm
+from benchmark.data.tiles import View, has_image, no_image, tiles
 from methods.generation.pairs import REGULARISATION
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
 
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 COMPONENTS = 50
 ABSENT = ("error", "declared")

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.budget import Budget
-from benchmark.corpus import Corpus, write_corpus
+from benchmark.data.corpus import Corpus, write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.tasks.generation import Generation
+from benchmark.training.budget import Budget
 from methods.generation.generator import Generator
 
 RATIOS = (0.0, 0.25, 0.5)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.errors import UnitBenchError, nearest
-from benchmark.images import View
+from benchmark.core.errors import UnitBenchError, nearest
+from benchmark.data.tiles import View
 from methods.generation.atlas import make_atlas, with_images
 
 if TYPE_CHECKING:
     import anndata as ad
 
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 DRAWS = ("random", "mean")
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from benchmark.budget import Budget, Meter
-from benchmark.errors import UnitBenchError, nearest
-from benchmark.images import View
-from benchmark.model.trained import Trained
+from benchmark.core.errors import UnitBenchError, nearest
+from benchmark.data.tiles import View
+from benchmark.metrics.morphology import threshold
 from benchmark.model.trunk import PRESETS
-from benchmark.morphology import threshold
-from benchmark.pretrain import pretrain
+from benchmark.training.budget import Budget, Meter
+from benchmark.training.loop import pretrain
+from benchmark.training.trained import Trained
 from methods.generation.atlas import ABSENT, make_atlas, with_images
 from methods.generation.decoder import Decoder, Expression
 from methods.generation.merging import CELL, MOST
@@ -24,7 +24,7 @@ from methods.generation.unit import SpotImages, pair_up
 if TYPE_CHECKING:
     import anndata as ad
 
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 OBJECTIVES = ("flow", "diffusion")
 CONDITIONS = ("kept", "removed")

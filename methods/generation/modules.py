@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import UnitBenchError
+from benchmark.core.errors import UnitBenchError
 from methods.generation import diffusion, flow
 from methods.generation.decoder import Decoder
 from methods.generation.morphology import N_SOFT, soft_morphology

@@ -1,6 +1,7 @@
 """Morphology that a loss can see: the stain of an image, softly cut into nuclei, measured by differentiable formulas.
 
-It stands for `benchmark.morphology`, which counts regions and so has no gradient, and needs no network trained first.
+It stands for `benchmark.metrics.morphology`, which counts regions and so has no gradient. No network has to be trained
+first.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def soft_morphology(images: Tensor, cut: float) -> Tensor:
     nuclei and its deviation, and the deviation of the nuclear share over squares of 1, 2 and 4 pixels: how clumped.
 
     Args:
-        cut: the stain above which a pixel is nuclear, as `benchmark.morphology.threshold` gave it.
+        cut: the stain above which a pixel is nuclear, as `benchmark.metrics.morphology.threshold` gave it.
     """
     density = haematoxylin(images)
     inside = (SHARPNESS * (density - cut)).sigmoid()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.errors import UnitBenchError
+from benchmark.core.errors import UnitBenchError
 
 REGULARISATION = 0.05  # of the cost, whose median is 1
 TOLERANCE = 1e-6  # of the marginals

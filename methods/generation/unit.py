@@ -19,7 +19,7 @@ from methods.generation.pairs import (
 )
 
 if TYPE_CHECKING:
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 MOST_A_STATE = 500  # spots on either side of a transport plan
 

@@ -9,7 +9,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import UnitBenchError
+from benchmark.core.errors import UnitBenchError
 from benchmark.model.trunk import Trunk, sincos
 
 HIDDEN = 0.75  # share of the patches

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from benchmark.budget import Budget, Meter
-from benchmark.channels import moments
-from benchmark.errors import UnitBenchError, nearest
-from benchmark.images import View
-from benchmark.model.trained import Trained
-from benchmark.pretrain import pretrain, tensors
+from benchmark.core.errors import UnitBenchError, nearest
+from benchmark.data.gene_selection import moments
+from benchmark.data.tiles import View
+from benchmark.training.budget import Budget, Meter
+from benchmark.training.loop import pretrain, tensors
+from benchmark.training.trained import Trained
 from methods.spatia.inference import by_level, image_features
 from methods.spatia.model import Spatia as Model
 from methods.spatia.model import check_terms
@@ -25,7 +25,7 @@ from methods.spatia.unit import SpatiaUnit
 if TYPE_CHECKING:
     import anndata as ad
 
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 ABSENT = ("error", "declared")
 

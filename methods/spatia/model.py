@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import UnitBenchError
+from benchmark.core.errors import UnitBenchError
 from methods.spatia.fusion import CellFusion
 from methods.spatia.genes import GeneEncoder, GeneHead
 from methods.spatia.image import HIDDEN, ImageEncoder, PatchDecoder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmark.errors import UnitBenchError, nearest
+from benchmark.core.errors import UnitBenchError, nearest
 
 BASES = ("gene", "image", "cell")
 CONTEXTS = ("niche", "niche_image", "tissue")

@@ -11,13 +11,13 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
-from benchmark.images import View, cut, has_image, no_image, tiles
-from benchmark.normalise import lognorm, stated_size
+from benchmark.data.normalisation import lognorm, stated_size
+from benchmark.data.tiles import View, cut, has_image, no_image, tiles
 
 if TYPE_CHECKING:
     import anndata as ad
 
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 MOST_NEIGHBOURS = 32  # that a window gives, the nearest
 CLUMP = 8  # spots that are drawn together, since they share their neighbours

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from benchmark.channels import draw_weighted, moments, top_variance
+from benchmark.data.gene_selection import draw_weighted, moments, top_variance
 from benchmark.units.batch import padded
 from benchmark.units.spot import rows
 from methods.spatia.batch import Batch
@@ -17,7 +17,7 @@ from methods.spatia.presets import Design, Size
 from methods.spatia.sections import Section, Surroundings, sections
 
 if TYPE_CHECKING:
-    from benchmark.corpus import Corpus
+    from benchmark.data.corpus import Corpus
 
 HIDDEN = (0.1, 0.75)  # share of all genes that a target hides, at least and at most
 QUERIES = 64  # hidden genes that a target is asked for

@@ -10,10 +10,10 @@ import torch
 
 from baselines.scgpt.method import Scgpt
 from baselines.scgpt.module import MASKED, Generative, MaskedValues
-from benchmark.budget import Budget
-from benchmark.corpus import write_corpus
+from benchmark.data.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.model.masked import RATIOS
+from benchmark.training.budget import Budget
 from tests.parity.official import MASKED as MASK_VALUE
 from tests.parity.official import PAD, SPECIAL, Size, batch, pair, part, save
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.registry import make
+from benchmark.core.registry import make
 
 part = partial(pytest.importorskip, reason="the official scGPT package is absent: `make parity` makes its environment")
 part("scgpt", exc_type=ImportError)

@@ -1,0 +1,1 @@
+"""The ground floor: errors, files, registry, config, environments, timing, score rows."""

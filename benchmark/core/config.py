@@ -1,0 +1,178 @@
+"""The experiment, typed and frozen: read from YAML, an unknown key is an error that names the nearest known one."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from benchmark.core.errors import UnitBenchError, nearest
+from benchmark.core.expand import combinations, read_values
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # names of the run and of methods become names of folders
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Dataset(Frozen):
+    name: str
+    options: dict[str, Any] = {}
+
+
+class Method(Frozen):
+    """A method of the registry under a label of the run; two entries may use one method with other options.
+
+    `vary` gives lists of values to some options; the config then holds one entry a combination, and none has `vary`.
+    """
+
+    method: str
+    label: str = Field("", pattern=NAME)
+    options: dict[str, Any] = {}
+    vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field({}, exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        value = {"method": value} if isinstance(value, str) else value
+        return {"label": value.get("method", ""), **value} if isinstance(value, dict) else value
+
+    @property
+    def canonical(self) -> str:
+        """The plugin and its options as JSON with sorted keys: entries are alike if and only if this is."""
+        return json.dumps({"method": self.method, **self.options}, sort_keys=True)
+
+    def expanded(self) -> list[Method]:
+        """Raises ValueError: an option is both fixed and varied, or a value cannot be part of a label."""
+        if both := self.options.keys() & self.vary.keys():
+            raise ValueError(f"{self.label}: option {min(both)!r} stands in both options and vary: remove one")
+        found = []
+        for suffix, chosen in combinations(self.vary):
+            if not re.fullmatch(NAME, self.label + suffix):
+                raise ValueError(f"{self.label + suffix!r} is no legal label: vary numbers or plain words")
+            found.append(Method(method=self.method, label=self.label + suffix, options=self.options | chosen))
+        return found
+
+
+class Task(Frozen):
+    task: str
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"task": value} if isinstance(value, str) else value
+
+
+class Budget(Frozen):
+    """How much pretraining an arm may spend: FLOPs, seconds on the device, or spots seen (repeats included)."""
+
+    axis: Literal["flops", "device_seconds", "spots"] = "flops"
+    amounts: tuple[float, ...] = Field((0.0,), min_length=1)
+
+    @field_validator("amounts")
+    @classmethod
+    def _ordered(cls, amounts: tuple[float, ...]) -> tuple[float, ...]:
+        if min(amounts) < 0:
+            raise ValueError("amounts are at least 0 (0 is the untrained control)")
+        return tuple(sorted(set(amounts)))
+
+
+class Splits(Frozen):
+    """`donor_folds`: how many folds hold out whole groups (null: one fold a group).
+
+    "few_labels" is "random" with the shares turned round: `few_labels` of the spots train the probe.
+    """
+
+    donor_folds: int | None = Field(None, ge=2)
+    random_repeats: int = Field(5, ge=0)
+    random_test: float = Field(0.2, gt=0, lt=1)
+    few_labels_repeats: int = Field(0, ge=0)
+    few_labels: float = Field(0.2, gt=0, lt=1)
+    block_repeats: int = Field(0, ge=0)
+    block_cells: int = Field(6, ge=1)
+    block_buffer: float = Field(2, ge=0)
+
+    @property
+    def repeats(self) -> dict[str, int]:
+        """How often each split within slides is drawn."""
+        return {"random": self.random_repeats, "few_labels": self.few_labels_repeats, "block": self.block_repeats}
+
+
+class Config(Frozen):
+    name: str = Field(pattern=NAME)
+    dataset: Dataset
+    methods: tuple[Method, ...] = Field(min_length=1)
+    tasks: tuple[Task, ...] = Field(min_length=1)
+    budget: Budget = Budget()
+    splits: Splits = Splits()
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    neighbours: tuple[int, ...] = (0, 8)
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    methods_per_job: int = Field(1, ge=1)
+
+    @field_validator("methods")
+    @classmethod
+    def _expanded(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
+        return tuple(entry for method in methods for entry in method.expanded())
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Config:
+        labels, tasks = [method.label for method in self.methods], [task.task for task in self.tasks]
+        if twice := {label for label in labels if labels.count(label) > 1}:
+            raise ValueError(f"two methods share the label {min(twice)!r}: give one a label of its own")
+        if twice := {task for task in tasks if tasks.count(task) > 1}:
+            raise ValueError(f"the task {min(twice)!r} is listed twice: give its other options a config of their own")
+        return self
+
+    def method(self, label: str) -> Method:
+        for method in self.methods:
+            if method.label == label:
+                return method
+        raise UnitBenchError(f"method {label!r}", "not in the config", nearest(label, [m.label for m in self.methods]))
+
+
+def build(model: type[Frozen], values: Any, where: object) -> Any:
+    """`model(**values)`, with pydantic's complaint told as our one line: where, which key, what to do.
+
+    Raises:
+        UnitBenchError: unknown key (names the nearest known one), wrong type, missing key.
+    """
+    if not isinstance(values, dict):
+        raise UnitBenchError(
+            where, f"expected keys and values, found {type(values).__name__}", "see config/default.yaml"
+        )
+    try:
+        return model(**values)
+    except ValidationError as error:
+        # An unknown key first: it is often the misspelling of the one that is missing.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = _fields_at(model, first["loc"][:-1])
+            raise UnitBenchError(where, f"unknown key {place!r}", nearest(str(first["loc"][-1]), known)) from None
+        if first["type"] == "missing":
+            raise UnitBenchError(where, f"key {place!r} is missing", "see config/default.yaml") from None
+        raise UnitBenchError(where, f"{place}: {first['msg']}" if place else first["msg"], "correct it") from None
+
+
+def _fields_at(model: Any, path: tuple) -> list[str]:
+    """Names of the fields of the model that lies at `path` inside `model`."""
+    for part in path:
+        if isinstance(part, str) and part in model.model_fields:
+            annotation = model.model_fields[part].annotation
+            model = next(iter(getattr(annotation, "__args__", ())), annotation)
+    return list(model.model_fields)
+
+
+def read_config(path: Path) -> Config:
+    """The experiment of a file, its shorthand written out.
+
+    Raises:
+        UnitBenchError: no file, no YAML, or a key or value that is not understood.
+    """
+    return build(Config, read_values(path), path)

@@ -1,0 +1,98 @@
+"""The score row: the one format of every result, and the files that hold rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from benchmark.core.files import read_json, write_atomic, write_json
+
+Status = Literal["ok", "failed", "not applicable"]
+
+
+class Score(BaseModel):
+    """What was measured, on which slide, under which split, with which value or which reason for none.
+
+    `slide` and `donor` are "pooled" where the metric is taken over the test spots of all slides together.
+    `neighbours` is the number of spatial neighbours that every embedding was averaged over before scoring.
+    `reference` says why the method is no rival of the others, such as "not compute-matched"; `note`, what else to know
+    of this one row.
+    `options` is canonical JSON of the plugin and the options behind the label `method`: factors are read from it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    split: Literal["donor", "block", "random", "few_labels", "none"]
+    fold: str
+    method: str
+    options: str = "{}"
+    unit: Literal["spot", "patch", "slide", "none"]
+    budget_axis: Literal["flops", "device_seconds", "spots"]
+    budget: float
+    seed: int
+    task: str
+    setting: str
+    neighbours: int = 0
+    slide: str = "pooled"
+    donor: str = "pooled"
+    metric: str
+    value: float | None = None
+    status: Status = "ok"
+    reason: str = ""
+    transductive: bool = False
+    reference: str = ""
+    note: str = ""
+    n_train: int = 0
+    n_test: int = 0
+
+    @model_validator(mode="after")
+    def _value_or_reason(self) -> Score:
+        if self.status == "ok" and (self.value is None or not math.isfinite(self.value)):
+            raise ValueError(
+                f"{self.task}/{self.setting}/{self.metric}: an ok row needs a finite value, not {self.value}"
+            )
+        if self.status != "ok" and (self.value is not None or not self.reason):
+            raise ValueError(f"{self.task}/{self.setting}/{self.metric}: a row without a value needs a reason")
+        return self
+
+
+COLUMNS = list(Score.model_fields)
+
+
+def write_rows(path: Path, rows: Iterable[Score]) -> Path:
+    """One JSON file a job."""
+    return write_json(path, [row.model_dump() for row in rows])
+
+
+def read_rows(paths: Iterable[Path]) -> pd.DataFrame:
+    """All rows of many files as one table, in a fixed order: the same rows give the same file."""
+    rows = [row for path in paths for row in read_json(path)]
+    table = pd.DataFrame([Score(**row).model_dump() for row in rows], columns=COLUMNS)
+    keys = [column for column in COLUMNS if column not in ("value", "reason", "n_train", "n_test")]
+    return table.sort_values(keys, kind="stable", ignore_index=True)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Score rows of a Parquet file; columns that it is too old to have are filled with their defaults."""
+    table = pd.read_parquet(path)
+    known = {name: field.default for name, field in Score.model_fields.items() if not field.is_required()}
+    return table.assign(**{name: default for name, default in known.items() if name not in table})[COLUMNS]
+
+
+def write_table(path: Path, table: pd.DataFrame) -> Path:
+    """Parquet or CSV, by the suffix."""
+    writer = table.to_parquet if Path(path).suffix == ".parquet" else table.to_csv
+    return write_atomic(path, lambda temporary: writer(temporary, index=False))
+
+
+def status_line(arms: pd.DataFrame) -> str:
+    """How many arms were expected, finished, failed and not applicable; `arms` has one row an arm with `status`."""
+    counts = arms["status"].value_counts()
+    ok, failed, absent = (int(counts.get(status, 0)) for status in ("ok", "failed", "not applicable"))
+    return f"{len(arms)} arms expected: {ok} finished, {failed} failed, {absent} not applicable"

@@ -1,0 +1,165 @@
+"""Prepared slides on disk: one record, one `.h5ad` a slide, read one slide at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from benchmark.core.errors import UnitBenchError
+from benchmark.core.files import read_json, sha256, write_atomic, write_json
+from benchmark.data.slide import check_slide
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+SLIDES_IN_MEMORY = 64
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A read-only view of some slides of a prepared folder. All slides have the same genes in the same order."""
+
+    folder: Path
+    names: tuple[str, ...]
+
+    @cached_property
+    def record(self) -> dict:
+        return read_json(self.folder / "record.json")
+
+    @cached_property
+    def genes(self) -> np.ndarray:
+        """Gene names, `[n_genes]`."""
+        return np.array(self.record["genes"])
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a slide: donor, group, n_spots, labels (a count for each label)."""
+        return pd.DataFrame.from_dict(self.record["slides"], orient="index").loc[list(self.names)]
+
+    @property
+    def n_spots(self) -> int:
+        return int(self.table["n_spots"].sum())
+
+    @property
+    def labelled(self) -> tuple[str, ...]:
+        return tuple(name for name in self.names if self.record["slides"][name]["labels"])
+
+    def labelled_by(self, key: str) -> tuple[str, ...]:
+        """The slides with a value in the column `key` of obs. The record knows "label"; else the slides are read."""
+        if key == "label":
+            return self.labelled
+        return tuple(name for name in self.names if key in self[name].obs and self[name].obs[key].notna().any())
+
+    def subset(self, names: Iterable[str]) -> Corpus:
+        names = tuple(names)
+        if missing := set(names) - set(self.record["slides"]):
+            raise UnitBenchError(self.folder, f"no slide {min(missing)!r}", "run `unitbench prepare`")
+        return replace(self, names=names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, name: str) -> ad.AnnData:
+        """The slide `name`. It is shared: copy before changing it."""
+        return _read(_path(self.folder, name), self.record["slides"][name]["sha256"])
+
+    def __iter__(self):
+        return (self[name] for name in self.names)
+
+
+@lru_cache(maxsize=SLIDES_IN_MEMORY)
+def _read(path: Path, digest: str) -> ad.AnnData:
+    """The slide as it was prepared, its checksum taken first: a slide that has changed is no result's slide."""
+    if not path.is_file() or sha256(path) != digest:
+        what = "altered since it was prepared" if path.is_file() else "file not found"
+        raise UnitBenchError(path, what, "run `unitbench prepare` again")
+    from anndata import read_h5ad  # dear to import, and most commands read the record alone
+
+    return read_h5ad(path)
+
+
+def open_corpus(folder: Path) -> Corpus:
+    record = read_json(Path(folder) / "record.json")
+    return Corpus(Path(folder), tuple(record["slides"]))
+
+
+def write_corpus(
+    slides: Iterable[ad.AnnData],
+    folder: Path,
+    record: dict,
+    progress: Callable[[str], None] = lambda name: None,
+) -> Corpus:
+    """Check every slide, keep the genes that all of them have, write them and, last, the record.
+
+    The record comes last, so a folder with a record is complete. The common genes are known only after the last slide,
+    so the files are passed over twice; no more than one slide is in memory.
+    """
+    folder = Path(folder)
+    (folder / "slides").mkdir(parents=True, exist_ok=True)
+    (folder / "record.json").unlink(missing_ok=True)
+    names, genes, n_union = [], None, set()
+    for slide in slides:
+        name = check_slide(slide, f"slide {slide.uns.get('slide', '?')}").uns["slide"]
+        if name in names:
+            raise UnitBenchError(f"slide {name}", "two slides have this name", "rename one")
+        _write(_path(folder, name), slide)
+        genes = slide.var_names if genes is None else genes[genes.isin(slide.var_names)]
+        n_union |= set(slide.var_names)
+        names.append(name)
+        progress(name)
+    if not names:
+        raise UnitBenchError(folder, "the dataset has no slides", "check its options")
+    if len(genes) == 0:
+        raise UnitBenchError(folder, "no gene is in every slide", "check that all slides name genes alike")
+    entries = {name: _finish(_path(folder, name), genes) for name in names}
+    write_json(
+        folder / "record.json",
+        record | {"genes": list(genes), "n_genes_union": len(n_union), "slides": entries},
+    )
+    return open_corpus(folder)
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / "slides" / f"{name}.h5ad"
+
+
+def _write(path: Path, slide: ad.AnnData) -> None:
+    """As `.h5ad`, built in memory and written at once: HDF5 crashes where it meets a full disk."""
+    from anndata.io import write_elem
+
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        write_elem(file, "/", slide)
+        file.flush()
+        image = file.id.get_file_image()
+    write_atomic(path, lambda temporary: temporary.write_bytes(image))
+
+
+def _finish(path: Path, genes: pd.Index) -> dict:
+    """Keep the common genes of a written slide; what the record says of it."""
+    from anndata import read_h5ad
+
+    slide = read_h5ad(path)
+    if not slide.var_names.equals(genes):
+        slide = slide[:, genes].copy()
+        _write(path, slide)
+    labels = slide.obs["label"].value_counts() if "label" in slide.obs else {}
+    return {
+        "donor": slide.uns["donor"],
+        "group": slide.uns["group"],
+        "n_spots": slide.n_obs,
+        "labels": {str(label): int(count) for label, count in dict(labels).items() if count},
+        "lattice": {key: _plain(value) for key, value in slide.uns["lattice"].items()},
+        "sha256": sha256(path),
+    }
+
+
+def _plain(value: object) -> object:
+    """NumPy's scalars and arrays as JSON's."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

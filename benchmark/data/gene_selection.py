@@ -1,0 +1,100 @@
+"""What genes are chosen by: their variance, dispersion and spatial variation over some slides, and weighted draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.sparse as sp
+
+from benchmark.data.neighbours import morans_i
+from benchmark.data.normalisation import lognorm
+
+if TYPE_CHECKING:
+    from benchmark.data.corpus import Corpus
+
+
+def top_variance(corpus: Corpus, n_genes: int) -> np.ndarray:
+    """Indices of the genes whose log-normalised value varies most over all spots of `corpus`, greatest first.
+
+    All genes where there are fewer than `n_genes`.
+    """
+    _, variance = moments(corpus)
+    return np.argsort(-variance, kind="stable")[:n_genes]
+
+
+def top_dispersion(corpus: Corpus, n_genes: int) -> np.ndarray:
+    """Indices of the genes whose dispersion stands out most among genes of like mean over `corpus`, greatest first."""
+    return _order(*moments(corpus, per_ten_thousand))[:n_genes]
+
+
+def by_dispersion(values: sp.csr_matrix) -> np.ndarray:
+    """All genes in the order of `top_dispersion`, for counts per 10,000 `[n_spots, n_genes]`."""
+    mean = np.asarray(values.mean(axis=0)).ravel().astype(np.float64)
+    square = np.asarray(values.multiply(values).mean(axis=0)).ravel()
+    return _order(mean, np.maximum(square - mean**2, 0))
+
+
+def _order(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Genes by normalised dispersion.
+
+    The rule of Satija et al. 2015 that scanpy calls flavour "seurat": log of variance by mean of the counts per 10,000,
+    standardised within 20 bins of the mean's log1p. Genes that never vary come last.
+    """
+    import pandas as pd
+
+    varies = variance > 0
+    dispersion = np.log(variance, where=varies, out=np.full_like(variance, np.nan))
+    dispersion -= np.log(mean, where=varies, out=np.zeros_like(mean))
+    alike = pd.Series(dispersion).groupby(pd.cut(np.log1p(mean), bins=20, labels=False))
+    standardised = (dispersion - alike.transform("mean")) / alike.transform("std")
+    # A gene alone in its bin has no spread to be measured by; scanpy gives it 1.
+    standardised = np.where(varies, standardised.fillna(1.0), -np.inf)
+    return np.argsort(-standardised, kind="stable")
+
+
+@lru_cache(maxsize=16)
+def spatial_variation(corpus: Corpus) -> np.ndarray:
+    """Moran's I of each gene's log-normalised value, mean over the slides of `corpus`, `[n_genes]`."""
+    return np.mean([morans_i(lognorm(slide.X), slide.obsm["position"]) for slide in corpus], axis=0)
+
+
+def per_ten_thousand(counts: sp.csr_matrix) -> sp.csr_matrix:
+    """Counts per 10,000 of their spot, float32."""
+    return lognorm(counts).expm1()
+
+
+@lru_cache(maxsize=16)
+def moments(
+    corpus: Corpus, normalise: Callable[[sp.csr_matrix], sp.csr_matrix] = lognorm
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each gene's normalised value over all spots of `corpus`, `[n_genes]` each, read-only."""
+    total, squares = np.zeros(len(corpus.genes)), np.zeros(len(corpus.genes))
+    for slide in corpus:
+        values = normalise(slide.X)
+        total += np.bincount(values.indices, values.data, minlength=len(total))  # sums in float64
+        squares += np.bincount(values.indices, np.square(values.data, dtype=np.float64), minlength=len(total))
+    mean = total / corpus.n_spots
+    variance = np.maximum(squares / corpus.n_spots - mean**2, 0)
+    mean.flags.writeable = variance.flags.writeable = False
+    return mean, variance
+
+
+def draw_weighted(weights: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw `m` genes without replacement in each row, each draw with a chance in proportion to the weights.
+
+    An exponential clock a gene, which runs at the rate of its weight; the first `m` to ring are drawn. This is the
+    weighted reservoir of Efraimidis and Spirakis (2006, Information Processing Letters 97), its keys on a log scale,
+    so that small weights do not underflow.
+
+    Args:
+        weights: at least 0, `[n, n_genes]`; zeros are drawn only when nothing else is left.
+
+    Returns:
+        int64 `[n, m]`, in no order.
+    """
+    clock = rng.standard_exponential(weights.shape, dtype=np.float32)
+    clock /= np.maximum(weights, 1e-10, dtype=np.float32)
+    return np.argpartition(clock, m - 1, axis=1)[:, :m]

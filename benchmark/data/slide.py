@@ -1,0 +1,112 @@
+"""The schema of a slide: what an AnnData must hold before anything here will read it.
+
+| where              | what                                                                           |
+|--------------------|--------------------------------------------------------------------------------|
+| X                  | raw counts, CSR, float32, `[n_spots, n_genes]`                                  |
+| var_names          | gene names, unique                                                             |
+| obs_names          | spot names, unique within the slide                                            |
+| obsm["position"]   | (y, x) in lattice pitches, float32 `[n_spots, 2]`: distances are physical       |
+| obsm["lattice"]    | (row, column) of the spot's lattice cell, int32 `[n_spots, 2]`, from 0          |
+| obsm["pixel"]      | optional: (x, y) in the image, before its `scale`                               |
+| obs["label"]       | optional: category of each spot, missing where undetermined                    |
+| uns["slide"]       | name of the slide                                                              |
+| uns["donor"]       | the individual                                                                 |
+| uns["group"]       | the slides that stay on one side of a split share it                           |
+| uns["lattice"]     | kind, pitch, shape, n_shared, n_outside (see `lattice.py`)                      |
+| uns["image"]       | optional: stain; kind, "morphology" or, where a spot is few pixels, "colour";   |
+|                    | microns_per_pixel; scale; and pixels `[h, w, 3]`, or folder, path, url, sha256; |
+|                    | light, "fluorescence" unless bright field; band, the one colour to be seen      |
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from benchmark.core.errors import UnitBenchError
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+MIN_SPOTS = 2
+
+
+def make_slide(
+    counts: sp.spmatrix | np.ndarray,
+    genes: np.ndarray,
+    spots: np.ndarray,
+    *,
+    name: str,
+    donor: str,
+    group: str | None = None,
+    position: np.ndarray,
+    lattice: np.ndarray,
+    lattice_record: dict,
+    label: np.ndarray | pd.Series | None = None,
+) -> ad.AnnData:
+    """An AnnData in the schema above, from plain arrays. Does not validate: `check_slide` does."""
+    from anndata import AnnData
+
+    obs = pd.DataFrame(index=pd.Index(np.asarray(spots, dtype=str)))
+    if label is not None:
+        obs["label"] = pd.Categorical(np.asarray(label, dtype=object))
+    slide = AnnData(
+        X=sp.csr_matrix(counts, dtype=np.float32),
+        obs=obs,
+        var=pd.DataFrame(index=pd.Index(np.asarray(genes, dtype=str))),
+    )
+    slide.obsm["position"] = np.asarray(position, dtype=np.float32)
+    slide.obsm["lattice"] = np.asarray(lattice, dtype=np.int32)
+    slide.uns |= {
+        "slide": str(name),
+        "donor": str(donor),
+        "group": str(group or donor),
+        "lattice": dict(lattice_record),
+    }
+    return slide
+
+
+def check_slide(slide: ad.AnnData, where: object) -> ad.AnnData:
+    """The slide itself, if it satisfies the schema.
+
+    Raises:
+        UnitBenchError: naming `where` (the file) and the first violation.
+    """
+    for key in ("slide", "donor", "group", "lattice"):
+        if key not in slide.uns:
+            raise UnitBenchError(where, f"uns[{key!r}] is missing", "the reader must set it")
+    if slide.n_obs < MIN_SPOTS:
+        raise UnitBenchError(where, f"{slide.n_obs} spot(s)", f"a slide needs at least {MIN_SPOTS}")
+    if slide.n_vars == 0:
+        raise UnitBenchError(where, "no genes", "check the gene names or the gene filter")
+    for axis, index in (("spot", slide.obs_names), ("gene", slide.var_names)):
+        if not index.is_unique:
+            twice = index[index.duplicated()][0]
+            raise UnitBenchError(where, f"duplicate {axis} {twice!r}", f"make the {axis} names unique")
+    check_counts(slide.X, where)
+    for key in ("position", "lattice"):
+        if key not in slide.obsm:
+            raise UnitBenchError(where, f"positions are missing: no obsm[{key!r}]", "every spot needs a position")
+        if slide.obsm[key].shape != (slide.n_obs, 2):
+            raise UnitBenchError(
+                where, f"obsm[{key!r}] has shape {slide.obsm[key].shape}", f"expected ({slide.n_obs}, 2)"
+            )
+        if not np.isfinite(slide.obsm[key]).all():
+            raise UnitBenchError(where, f"obsm[{key!r}] has missing values", "drop those spots or give their positions")
+    if (slide.obsm["lattice"] < 0).any():
+        raise UnitBenchError(where, "negative lattice index", "lattice cells count from 0")
+    return slide
+
+
+def check_counts(counts: sp.spmatrix | np.ndarray, where: object) -> None:
+    """Refuse what is no count: NaN, infinite, negative or fractional values."""
+    values = counts.data if sp.issparse(counts) else np.asarray(counts).ravel()
+    if not np.isfinite(values).all():
+        raise UnitBenchError(where, "NaN or infinite counts", "give raw counts")
+    if (values < 0).any():
+        raise UnitBenchError(where, f"negative counts (least {values.min():g})", "give raw counts, not scaled values")
+    if (values != np.round(values)).any():
+        raise UnitBenchError(where, "counts are not whole numbers", "give raw counts, not normalised values")

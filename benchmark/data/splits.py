@@ -1,0 +1,122 @@
+"""Which spots are learned from and which are scored: donors held out, blocks with a buffer, random spots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.core.errors import UnitBenchError
+
+
+@dataclass(frozen=True)
+class Fold:
+    """`fit`: slides that pretraining may see; `test`: slides that are scored. Equal where nothing is held out."""
+
+    name: str
+    fit: tuple[str, ...]
+    test: tuple[str, ...]
+
+    @property
+    def transductive(self) -> bool:
+        return bool(set(self.fit) & set(self.test))
+
+
+def donor_folds(groups: Mapping[str, str], n_folds: int | None) -> tuple[Fold, ...]:
+    """Folds that hold out whole groups, dealt out in the order of their names; None: one fold a group.
+
+    Args:
+        groups: the group of each slide.
+    """
+    names = sorted(set(groups.values()))
+    if len(names) < 2:
+        raise UnitBenchError("split donor", f"{len(names)} group(s)", "holding one out needs at least two")
+    n_folds = min(n_folds or len(names), len(names))
+    held_out = [names[start::n_folds] for start in range(n_folds)]
+    return tuple(
+        Fold(
+            f"fold{index}",
+            tuple(slide for slide in groups if groups[slide] not in out),
+            tuple(slide for slide in groups if groups[slide] in out),
+        )
+        for index, out in enumerate(held_out)
+    )
+
+
+def everything(slides: Sequence[str]) -> Fold:
+    """The transductive fold: pretraining sees the slides whose spots are later split."""
+    return Fold("all", tuple(slides), tuple(slides))
+
+
+def random_spots(n_spots: int, test: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The field's usual protocol: indices of training and of test spots, drawn without regard to place.
+
+    At least one spot is tested and one is left to learn from, where there are two.
+    """
+    order = rng.permutation(n_spots)
+    n_test = min(max(1, round(n_spots * test)), n_spots - 1)
+    return np.sort(order[n_test:]), np.sort(order[:n_test])
+
+
+def block_spots(
+    position: np.ndarray, cells: int, test: float, buffer: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of training and of test spots: whole squares of `cells` × `cells` pitches are tested, and spots within
+    `buffer` pitches of a test spot are in neither.
+
+    Squares are drawn until `test` of the spots is reached; one square at least stays to learn from.
+
+    Args:
+        position: (y, x) in pitches, `[n_spots, 2]`.
+
+    Raises:
+        UnitBenchError: one square covers the slide, or the buffer all that is not tested.
+    """
+    from scipy.spatial import cKDTree  # dear to import, and most commands split no slide
+
+    block = np.floor((position - position.min(axis=0)) / cells).astype(int)
+    _, block = np.unique(block, axis=0, return_inverse=True)
+    n_spots = np.bincount(block)
+    if len(n_spots) < 2:
+        raise UnitBenchError(
+            "split block", f"one block of {cells} × {cells} covers the slide", "set a smaller block_cells"
+        )
+    order = rng.permutation(len(n_spots))
+    share = np.cumsum(n_spots[order]) / len(position)
+    n_blocks = min(np.searchsorted(share, test) + 1, len(order) - 1)
+    is_test = np.isin(block, order[:n_blocks])
+    distance, _ = cKDTree(position[is_test]).query(position)
+    is_train = ~is_test & (distance > buffer)
+    if not is_train.any():
+        raise UnitBenchError(
+            "split block", f"no spot is {buffer} pitches away from the test blocks", "set a smaller block_buffer"
+        )
+    return np.flatnonzero(is_train), np.flatnonzero(is_test)
+
+
+def check_disjoint(fold: Fold, donors: Mapping[str, str], groups: Mapping[str, str]) -> dict:
+    """What an arm's manifest says of who was seen where.
+
+    A donor may lie on both sides, by another group: serial sections of one donor are held out in pairs. It is recorded.
+
+    Raises:
+        UnitBenchError: a slide or group is on both sides of a fold that holds something out.
+    """
+    shared = {
+        "slides": sorted(set(fold.fit) & set(fold.test)),
+        "donors": sorted({donors[s] for s in fold.fit} & {donors[s] for s in fold.test}),
+        "groups": sorted({groups[s] for s in fold.fit} & {groups[s] for s in fold.test}),
+    }
+    held_out = set(fold.fit) != set(fold.test)
+    for what in ("slides", "groups"):
+        if held_out and (names := shared[what]):
+            raise UnitBenchError(
+                f"fold {fold.name}", f"{what} on both sides: {', '.join(names)}", "correct the groups of the record"
+            )
+    return {
+        "fit": list(fold.fit),
+        "test": list(fold.test),
+        "shared": shared,
+        "transductive": fold.transductive,
+    }

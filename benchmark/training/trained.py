@@ -1,0 +1,25 @@
+"""What every method that trains a module can say of it: how large it is, and its weights as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from benchmark.core.files import write_atomic
+
+
+class Trained:
+    """`model`: the module, once `fit` has made it."""
+
+    model: nn.Module | None
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def save(self, path: Path) -> None:
+        """Weights as safetensors."""
+        from safetensors.torch import save_file
+
+        write_atomic(path, lambda temporary: save_file(self.model.state_dict(), temporary))

@@ -1,0 +1,161 @@
+"""Score rows: whole for every way that an arm can end, and at chance where there is nothing to learn."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.core.scores import COLUMNS
+from benchmark.data.corpus import write_corpus
+from benchmark.datasets.simulated import Simulated
+from benchmark.experiment.score import score_arms
+from tests.helpers.arms import PATCH, SPOT, config, run
+
+pytestmark = pytest.mark.usefixtures("micro_trunk")
+
+
+def test_a_split_that_is_not_asked_for_has_no_rows(tissue, tmp_path):
+    settings = config(
+        budget={"axis": "flops", "amounts": [3]}, splits={"donor_folds": 3, "random_repeats": 1, "block_repeats": 0}
+    )
+    for method in ("patch", "gene_mean", "random"):
+        records, _ = run(settings, tissue, tmp_path, method, "all")
+        rows, _ = score_arms(settings, tissue, tmp_path, records)
+        assert {row.split for row in rows} == {"none", "random"}
+
+
+def test_few_labels_train_on_the_smaller_share_of_each_slide(tissue, tmp_path):
+    splits = {"donor_folds": 3, "random_repeats": 0, "few_labels_repeats": 2, "few_labels": 0.25}
+    settings = config(splits=splits, tasks=["domain"])
+    records, _ = run(settings, tissue, tmp_path, "random", "all")
+    rows = [row for row in score_arms(settings, tissue, tmp_path, records)[0] if row.task == "domain"]
+    n_train = sum(n - round(0.75 * n) for n in tissue.table["n_spots"])
+    assert {(row.split, row.fold) for row in rows} == {("few_labels", "repeat0"), ("few_labels", "repeat1")}
+    assert {(row.n_train, row.n_test) for row in rows} == {(n_train, tissue.n_spots - n_train)}
+    assert all(row.transductive and row.slide == "pooled" for row in rows)
+
+
+def test_a_fold_without_labels_has_a_reason_and_no_gap(tissue, tmp_path):
+    slides = [slide.copy() for slide in tissue]
+    for slide in slides[:2]:
+        del slide.obs["label"]
+    corpus = write_corpus(slides, tmp_path / "corpus", {"name": "partly labelled"})
+    rows = []
+    for fold in ("fold0", "fold1"):
+        records, _ = run(config(), corpus, tmp_path, "random", fold)
+        found, _ = score_arms(config(), corpus, tmp_path, records)
+        rows += [row for row in found if row.task in ("domain", "clustering")]
+    assert {(row.task, row.status, row.reason) for row in rows if row.fold == "fold0"} == {
+        (task, "not applicable", "no labelled slide to test") for task in ("domain", "clustering")
+    }
+    assert {row.status for row in rows if row.fold == "fold1"} == {"ok"}
+
+
+# All rows of a small experiment
+
+
+@pytest.fixture(scope="module")
+def scored(tissue, tmp_path_factory):
+    """All rows of the small experiment, and its maps."""
+    results, rows, maps = tmp_path_factory.mktemp("scored"), [], []
+    for method, fold in product(["random", "gene_mean", "patch", "spot"], ["fold0", "fold1", "fold2", "all"]):
+        records, _ = run(config(), tissue, results, method, fold)
+        found, drawn = score_arms(config(), tissue, results, records)
+        rows += found
+        maps.append(drawn)
+    return pd.DataFrame([row.model_dump() for row in rows], columns=COLUMNS), pd.concat(maps)
+
+
+def test_every_row_has_a_finite_value_or_a_reason(scored):
+    rows, _ = scored
+    ok = rows["status"] == "ok"
+    assert np.isfinite(rows.loc[ok, "value"].astype(float)).all()
+    assert rows.loc[~ok, "value"].isna().all() and (rows.loc[~ok, "reason"] != "").all()
+    assert not rows.duplicated([column for column in COLUMNS if column not in ("value", "reason")]).any()
+    assert not (rows["status"] == "failed").any()
+
+
+def test_held_out_donors_are_scored_slide_by_slide(scored, tissue):
+    rows, _ = scored
+    rows = rows[(rows["split"] == "donor") & (rows["status"] == "ok")]
+    assert not rows["transductive"].any()
+    for arm, part in rows[rows["task"] == "domain"].groupby(["method", "budget", "neighbours"]):
+        assert sorted(part["slide"].unique()) == sorted(tissue.names), arm
+    assert (rows["donor"] == rows["slide"].map(tissue.table["donor"])).all()
+    assert (rows["n_test"] <= rows["slide"].map(tissue.table["n_spots"])).all()
+    domain = rows[rows["task"] == "domain"]
+    others = tissue.n_spots - domain["donor"].map(tissue.table.groupby("donor")["n_spots"].sum())
+    assert (domain["n_train"] == others).all()
+
+
+def test_every_row_says_which_options_its_method_had(scored):
+    rows, _ = scored
+    patch = '{"method": "patch", "n_channels": 16, "preset": "micro", "size": 4}'
+    assert set(rows.loc[rows["method"] == "patch", "options"]) == {patch}
+    assert set(rows.loc[rows["method"] == "random", "options"]) == {'{"method": "random"}'}
+
+
+def test_splits_within_slides_are_pooled_and_flagged_as_transductive(scored):
+    rows, _ = scored
+    within = rows[rows["split"].isin(["random", "block"])]
+    assert set(within["split"]) == {"random", "block"}
+    assert within["transductive"].all()
+    assert (within["slide"] == "pooled").all() and (within["donor"] == "pooled").all()
+    ok = within[within["status"] == "ok"]
+    assert set(ok.loc[ok["split"] == "random", "fold"]) == {"repeat0", "repeat1"}
+
+
+def test_what_a_method_cannot_do_is_a_row(scored):
+    rows, _ = scored
+    absent = rows[(rows["status"] == "not applicable") & ~rows["metric"].isin(["energy_joules", "any"])]
+    found = set(absent[["method", "task", "split"]].itertuples(index=False, name=None))
+    embeds = {("domain", "donor"), ("domain", "random"), ("domain", "block"), ("clustering", "donor")}
+    assert found == {("gene_mean", task, split) for task, split in embeds} | {
+        (method, "reconstruction", "donor") for method in ("spot", "random")
+    }
+    assert absent["reason"].str.startswith("the method has no ").all()
+
+
+def test_what_an_arm_cost_is_a_row(scored):
+    rows, _ = scored
+    cost = rows[(rows["task"] == "cost") & (rows["status"] == "ok") & (rows["budget"] == 1e8)]
+    spent = cost[cost["metric"] == "flops"]["value"].astype(float)
+    assert len(spent) == 2 * 4
+    np.testing.assert_allclose(spent, 1e8, rtol=0.02)
+    energy = rows[rows["metric"] == "energy_joules"]
+    assert len(energy) == 2 * 4
+    assert (energy["status"] == "not applicable").all()
+
+
+def test_a_map_shows_every_labelled_test_spot_once(scored, tissue):
+    _, maps = scored
+    for arm, part in maps.groupby(["method", "budget"]):
+        assert len(part) == tissue.n_spots, arm
+        assert set(part["prediction"]) <= set(part["label"])
+
+
+# Chance
+
+
+def test_shuffled_expression_brings_every_method_to_chance(tmp_path):
+    data = Simulated(n_donors=2, slides_per_donor=2, shape=(20, 20), n_genes=60, image=False, shuffle=True)
+    corpus = write_corpus(data.slides(), tmp_path / "corpus", data.record())
+    methods = ["coordinates", "pca", {"method": "pca", "label": "pca_8nn", "options": {"neighbours": 8}}]
+    methods += [PATCH, SPOT, {"method": "slide", "options": {"n_channels": 16, "preset": "micro"}}]
+    settings = config(
+        methods=methods,
+        tasks=["domain"],
+        budget={"axis": "flops", "amounts": [0, 1.2e9]},
+        splits={"donor_folds": 2, "random_repeats": 0, "block_repeats": 0},
+        neighbours=[0, 8],
+    )
+    rows = []
+    for method, fold in product(settings.methods, ["fold0", "fold1"]):
+        records, _ = run(settings, corpus, tmp_path, method.label, fold)
+        rows += [row.model_dump() for row in score_arms(settings, corpus, tmp_path, records)[0]]
+    rows = pd.DataFrame(rows)
+    found = rows[(rows["metric"] == "balanced_accuracy") & (rows["setting"] == "knn")]
+    mean = found.groupby(["method", "budget", "neighbours"])["value"].mean().astype(float)
+    assert len(mean) == 2 * (3 + 2 * 3)
+    assert (mean - 1 / data.n_domains).abs().max() < 0.07, mean

@@ -1,0 +1,27 @@
+"""Arms of a small experiment, on trunks that train in an instant."""
+
+from benchmark.core.config import Config, build
+from benchmark.experiment.arms import run_arms
+
+PATCH = {"method": "patch", "options": {"size": 4, "n_channels": 16, "preset": "micro"}}
+SPOT = {"method": "spot", "options": {"n_tokens": 16, "preset": "micro"}}
+SETTINGS = {
+    "name": "small",
+    "dataset": {"name": "simulated"},
+    "methods": ["random", "gene_mean", PATCH, SPOT],
+    "budget": {"axis": "flops", "amounts": [0, 1e8]},
+    "splits": {"donor_folds": 3, "random_repeats": 2, "block_repeats": 1, "block_cells": 4, "block_buffer": 1},
+    "seeds": [0],
+    "neighbours": [0],
+    "tasks": ["domain", "clustering", {"task": "reconstruction", "options": {"sizes": [2, 4], "n_genes": 10}}],
+}
+
+
+def config(**changes) -> Config:
+    return build(Config, SETTINGS | changes, "test")
+
+
+def run(settings, corpus, results, method, fold="fold0"):
+    told = []
+    records = run_arms(settings, corpus, results, method, fold, lambda *news: told.append(news))
+    return records, told

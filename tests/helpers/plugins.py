@@ -1,0 +1,32 @@
+"""Third-party packages for tests: built as a wheel, or written by hand where they must be broken."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from tests.helpers.paths import ROOT
+
+EXAMPLE = ROOT / "examples" / "plugin"
+BUILD = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
+
+
+def install_example(target: Path, scratch: Path) -> None:
+    """Build the example's wheel and install it in `target`: a pure wheel is a zip to unpack."""
+    source = shutil.copytree(EXAMPLE, scratch / "plugin")
+    subprocess.run([sys.executable, "-c", BUILD], cwd=source, check=True, capture_output=True)
+    (wheel,) = (source / "dist").glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(target)
+
+
+def install(target: Path, name: str, code: str, entry: str, group: str = "unitbench.methods") -> None:
+    """A package `name` of one module of that name, with one entry point: "plugin = module:object"."""
+    target.mkdir(parents=True, exist_ok=True)
+    (target / f"{name}.py").write_text(code)
+    info = target / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{entry}\n")

@@ -1,0 +1,100 @@
+"""MLflow: one run an entrant, nothing written twice, what changed replaced, a board that opens sorted."""
+
+import json
+import os
+import socket
+
+import pytest
+
+from benchmark.report import mlflow_board as tracking
+from benchmark.stats.leaderboard import KEY_CONTESTS, PRIMARY, leaderboard, select
+from tests.helpers.rows import entrants, example_rows
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return example_rows()
+
+
+@pytest.fixture(scope="module")
+def tracked(rows, tmp_path_factory):
+    """The database after one import, and the counts."""
+    folder = tmp_path_factory.mktemp("results")
+    here = os.getcwd()
+    os.chdir(folder)  # whatever MLflow puts in the working folder is seen by a test below
+    counts = tracking.track(rows, leaderboard(rows), folder / "run" / "mlflow.db", "example")
+    os.chdir(here)
+    return folder / "run" / "mlflow.db", counts
+
+
+def active_runs(database):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{database}")
+    experiment = client.get_experiment_by_name("example")
+    order = ["metrics.`01 macro-F1` DESC"]
+    return experiment, list(client.search_runs([experiment.experiment_id], order_by=order))
+
+
+def test_one_run_an_entrant_with_the_scores_of_the_leaderboard(rows, tracked):
+    database, counts = tracked
+    _, runs = active_runs(database)
+    assert counts == (len(entrants()), 0, 0, 0) and len(runs) == len(entrants())
+    primary = select(leaderboard(rows), PRIMARY)
+    assert [run.data.params["method"] for run in runs] == primary["name"].tolist()
+    assert [run.data.metrics["01 macro-F1"] for run in runs] == pytest.approx(primary["value"].tolist(), abs=5e-5)
+    hit = next(run for run in runs if run.info.run_name == "slide, 4 TFLOP")
+    assert (hit.data.tags["status"], hit.data.params["arms"]) == ("partly failed", "20 of 21")
+
+
+def test_importing_again_writes_only_what_changed(rows, tracked):
+    database, _ = tracked
+    n = len(entrants())
+    _, before = active_runs(database)
+    assert tracking.track(rows, leaderboard(rows), database, "example") == (0, 0, n, 0)
+    assert [run.info.run_id for run in active_runs(database)[1]] == [run.info.run_id for run in before]
+
+    noiseless = rows[rows["method"] != "noise"].copy()
+    patch = (noiseless["method"] == "patch") & (noiseless["budget"] == 1e12) & (noiseless["task"] == "domain")
+    noiseless.loc[patch, "value"] /= 2
+    assert tracking.track(noiseless, leaderboard(noiseless), database, "example") == (0, 1, n - 2, 1)
+    assert tracking.track(rows, leaderboard(rows), database, "example") == (1, 1, n - 2, 0)
+    assert len(active_runs(database)[1]) == n
+
+
+def test_the_board_opens_sorted_with_columns_that_exist(tracked):
+    database, _ = tracked
+    experiment, runs = active_runs(database)
+    view = json.loads(experiment.tags["mlflow.sharedViewState.board"])
+    assert view["orderByKey"] == "metrics.`01 macro-F1`" and view["orderByAsc"] is False
+    known = {"metrics": runs[0].data.metrics, "params": runs[0].data.params, "tags": runs[0].data.tags}
+    for column in view["selectedColumns"]:
+        kind, name = column.split(".", 1)
+        assert name.strip("`") in known[kind]
+    # MLflow sorts columns by name: scores in the order of the printed board, then what they cost.
+    names = [*KEY_CONTESTS, *tracking.COSTS.values()]
+    shown = [name.split(" ", 1)[1] for name in sorted(runs[0].data.metrics)]
+    assert shown == [name for name in names if name in shown] and len(names) > 9
+    url = tracking.board_url(database, "example", 5000)
+    assert url.startswith("http://127.0.0.1:5000/#/experiments/") and url.endswith("viewStateShareKey=board")
+
+
+def test_nothing_is_written_outside_the_folder_of_the_database(tracked):
+    database, _ = tracked
+    assert [path.name for path in database.parent.parent.iterdir()] == ["run"]
+    assert active_runs(database)[0].artifact_location.startswith(database.parent.as_uri())
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_the_server_is_local_and_takes_a_free_port(tracked, monkeypatch, capsys):
+    called = []
+    monkeypatch.setattr(os, "execv", lambda program, arguments: called.append(arguments))
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        tracking.serve(tracked[0], "example", taken)
+    port = next(word for word in called[0] if word.startswith("--port=")).removeprefix("--port=")
+    assert "--host=127.0.0.1" in called[0] and int(port) != taken
+    assert f"http://127.0.0.1:{port}/#/experiments/" in capsys.readouterr().out

@@ -1,0 +1,222 @@
+"""The leaderboard: hand-worked means, intervals against scipy and against a simulated truth, ranks, absences."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from rich.console import Console
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from benchmark.core.scores import COLUMNS, Score, read_table, status_line, write_table
+from benchmark.stats import intervals
+from benchmark.stats.comparisons import compare
+from benchmark.stats.leaderboard import PRIMARY, arms, headline, leaderboard, print_board, select, si
+from tests.helpers.rows import DONORS, METHODS, OUT_OF_MEMORY, SEEDS, entrants, example_rows
+
+BASE = {"dataset": "toy", "split": "donor", "unit": "none", "budget_axis": "flops", "budget": 0.0}
+BASE |= {"task": "domain", "setting": "knn", "metric": "macro_f1"}
+
+
+def table(*rows: dict) -> pd.DataFrame:
+    return pd.DataFrame([Score(**BASE | row).model_dump() for row in rows], columns=COLUMNS)
+
+
+def measured(method: str, values: dict[tuple[str, str, int], float], **other) -> list[dict]:
+    """`values`: (donor, slide, seed) → value."""
+    return [
+        {"method": method, "fold": donor, "donor": donor, "slide": slide, "seed": seed, "value": value} | other
+        for (donor, slide, seed), value in values.items()
+    ]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return example_rows()
+
+
+@pytest.fixture(scope="module")
+def board(rows):
+    return leaderboard(rows)
+
+
+def test_the_value_is_the_mean_over_donors_not_over_slides_or_rows():
+    found = measured("pca", {("A", "A1", 0): 0.2, ("A", "A2", 0): 0.4, ("A", "A1", 1): 0.5, ("B", "B1", 0): 0.9})
+    row = leaderboard(table(*found)).iloc[0]
+    assert row["value"] == pytest.approx((((0.2 + 0.4) / 2 + 0.5) / 2 + 0.9) / 2)
+    assert (row["n_blocks"], row["n_seeds"], row["n_present"], row["n_expected"]) == (2, 2, 4, 4)
+    assert row["resampled"] == "donors, seeds"
+
+
+def test_rows_from_before_a_column_have_its_default(rows, tmp_path):
+    old = write_table(tmp_path / "scores.parquet", rows.drop(columns=["options", "neighbours"]))
+    back = read_table(old)
+    assert list(back) == COLUMNS and set(back["options"]) == {"{}"} and set(back["neighbours"]) == {0}
+    pd.testing.assert_frame_equal(back.drop(columns=["options", "neighbours"]), pd.read_parquet(old))
+
+
+def test_pooled_rows_are_resampled_over_repeats():
+    found = [
+        {"method": "pca", "split": "random", "fold": f"repeat{i}", "seed": 0, "value": value}
+        for i, value in enumerate((0.1, 0.2, 0.6))
+    ]
+    row = leaderboard(table(*found)).iloc[0]
+    assert (row["value"], row["resampled"], row["n_blocks"]) == (pytest.approx(0.3), "repeats", 3)
+
+
+def test_one_cell_has_no_interval():
+    row = leaderboard(table(*measured("pca", {("A", "A1", 0): 0.2}))).iloc[0]
+    assert row["value"] == 0.2
+    assert np.isnan(row["low"]) and np.isnan(row["high"]) and row["resampled"] == ""
+
+
+def test_with_one_seed_the_interval_is_the_bootstrap_of_scipy():
+    cells = np.random.default_rng(3).normal(0.5, 0.1, size=(12, 1))
+    outside = stats.bootstrap((cells[:, 0],), np.mean, method="percentile", n_resamples=20_000, rng=0)
+    assert intervals.bootstrap(cells) == pytest.approx(tuple(outside.confidence_interval), abs=0.006)
+
+
+def test_the_interval_covers_a_known_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    donors = rng.normal(0, 1, (400, 15, 1))
+    seeds = rng.normal(0, 0.5, (400, 1, 5))
+    simulated = donors + seeds + rng.normal(0, 0.5, (400, 15, 5))
+    covered = [low < 0 < high for low, high in map(intervals.bootstrap, simulated)]
+    assert 0.9 < np.mean(covered) < 0.985
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    arrays(float, st.tuples(st.integers(2, 6), st.integers(1, 4)), elements=st.floats(0, 1)),
+    st.floats(-3, 3),
+)
+def test_the_interval_lies_within_the_values_and_moves_with_them(cells, shift):
+    low, high = intervals.bootstrap(cells)
+    assert cells.min() - 1e-9 <= low <= high <= cells.max() + 1e-9
+    assert intervals.bootstrap(cells + shift) == pytest.approx((low + shift, high + shift), abs=1e-9)
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.randoms(use_true_random=False))
+def test_neither_order_nor_repetition_of_rows_nor_number_of_spots_matters(random):
+    found = measured("pca", {(d, d + "1", s): random.random() for d in "ABC" for s in (0, 1, 2)})
+    found += measured("noise", {(d, d + "1", s): random.random() for d in "ABC" for s in (0, 1)})
+    shuffled = found * 2
+    random.shuffle(shuffled)
+    pd.testing.assert_frame_equal(leaderboard(table(*found)), leaderboard(table(*shuffled)), check_exact=True)
+    more_spots = table(*found).assign(n_test=999, n_train=7)
+    pd.testing.assert_frame_equal(leaderboard(table(*found)), leaderboard(more_spots), check_exact=True)
+
+
+def test_ranks_follow_the_direction_of_the_metric(board):
+    ranked = board.dropna(subset="value")
+    for (metric, *_), contest in ranked.groupby(["metric", "split", "task", "setting", "neighbours"]):
+        cost = contest["value"] if metric == "mse" else -contest["value"]
+        assert contest["rank"].tolist() == stats.rankdata(cost, method="min").tolist()
+        assert contest["rank"].is_monotonic_increasing
+
+
+def test_a_failed_arm_is_counted_and_not_averaged(rows, board):
+    primary = select(board, PRIMARY)
+    hit = (primary["method"] == "slide") & (primary["budget"] == 4e12)
+    expected = len(DONORS) * len(SEEDS)
+    assert (primary["n_expected"] == expected).all()
+    assert primary.loc[hit, "n_present"].tolist() == [expected - 1]
+    assert (primary.loc[~hit, "n_present"] == expected).all()
+    assert status_line(arms(rows)) == f"{len(entrants()) * 21} arms expected: {len(entrants()) * 21 - 1} finished, " + (
+        "1 failed, 0 not applicable"
+    )
+
+
+def test_an_entrant_without_any_value_keeps_its_row_and_reason(rows, board):
+    absent = board[(board["task"] == "reconstruction") & (board["unit"] == "none")]
+    assert set(absent["name"]) == {method for method, (unit, *_) in METHODS.items() if unit == "none"}
+    assert (absent["status"] == "not applicable").all() and absent["rank"].isna().all()
+    assert (absent["reason"] == "the method does not reconstruct").all()
+
+    patch = (rows["method"] == "patch") & (rows["budget"] > 0) & ~rows["task"].isin(["arm", "cost"])
+    rows = rows.copy()
+    rows.loc[patch, ["value", "status", "reason"]] = [np.nan, "failed", OUT_OF_MEMORY]
+    failed = select(leaderboard(rows), PRIMARY)
+    assert failed.loc[failed["status"] == "failed", "reason"].tolist() == [OUT_OF_MEMORY] * 2
+
+
+def test_nothing_but_failures_gives_an_empty_board(rows):
+    failed = arms(rows).assign(value=None, status="failed", reason="no")
+    board = leaderboard(failed)
+    assert board.empty and headline(board).empty and compare(failed).empty
+    print_board(board, Console(file=io.StringIO()))
+
+
+def test_the_printed_board_is_ordered_and_names_every_entrant(board):
+    short = headline(board)
+    assert short.iloc[:, 0].is_monotonic_decreasing
+    assert len(short) == len(entrants())
+    text = io.StringIO()
+    print_board(board, Console(file=text, width=160))
+    assert all(name in text.getvalue() for name in short.index.get_level_values("name"))
+
+
+def test_what_a_budget_was_enough_for_stands_beside_the_score(rows):
+    spots = {("spot", 0): 1_000.0, ("spot", 1): 3_000.0, ("patch", 0): 500_000.0}
+    seen = arms(rows).assign(task="cost", metric="spots_seen")
+    mine = [(method, seed) in spots for method, seed in zip(seen["method"], seen["seed"], strict=True)]
+    seen = seen[mine].copy()
+    seen["value"] = [spots[key] for key in zip(seen["method"], seen["seed"], strict=True)]
+    board = leaderboard(pd.concat([rows[rows["metric"] != "spots_seen"], seen]))
+    found = select(board, PRIMARY).groupby("method")["spots_seen"].first()
+    assert found["spot"] == 2_000 and found["patch"] == 500_000 and np.isnan(found["pca"])
+    text = io.StringIO()
+    print_board(board, Console(file=text, width=160))
+    assert "spots seen" in text.getvalue() and "2 k" in text.getvalue() and "500 k" in text.getvalue()
+
+
+def test_a_difference_favours_the_first_whatever_the_direction_of_the_metric(rows):
+    for contest in (PRIMARY, PRIMARY._replace(task="reconstruction", setting="hole 4", metric="mse")):
+        found = compare(rows, contest)
+        own = found[found["question"] == "trained against untrained"]
+        assert set(own["a"]) == {"spot", "patch", "slide"} and (own["difference"] > 0).all()
+        assert (own["low"] > 0).all() and (own["n_donors"] == len(DONORS)).all()
+
+
+@pytest.mark.parametrize(
+    "gains, verdict",
+    [
+        ([0.1, 0.1, 0.2, 0.1], "too few donors to tell"),
+        ([0.1, 0.1, 0.2, 0.1, 0.1, 0.2], "better"),
+        ([-0.1, -0.1, -0.2, -0.1, -0.1, -0.2], "worse"),
+        ([0.1, -0.1, 0.2, -0.2, 0.1, -0.1], "no clear difference"),
+    ],
+)
+def test_a_verdict_needs_enough_donors_that_agree(gains, verdict):
+    trained = {("ABCDEF"[i], "one", 0): 0.5 + gain for i, gain in enumerate(gains)}
+    control = {place: 0.5 for place in trained}
+    rows = table(*measured("patch", trained, unit="patch", budget=1.0), *measured("pca", control))
+    assert compare(rows)["verdict"].tolist() == [verdict]
+
+
+def test_the_difference_uses_only_what_both_have():
+    a = measured("spot", {("A", "A1", 0): 0.9, ("A", "A1", 1): 0.8, ("B", "B1", 0): 0.7}, unit="spot", budget=1.0)
+    b = measured("pca", {("A", "A1", 0): 0.5, ("B", "B1", 0): 0.4, ("C", "C1", 0): 0.0})
+    found = compare(table(*a, *b)).iloc[0]
+    assert (found["difference"], found["n_donors"]) == (pytest.approx(((0.9 - 0.5) + (0.7 - 0.4)) / 2), 2)
+
+
+def test_p_of_signs_that_all_agree():
+    assert intervals.sign_flip(np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])) == pytest.approx(2 / 2**6)
+    assert intervals.sign_flip(np.array([0.1, -0.1, 0.2, -0.2])) == 1
+
+
+@settings(deadline=None, max_examples=25)
+@given(arrays(float, st.integers(1, 8), elements=st.floats(0, 1)))
+def test_holm_agrees_with_statsmodels(p):
+    assert intervals.holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+
+
+@pytest.mark.parametrize("value, text", [(0, "0 "), (0.5, "0.5 "), (999, "999 "), (1.234e13, "12.3 T"), (4e6, "4 M")])
+def test_si(value, text):
+    assert si(value) == text

@@ -1,0 +1,67 @@
+"""Compiled steps, as a GPU takes them: one graph, compiled twice for all token counts, with the plain module's loss."""
+
+import copy
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch._dynamo.utils import counters
+
+from benchmark.model.masked import MaskedGenes, MaskedSpots
+from benchmark.model.trunk import Preset
+from benchmark.training.budget import count_flops
+from benchmark.training.loop import set_up
+
+MICRO = Preset(d=16, layers=1, heads=2, learning_rate=1e-3, decoder=1)
+N_GENES, M = 12, 6
+
+
+def inputs(kind: type, t: int, b: int = 3) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """A batch of `t` tokens, the last two of them padding, and what is hidden of it."""
+    generator = torch.Generator().manual_seed(t)
+    spots = kind is MaskedSpots
+    c = M if spots else 1
+    batch = {
+        "values": torch.rand(b, t, c, generator=generator),
+        "genes": torch.randint(N_GENES, (b, 1, M) if spots else (b, t, 1), generator=generator),
+        "position": torch.rand(b, t, 2, generator=generator) * 9,
+        "cell": torch.randint(9, (b, t, 2), generator=generator),
+        "valid": (torch.arange(t) < t - 2).expand(b, t).contiguous(),
+    }
+    return batch, (torch.rand(b, t, c, generator=generator) < 0.5) & batch["valid"][..., None]
+
+
+def make(kind: type) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return kind(torch.rand(N_GENES), MICRO)
+
+
+@pytest.mark.parametrize("kind", [MaskedSpots, MaskedGenes])
+def test_a_step_is_one_graph(kind):
+    torch._dynamo.reset()
+    found = torch._dynamo.explain(make(kind))(*inputs(kind, 8))
+    assert (found.graph_count, found.graph_break_count) == (1, 0)
+
+
+def test_compiled_steps_are_those_of_the_plain_module(monkeypatch):
+    """All of the compiler but its last part, which writes the kernels: on a CPU that takes a minute."""
+    torch._dynamo.reset()
+    counters.clear()
+    plain, module = make(MaskedSpots), make(MaskedSpots)
+    monkeypatch.setattr(module, "compile", partial(module.compile, backend="aot_eager"))
+    gpu = SimpleNamespace(device=SimpleNamespace(type="cuda"), setup=lambda *both: both)
+    model, _ = set_up(gpu, module, None)
+    for t in (8, 16, 24, 40):
+        batch, hidden = inputs(MaskedSpots, t)
+        found, expected = model(batch, hidden), plain(batch, hidden)
+        torch.testing.assert_close(found, expected)
+        for each in (found, expected):
+            each.backward()
+    for (name, parameter), wanted in zip(module.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(parameter.grad, wanted.grad, rtol=1e-4, atol=1e-6, msg=name)
+    assert counters["stats"]["unique_graphs"] == 2
+    assert list(module.state_dict()) == list(plain.state_dict())
+    assert count_flops(module, batch, hidden) == count_flops(plain, batch, hidden)
+    assert counters["stats"]["unique_graphs"] == 2  # neither the count nor a copy is compiled
+    torch.testing.assert_close(copy.deepcopy(module)(batch, hidden), expected)

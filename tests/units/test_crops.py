@@ -1,0 +1,113 @@
+"""Crops: each holds exactly the spots of its rectangle, and together they speak for every spot of a slide."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from benchmark.data.normalisation import lognorm
+from benchmark.units.batch import Batch
+from benchmark.units.crops import CONTEXTS, cover, members, occupancy
+from benchmark.units.expression import field, stretched
+from benchmark.units.rules import Panel, variances
+from tests.helpers.hand_made import N_GENES, slide_at
+
+cells = st.integers(2, 30).flatmap(lambda n: arrays(np.int64, (n, 2), elements=st.integers(0, 9)))
+sizes = st.tuples(st.integers(1, 6), st.integers(1, 6))
+
+
+def covered(slide, context: str, size: int, m: int = 5, tokens: int = 100, offset: int = 0) -> list[Batch]:
+    """The batches that cover a slide, all showing its first `m` genes."""
+    return list(cover(field(slide, offset), context, size, Panel(tuple(range(m))), m, tokens))
+
+
+def spoken_for(batches: list[Batch]) -> list[int]:
+    return sorted(int(spot) for batch in batches for spot in batch.spot[batch.read])
+
+
+@given(cells, sizes)
+def test_places_cover_the_lattice_and_count_their_spots(cell, size):
+    cell = cell - cell.min(axis=0)
+    starts, n_spots = occupancy(cell, size)
+    room = np.maximum(cell.max(axis=0) + 1, size) - size + 1
+    assert {tuple(start) for start in starts} == {(y, x) for y in range(room[0]) for x in range(room[1])}
+    for start, n in zip(starts, n_spots, strict=True):
+        assert n == sum(((spot >= start) & (spot < start + size)).all() for spot in cell)
+
+
+@given(cells, sizes)
+def test_a_crop_holds_exactly_the_spots_of_its_rectangle(cell, size):
+    slide = slide_at(cell)
+    cell = slide.obsm["lattice"]
+    starts, _ = occupancy(cell, size)
+    for start, member in zip(starts, members(field(slide), starts, size), strict=True):
+        inside = [s for s, at in enumerate(cell) if (start <= at).all() and (at < start + size).all()]
+        assert list(np.flatnonzero(member)) == inside
+
+
+@given(cells, st.integers(1, 4))
+def test_a_sample_is_all_of_one_crop(cell, size):
+    slide = slide_at(cell)
+    starts, n_spots = occupancy(slide.obsm["lattice"], (size, size))
+    there = members(field(slide), starts[n_spots > 0], (size, size))
+    crops = {tuple(np.flatnonzero(member) + 100) for member in there}
+    for batch in covered(slide, "overlap", size, N_GENES, offset=100):
+        for spot, valid in zip(batch.spot, batch.valid, strict=True):
+            assert tuple(sorted(spot[valid])) in crops
+
+
+@given(cells, sizes, st.integers(0, 100))
+def test_variance_in_a_crop_is_numpys(cell, size, seed):
+    slide = slide_at(cell, seed)
+    starts, n_spots = occupancy(slide.obsm["lattice"], size)
+    start = starts[n_spots > 0][0]
+    at = slide.obsm["lattice"]
+    member = ((at >= start) & (at < start + size)).all(axis=1)
+    values = lognorm(slide.X).toarray()[member].astype(np.float64)
+    np.testing.assert_allclose(variances(field(slide), member[None])[0], values.var(axis=0), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("size", [1, 3, 5, 20])
+def test_every_spot_of_a_slide_is_spoken_for(tissue, context, size):
+    for slide in tissue:
+        read = spoken_for(covered(slide, context, size))
+        assert set(read) == set(range(slide.n_obs))
+        if context != "overlap":
+            assert len(read) == slide.n_obs
+
+
+@given(cells, st.integers(1, 5))
+def test_a_centred_crop_has_its_spot_in_the_middle_and_reads_it_alone(cell, size):
+    slide = slide_at(cell)
+    for batch in covered(slide, "centre", size):
+        assert (batch.read.sum(axis=1) == 1).all()
+        assert (batch.cell[batch.read] == size // 2).all()
+        assert (batch.cell[batch.valid] < size).all() and (batch.cell[batch.valid] >= 0).all()
+
+
+@given(cells, st.integers(1, 5))
+def test_tiles_do_not_overlap_and_alone_means_alone(cell, size):
+    slide = slide_at(cell)
+    at = slide.obsm["lattice"]
+    for batch in covered(slide, "tiles", size):
+        for spot, valid in zip(batch.spot, batch.valid, strict=True):
+            assert len(np.unique(at[spot[valid]] // size, axis=0)) == 1
+    assert all((batch.valid.sum(axis=1) == 1).all() for batch in covered(slide, "self", size))
+    assert len(covered(slide, "slide", size)) == 1
+
+
+@given(cells, st.integers(1, 20))
+def test_the_stretched_lattice_spans_its_side_and_gives_each_cell_to_one_spot(cell, side):
+    slide = field(slide_at(cell))
+    for last_wins in (False, True):
+        laid = stretched(slide, side, last_wins)
+        on = laid.lattice[:, 0] >= 0
+        assert len(np.unique(laid.lattice[on], axis=0)) == on.sum()
+        extent = np.ptp(cell, axis=0)
+        np.testing.assert_array_equal(laid.lattice[on].max(axis=0), np.where(extent > 0, side, 0))
+        np.testing.assert_array_equal(laid.position[laid.owner], laid.position)
+        assert on[laid.owner].all() and (laid.owner[on] == np.flatnonzero(on)).all()
+        others = np.flatnonzero(~on)
+        assert (laid.owner[others] > others).all() if last_wins else (laid.owner[others] < others).all()
