@@ -8,7 +8,7 @@ BIN = .venv/bin
 READY = .venv/.ready
 SCGPT = .venv-scgpt
 
-.PHONY: help run resume board bench test parity clean
+.PHONY: help run resume board bench test docs parity clean
 
 help:    ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
@@ -27,6 +27,9 @@ bench: $(READY)    ## measure loaders and training steps
 
 test: $(READY)    ## all tests
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+docs: $(READY)    ## the documentation, docs/_build/html/index.html; a warning is an error
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 parity: $(SCGPT)/.ready    ## our scGPT against the official package: largest differences, time of a step
 	$(SCGPT)/bin/python -m pytest -W ignore tests/parity
