@@ -170,7 +170,7 @@ def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     from benchmark.report.picture import readme_figure
     from benchmark.report.words import same_donor
     from benchmark.stats.ablation import grids, means
-    from benchmark.stats.leaderboard import leading, select
+    from benchmark.stats.contests import leading, select
     from benchmark.stats.options import between
 
     run = _run(config, results)

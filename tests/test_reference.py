@@ -8,7 +8,8 @@ import pytest
 
 from benchmark.core import registry
 from benchmark.core.scores import read_table, status_line
-from benchmark.stats.leaderboard import arms, leaderboard
+from benchmark.stats.leaderboard import leaderboard
+from benchmark.stats.rows import arms
 from tests.helpers.paths import ROOT
 
 REFERENCE = ROOT / "results" / "reference"

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
-from pydantic import ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from benchmark.core.contracts import API_VERSION, offer
 from benchmark.core.errors import UnitBenchError, nearest
 
-API_VERSION = 1
 ENVIRONMENTS = "unitbench.environments"  # method = the environment that it needs
 GROUPS = {kind: f"unitbench.{kind}" for kind in ("methods", "datasets", "tasks", "channels")}
 Kind = Literal["methods", "datasets", "tasks", "channels"]
@@ -42,7 +42,7 @@ class Plugin:
                 f"({type(error).__name__}: {error})",
                 f"repair or uninstall {self.distribution}",
             ) from error
-        version = getattr(loaded, "api_version", API_VERSION)
+        version = offer(loaded, "api_version")
         if version != API_VERSION:
             raise UnitBenchError(
                 f"plugin {self.name!r}",
@@ -91,7 +91,7 @@ def find(kind: Kind, name: str) -> Plugin:
 
 
 def make(kind: Kind, name: str, options: Mapping[str, Any]) -> Any:
-    """The plugin of that name, made with these options: the keywords of its class.
+    """The plugin of that name, made with these options: the keywords of its class, of the types that it states.
 
     Raises:
         UnitBenchError: no such plugin or option (names the nearest one), or a value that it refuses.
@@ -101,11 +101,41 @@ def make(kind: Kind, name: str, options: Mapping[str, Any]) -> Any:
     for option in options:
         if option not in known:
             raise UnitBenchError(where, f"unknown option {option!r}", nearest(option, known))
+    types = _types(plugin)
+    values = {option: _checked(where, option, value, types.get(option, Any)) for option, value in options.items()}
     try:
-        return plugin(**options)
+        return plugin(**values)
     except ValidationError as error:
         first = error.errors()[0]
         option = ".".join(str(part) for part in first["loc"])
         raise UnitBenchError(where, f"option {option}: {first['msg']}", "correct it") from None
     except (TypeError, ValueError) as error:
         raise UnitBenchError(where, f"refuses its options ({error})", "correct them") from None
+
+
+def _types(plugin: Any) -> dict[str, Any]:
+    """The types of a class's options. A model of pydantic checks its own; a name that only type checkers import
+    tells nothing."""
+    if issubclass(plugin, BaseModel):
+        return {}
+    try:
+        return get_type_hints(plugin.__init__, include_extras=True)
+    except NameError:
+        return {}
+
+
+def _checked(where: str, option: str, value: Any, kind: Any) -> Any:
+    """The value as its type has it: a list becomes a tuple, say.
+
+    Raises:
+        UnitBenchError: it has another type, or is none of the values of a `Literal` (names the nearest).
+    """
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        choices = [choice for choice in get_args(kind) if isinstance(choice, str)]
+        if choices and isinstance(value, str):
+            raise UnitBenchError(where, f"option {option}: unknown {value!r}", nearest(value, choices)) from None
+        raise UnitBenchError(
+            where, f"option {option}: {error.errors()[0]['msg']}, not {value!r}", "correct it"
+        ) from None

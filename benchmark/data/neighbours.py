@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.spatial import cKDTree
 
 
 def neighbour_mean(values: np.ndarray, position: np.ndarray, k: int) -> np.ndarray:
@@ -46,6 +45,8 @@ def morans_i(values: sp.csr_matrix, position: np.ndarray, k: int = 6) -> np.ndar
 
 def _near(position: np.ndarray, k: int) -> sp.csr_array:
     """Ones at each spot itself and its `k` nearest others, or as many as there are: float32 `[n_spots, n_spots]`."""
+    from scipy.spatial import cKDTree  # slow to import, and many commands need no neighbours
+
     n_spots = len(position)
     size = min(k + 1, n_spots)
     nearest = cKDTree(position).query(position, k=size)[1].reshape(n_spots, size)

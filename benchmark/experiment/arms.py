@@ -17,16 +17,15 @@ import numpy as np
 
 from benchmark.core import registry
 from benchmark.core.config import Config
+from benchmark.core.contracts import offer
 from benchmark.core.environments import find_environment
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import WriteError, fingerprint, read_json, write_atomic, write_json, write_text
 from benchmark.core.timing import WORK
 from benchmark.data.corpus import Corpus
 from benchmark.data.splits import Fold, check_disjoint, donor_folds, everything
-from benchmark.tasks import FEATURES, served, unserved
+from benchmark.tasks.served import FEATURES, served, unserved
 from benchmark.training.budget import Budget, Meter
-
-TOLD = {"reference": "", "pretrained_on": []}  # what a method may say of itself, kept with its arms
 
 Progress = Callable[[str, bool, float, str], None]  # arm, whether it is done, share of its budget, a word
 
@@ -76,7 +75,7 @@ def check_methods(config: Config, corpus: Corpus, pairs: Iterable[tuple[str, str
     n_checks = 0
     for label, fold in pairs:
         entry = config.method(label)
-        if check := getattr(registry.make("methods", entry.method, entry.options), "check", None):
+        if check := offer(registry.make("methods", entry.method, entry.options), "check"):
             try:
                 check(corpus.subset(found[fold].fit))
             except UnitBenchError as error:
@@ -115,7 +114,7 @@ def run_arms(
             killed = _claim(folder, key) and attempt > 1
             record = _run(config, corpus, fold, arm, method.unit, folder, partial(progress, arm.name, False), killed)
             record |= {"key": key, "plugin": f"{plugin.distribution} {plugin.version}"}
-            record |= {name: getattr(method, name, default) for name, default in TOLD.items()}
+            record |= {"reference": offer(method, "reference"), "pretrained_on": list(offer(method, "pretrained_on"))}
             write_json(folder / "arm.json", record)
         progress(arm.name, True, 1.0, record["status"])
         records.append(record)
@@ -169,7 +168,7 @@ def _run(
         if killed:
             raise UnitBenchError("pretraining", "its process was killed", "give it more memory")
         method = registry.make("methods", entry.method, entry.options)
-        if absent := getattr(method, "not_applicable", ""):
+        if absent := offer(method, "not_applicable"):
             record |= {"status": "not applicable", "reason": absent}
         else:
             budget = Budget(config.budget.axis, arm.amount, config.precision, folder / "checkpoint.pt", told)
@@ -179,7 +178,7 @@ def _run(
             if isinstance(spent, Meter):
                 method.save(folder / "weights.safetensors")
             record |= {"status": "ok", "reason": "", "lacking": lacking, "spent": spent.record() if spent else None}
-            record["parameters"] = getattr(method, "n_parameters", None)
+            record["parameters"] = offer(method, "n_parameters")
             (folder / "checkpoint.pt").unlink(missing_ok=True)
     except Exception as error:
         if isinstance(error, WriteError):
@@ -200,7 +199,7 @@ def _outputs(config: Config, method: Any, corpus: Corpus, fold: Fold, folder: Pa
     lacking, slides = {}, {function: set() for function in FEATURES}
     for entry in config.tasks:
         task = registry.make("tasks", entry.task, entry.options)
-        if getattr(method, task.requires, None) is None:
+        if offer(method, task.requires) is None:
             lacking[entry.task] = f"the method has no {task.requires}()"
             continue
         if fold.name == "all" and set(task.splits) <= {"donor"}:
@@ -209,12 +208,12 @@ def _outputs(config: Config, method: Any, corpus: Corpus, fold: Fold, folder: Pa
             if unserved(task, corpus, fold.fit, fold.test):
                 continue
             slides[task.requires].update(served(task, corpus))
-        if hasattr(task, "predict"):
+        if predict := offer(task, "predict"):
             with WORK:
                 arrays = {
                     f"{slide}/{key}": array
                     for slide in fold.test
-                    for key, array in task.predict(method, corpus.subset(fold.fit), corpus[slide]).items()
+                    for key, array in predict(method, corpus.subset(fold.fit), corpus[slide]).items()
                 }
             _save(folder / f"{entry.task}.npz", arrays)
     for function, path in FEATURES.items():
@@ -228,7 +227,7 @@ def _save_features(method: Any, function: str, corpus: Corpus, path: Path) -> No
     features = {}
     for slide in corpus.names:
         with WORK:
-            values = np.asarray(getattr(method, function)(corpus[slide]), dtype=np.float32)
+            values = np.asarray(offer(method, function)(corpus[slide]), dtype=np.float32)
         if values.shape[:1] != (corpus[slide].n_obs,) or values.ndim != 2:
             raise ValueError(f"{function}({slide}) has shape {values.shape}, expected ({corpus[slide].n_obs}, d)")
         if not np.isfinite(values).all():

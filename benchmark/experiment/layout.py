@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmark.core import registry
 from benchmark.core.config import Config, Method, read_config
+from benchmark.core.contracts import offer
 from benchmark.core.environments import Environment, find_environment
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.files import fingerprint
@@ -135,7 +136,7 @@ def _needs(method: Method) -> str:
     if plugin is None or not plugin.environment:
         return ""
     made = registry.make("methods", method.method, method.options)
-    return "" if getattr(made, "not_applicable", "") else plugin.environment
+    return "" if offer(made, "not_applicable") else plugin.environment
 
 
 def open_run(config: Path, results: Path = Path("results"), job: str | None = None) -> Run:

@@ -14,13 +14,14 @@ import scipy.sparse as sp
 
 from benchmark.core import registry
 from benchmark.core.config import Config
+from benchmark.core.contracts import Measured, Spots, Task, offer
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.scores import Score
 from benchmark.core.timing import WORK
 from benchmark.data.corpus import Corpus
 from benchmark.data.neighbours import neighbour_mean
 from benchmark.data.splits import block_spots, random_spots
-from benchmark.tasks import FEATURES, Measured, Spots, label_column, served, unserved
+from benchmark.tasks.served import FEATURES, served, unserved
 
 COSTS = {
     "flops": "flops",
@@ -60,7 +61,7 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
                 reason = reason or unserved(task, corpus, record["seen"]["fit"], record["seen"]["test"])
             if reason:
                 status = "failed" if record["status"] == "failed" else "not applicable"
-                rows += [_absent(base, split, entry.task, task.primary, status, reason) for split in splits]
+                rows += [_absent(base, split, task, status, reason) for split in splits]
                 continue
             if not splits:
                 continue
@@ -70,9 +71,9 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
                 with WORK:
                     for split in splits:
                         rows += _score_embeddings(config, corpus, task, split, base, record, embeddings)
-                    if "donor" in splits and hasattr(task, "predictions") and record["seed"] == config.seeds[0]:
+                    if "donor" in splits and offer(task, "predictions") and record["seed"] == config.seeds[0]:
                         maps.append(_map(corpus, task, record, embeddings))
-            if hasattr(task, "predict"):
+            if offer(task, "predict"):
                 arrays = dict(np.load(folder / f"{task.name}.npz"))
                 with WORK:
                     rows += _score_predictions(corpus, task, splits[0], base, record, arrays)
@@ -123,13 +124,15 @@ def _costs(config: Config, corpus: Corpus, base: dict, record: dict) -> Iterator
             yield Score(**base, task="cost", metric=metric, status="not applicable", reason="no energy counter here")
 
 
-def _absent(base: dict, split: str, task: str, primary: tuple[str, str], status: str, reason: str) -> Score:
-    setting, metric = primary
-    return Score(**base, split=split, task=task, setting=setting, metric=metric, status=status, reason=reason)
+def _absent(base: dict, split: str, task: Task, status: str, reason: str) -> Score:
+    """The task's first key score, without a value."""
+    key = task.key_scores[0]
+    where = {"split": split, "task": task.name, "setting": key.setting, "metric": key.metric}
+    return Score(**base, **where, status=status, reason=reason)
 
 
 def _score_embeddings(
-    config: Config, corpus: Corpus, task: Any, split: str, base: dict, record: dict, embeddings: dict
+    config: Config, corpus: Corpus, task: Task, split: str, base: dict, record: dict, embeddings: dict
 ) -> Iterator[Score]:
     for k in config.neighbours:
         smoothed = {s: neighbour_mean(e, corpus[s].obsm["position"], k) for s, e in embeddings.items()}
@@ -137,7 +140,7 @@ def _score_embeddings(
         try:
             sides = list(_sides(config, corpus, task, split, record, smoothed))
         except UnitBenchError as error:  # blocks that leave no training or no test spot on a slide
-            yield _absent(base, split, task.name, task.primary, "not applicable", str(error))
+            yield _absent(base, split, task, "not applicable", str(error))
             return
         for fold, train, test in sides:
             for found in task.score(train, test, record["seed"]):
@@ -145,15 +148,15 @@ def _score_embeddings(
 
 
 def _score_predictions(
-    corpus: Corpus, task: Any, split: str, base: dict, record: dict, arrays: dict
+    corpus: Corpus, task: Task, split: str, base: dict, record: dict, arrays: dict
 ) -> Iterator[Score]:
     predicted = {slide: {} for slide in record["seen"]["test"]}
     for key, array in arrays.items():
         slide, name = key.split("/", 1)
         predicted[slide][name] = array
-    if hasattr(task, "score_predictions"):
+    if together := offer(task, "score_predictions"):
         slides = [slide for slide in predicted if predicted[slide]]
-        measured = task.score_predictions([corpus[slide] for slide in slides], [predicted[slide] for slide in slides])
+        measured = together([corpus[slide] for slide in slides], [predicted[slide] for slide in slides])
     else:
         measured = (found for slide, its in predicted.items() for found in task.score(corpus[slide], its))
     for found in measured:
@@ -172,9 +175,9 @@ def _row(corpus: Corpus, record: dict, base: dict, task: str, found: Any) -> Sco
     return Score(**base, metric="any", status="not applicable", reason=found.reason)
 
 
-def _labelled(corpus: Corpus, task: Any, names: Iterable[str]) -> list[Part]:
+def _labelled(corpus: Corpus, task: Task, names: Iterable[str]) -> list[Part]:
     """The labelled spots of the slides that the task can use; of a task without labels all spots, without label."""
-    key, usable, parts = label_column(task), served(task, corpus), []
+    key, usable, parts = offer(task, "key"), served(task, corpus), []
     for slide in (name for name in names if name in usable):
         label = corpus[slide].obs[key] if key else pd.Series("", range(corpus[slide].n_obs))
         there = np.flatnonzero(label.notna())
@@ -183,10 +186,10 @@ def _labelled(corpus: Corpus, task: Any, names: Iterable[str]) -> list[Part]:
 
 
 def _sides(
-    config: Config, corpus: Corpus, task: Any, split: str, record: dict, embeddings: dict
+    config: Config, corpus: Corpus, task: Task, split: str, record: dict, embeddings: dict
 ) -> Iterator[tuple[str, Spots, Spots]]:
     """Training and test spots of each repeat of a split. Within slides all test spots are pooled, as the field does."""
-    counted = corpus if label_column(task) is None else None
+    counted = corpus if offer(task, "key") is None else None
     if split == "donor":
         fit, test = (_labelled(corpus, task, record["seen"][side]) for side in ("fit", "test"))
         yield record["fold"], _spots(embeddings, fit, counted), _spots(embeddings, test, counted)
@@ -227,7 +230,7 @@ def _spots(embeddings: dict, parts: list[Part], counted: Corpus | None = None) -
     )
 
 
-def _map(corpus: Corpus, task: Any, record: dict, embeddings: dict) -> pd.DataFrame:
+def _map(corpus: Corpus, task: Task, record: dict, embeddings: dict) -> pd.DataFrame:
     """Position, label and prediction of every labelled test spot."""
     fit, parts = (_labelled(corpus, task, record["seen"][side]) for side in ("fit", "test"))
     test = _spots(embeddings, parts)

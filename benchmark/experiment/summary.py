@@ -10,8 +10,10 @@ from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import read_json
 from benchmark.core.scores import read_table, status_line
 from benchmark.core.timing import read_times, time_line
+from benchmark.report.terminal import print_board
 from benchmark.report.words import same_donor
-from benchmark.stats.leaderboard import arms, leaderboard, print_board
+from benchmark.stats.leaderboard import leaderboard
+from benchmark.stats.rows import arms
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from benchmark.core.declarations import declared
 from benchmark.report import words
 from benchmark.report.figures import plain, whiskers
 from benchmark.stats.ablation import PLACE, Grid, effects, means
-from benchmark.stats.leaderboard import Contest, budget_label, select
+from benchmark.stats.contests import Contest, select
+from benchmark.stats.names import budget_label
 
 SCALE = ("#f3f7fb", "#54a3d6")  # one hue, light enough throughout for the dark text of a cell
 INK = "#1b1f24"
@@ -93,8 +95,8 @@ def sections(grids: list[Grid]) -> tuple[list[dict], dict[str, go.Figure]]:
 
 
 def contest_name(contest: Contest) -> str:
-    setting = words.SETTINGS.get(contest.setting, contest.setting)
-    return f"{words.TASKS.get(contest.task, contest.task)}: {words.metric_name(contest.metric)}, {setting}"
+    about = declared(contest.task)
+    return f"{about.title}: {words.metric_of(contest)}, {about.setting_title(contest.setting)}"
 
 
 def colour_range(mean: pd.DataFrame, contest: Contest) -> tuple[float, float]:
@@ -178,7 +180,7 @@ def _curve(single: pd.DataFrame, grid: Grid, limits: tuple[float, float]) -> go.
     factor = single["factor"].iloc[0]
     names = [words.level_name(factor, level) for level in single["level"]]
     numbers = all(level.replace(".", "", 1).isdigit() for level in single["level"])
-    title, score = words.option_name(factor), words.metric_name(grid.contest.metric)
+    title, score = words.option_name(factor), words.metric_of(grid.contest)
     place = {"x": names, "y": single["value"].tolist()} if numbers else {"y": names, "x": single["value"].tolist()}
     colour = words.UNIT_COLOURS[grid.family.unit]
     figure = go.Figure(

@@ -12,7 +12,7 @@ from benchmark.core.files import write_atomic
 from benchmark.report import words
 from benchmark.report.ablation import INK, SCALE, Heat, colour_range, contest_name, heats, own, singles
 from benchmark.stats.ablation import Grid
-from benchmark.stats.leaderboard import budget_label
+from benchmark.stats.names import budget_label
 
 Panel = Heat | tuple[str, pd.DataFrame]
 
@@ -55,7 +55,7 @@ def _strip(strip: Any, grid: Grid, panels: list[Panel], n_columns: int, limits: 
         if isinstance(panel, Heat):
             _heat(axes, panel, limits)
         else:
-            _curve(axes, *panel, words.metric_name(grid.contest.metric), words.UNIT_COLOURS[family.unit])
+            _curve(axes, *panel, words.metric_of(grid.contest), words.UNIT_COLOURS[family.unit])
 
 
 def _heat(axes: Any, heat: Heat, limits: tuple[float, float]) -> None:

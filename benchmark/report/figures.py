@@ -11,8 +11,10 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from benchmark.report.tables import both_splits
-from benchmark.report.words import DONOR, RANDOM, UNIT_COLOURS, UNITS, full_name, metric_name
-from benchmark.stats.leaderboard import ENTRANT, Contest, budget_label, select, si
+from benchmark.report.words import DONOR, RANDOM, UNIT_COLOURS, UNITS, full_name, metric_of
+from benchmark.stats.contests import Contest, select
+from benchmark.stats.names import budget_label, si
+from benchmark.stats.rows import ENTRANT
 
 GRID = "rgba(128,128,128,0.25)"
 SIZE_IN_LABEL = re.compile(r"\.preset-[^.]+")
@@ -88,7 +90,7 @@ def curve(board: pd.DataFrame, contest: Contest, title: str = "") -> go.Figure |
     ticks = ["untrained", *(si(amount).strip() for amount in amounts)]
     budget = f"{title}: budget" if title else "budget"
     figure.update_xaxes(type="log", title=f"{budget}, {UNITS[axis]}", tickvals=[left, *amounts], ticktext=ticks)
-    figure.update_yaxes(title=f"{metric_name(contest.metric)}, donors held out")
+    figure.update_yaxes(title=f"{metric_of(contest)}, donors held out")
     _mark_pca(figure, table)
     return plain(figure, height=340 if title else 420)
 
@@ -111,7 +113,7 @@ def iso_flop(table: pd.DataFrame, contest: Contest) -> dict[str, go.Figure]:
             figure.add_trace(_line(line["parameters"], line, name, unit, "circle"))
             figure.data[-1].update(marker_color=colours[budget], line_color=colours[budget])
         figure.update_xaxes(type="log", title=f"{unit}: parameters", **_ticks(table["parameters"]))
-        figure.update_yaxes(title=f"{metric_name(contest.metric)}, donors held out")
+        figure.update_yaxes(title=f"{metric_of(contest)}, donors held out")
         plain(figure, height=340)
     return _one_scale(figures, table)
 
@@ -139,7 +141,7 @@ def against_costs(board: pd.DataFrame, costs: pd.DataFrame, contest: Contest) ->
             line = trained[trained["method"] == method].sort_values("budget")
             figure.add_trace(_line(line[key], line, method, unit, symbol))
         figure.update_xaxes(type="log", title=title, **_ticks(trained[key]))
-        figure.update_yaxes(title=metric_name(contest.metric))
+        figure.update_yaxes(title=metric_of(contest))
         _mark_pca(figure, table)
         plain(figure, height=300 + 15 * len(figure.data))  # two names of the legend a row
     return figures

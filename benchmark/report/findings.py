@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from benchmark.core.declarations import declared
 from benchmark.report import words
 from benchmark.report.tables import at_largest_budget, cell, who
+from benchmark.stats.contests import Contest
 from benchmark.stats.factorial import FACTORS
-from benchmark.stats.leaderboard import Contest, budget_label
+from benchmark.stats.names import budget_label
 from benchmark.stats.winners import AT, UNITS
 
 LEAKAGE = {"value": "{split}", "held_out": "donors held out", "index": "leakage index", "above_noise": "above noise"}
@@ -18,14 +20,14 @@ CONTEXTS = dict.fromkeys(("self", "centre", "tiles", "overlap", "slide"))  # fro
 def leakage(leaks: pd.DataFrame) -> list[dict]:
     """A table a split, probe and metric, of the embeddings as they are; of trained methods the largest budget."""
     kept = at_largest_budget(leaks[leaks["neighbours"] == 0])
-    found = []
+    found, domain = [], declared("domain")
     for split in words.in_order(kept["split"], words.SPLITS):
-        for metric in words.in_order(kept["metric"], words.METRICS):
-            for setting in words.in_order(kept["setting"], words.SETTINGS):
+        for metric in words.in_order(kept["metric"], domain.metrics):
+            for setting in words.in_order(kept["setting"], domain.settings):
                 part = kept[(kept[["split", "metric", "setting"]] == [split, metric, setting]).all(axis=1)]
                 if len(part):
                     found.append(
-                        _leakage(part, split, f"{words.metric_name(metric)}, {words.SETTINGS.get(setting, setting)}")
+                        _leakage(part, split, f"{words.metric_name('domain', metric)}, {domain.setting_title(setting)}")
                     )
     return found
 
@@ -85,9 +87,9 @@ def winners(won: pd.DataFrame, standing: pd.DataFrame) -> dict[str, list[dict]]:
 
 def _contest(contest: Contest) -> str:
     """The task and its first metric; the setting where it is no probe that goes without saying."""
-    setting = "" if contest.setting in words.SETTINGS else f", {contest.setting}"
-    task = words.TASKS.get(contest.task, contest.task) + setting + _smoothed(contest.neighbours)
-    return f"{task}: {words.metric_name(contest.metric)}"
+    about = declared(contest.task)
+    setting = "" if contest.setting in about.settings else f", {contest.setting}"
+    return f"{about.title}{setting}{_smoothed(contest.neighbours)}: {words.metric_of(contest)}"
 
 
 def _smoothed(neighbours: int) -> str:

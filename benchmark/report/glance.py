@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmark.report.words import full_name, metric_name
+from benchmark.report.words import full_name, metric_of
 from benchmark.stats.comparisons import by_level, spread
-from benchmark.stats.leaderboard import PRIMARY, Contest, budget_label, select
+from benchmark.stats.contests import PRIMARY, Contest, select
+from benchmark.stats.names import budget_label
 from benchmark.stats.options import varied
 from benchmark.stats.winners import BEST, Champion
 
@@ -71,7 +72,7 @@ def unit(places: dict[tuple, dict[str, Champion]], contest: Contest) -> Answer:
     ends = spread({unit: best.cells for unit, best in places[at].items()}, contest)
     if ends is None:
         return _cannot("no donor was scored for every unit")
-    by = f"{_signed(ends)} {metric_name(contest.metric)}"
+    by = f"{_signed(ends)} {metric_of(contest)}"
     said = f"{ends.best} leads {ends.worst} by {by}"
     if ends.n_levels > 2:
         said = f"{ends.best} is best and {ends.worst} worst, {by} apart"
@@ -109,7 +110,7 @@ def smoothing(beyond: pd.DataFrame, rows: pd.DataFrame) -> Answer:
         return _cannot("it has no score of PCA or the spot unit after the mean over 8 neighbours")
     better = beyond[beyond["verdict"] == "better"]
     row = (better if len(better) else beyond).sort_values("difference", ascending=False).iloc[0]
-    at, by = _amount(*row[["budget_axis", "budget"]]), f"{_signed(row)} {metric_name(PRIMARY.metric)}"
+    at, by = _amount(*row[["budget_axis", "budget"]]), f"{_signed(row)} {metric_of(PRIMARY)}"
     if len(better):
         return Answer(YES, f"At {at} {row['unit']} beats all that only smooths, {row['rival']} by the least: {by}.")
     lead = "leads" if row["difference"] > 0 else "does not lead"
@@ -130,7 +131,7 @@ def channels(rows: pd.DataFrame, contest: Contest) -> Answer:
     text = (
         f"At {_amount(axis, amount)} the best of {ends.n_levels} rules, {ends.best}, leads the worst, {ends.worst}, by "
     )
-    text += f"{_signed(ends)} {metric_name(contest.metric)} ({_p(ends.p)}): {ends.verdict}."
+    text += f"{_signed(ends)} {metric_of(contest)} ({_p(ends.p)}): {ends.verdict}."
     return Answer(YES if ends.clear else UNCLEAR, text)
 
 
@@ -176,7 +177,7 @@ def condition(made: pd.DataFrame) -> Answer:
 def _one_unit(places: dict[tuple, dict[str, Champion]], contest: Contest) -> Answer:
     units = {unit for its in places.values() for unit in its}
     if not units:
-        return _cannot(f"no trained unit has a {metric_name(contest.metric)} with donors held out")
+        return _cannot(f"no trained unit has a {metric_of(contest)} with donors held out")
     return _cannot(f"it has only one unit, {units.pop()}" if len(units) == 1 else "no two units share a budget")
 
 

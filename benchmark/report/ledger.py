@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from benchmark.core.declarations import declared
 from benchmark.report import words
 from benchmark.report.tables import who
-from benchmark.stats.leaderboard import ENTRANT, named, si
+from benchmark.stats.names import named, si
+from benchmark.stats.rows import ENTRANT
 
 COSTS = {
     "flops": ("FLOPs", si),
@@ -65,7 +67,7 @@ def absent(rows: pd.DataFrame) -> list[dict]:
     return [
         {
             "status": status,
-            "task": words.TASKS.get(task, task),
+            "task": task if task == "arm" else declared(task).title,
             "reason": reason,
             "who": ", ".join(sorted(set(its["name"]))),
             "where": "; ".join(sorted(set(its["place"]))) if its["place"].nunique() <= 6 else f"{len(its)} rows",

@@ -12,16 +12,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from benchmark.core.files import fingerprint
-from benchmark.stats.leaderboard import (
-    ENTRANT,
-    KEY_CONTESTS,
-    arms,
-    budget_label,
-    entrant_name,
-    headline,
-    least_first,
-    references,
-)
+from benchmark.stats.contests import leading
+from benchmark.stats.leaderboard import headline
+from benchmark.stats.names import budget_label, entrant_name
+from benchmark.stats.rows import ENTRANT, arms, references
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported, below
 
@@ -54,7 +48,7 @@ def track(rows: pd.DataFrame, board: pd.DataFrame, database: Path, experiment: s
         else client.create_experiment(experiment, artifact_location=(database.parent / "artifacts").as_uri())
     )
     wanted = run_records(rows, board)
-    client.set_experiment_tag(experiment_id, f"mlflow.sharedViewState.{VIEW}", json.dumps(_view(wanted)))
+    client.set_experiment_tag(experiment_id, f"mlflow.sharedViewState.{VIEW}", json.dumps(_view(wanted, board)))
 
     present = {run.data.tags["key"]: run for run in client.search_runs([experiment_id], max_results=10_000)}
     changed = [
@@ -79,7 +73,7 @@ def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
     costs["flops"] /= 1e12
     values = scores.join(costs.rename(columns=COSTS), how="outer").round(DIGITS)
     # MLflow shows metrics in the order of their names, so numbers put the primary one first.
-    order = {name: f"{number:02} {name}" for number, name in enumerate([*KEY_CONTESTS, *COSTS.values()], 1)}
+    order = {name: f"{number:02} {name}" for number, name in enumerate(values.columns, 1)}
     values = values.rename(columns=order)
     records, reference = {}, references(rows)
     for who, its_arms in arms(rows).groupby(ENTRANT):
@@ -121,13 +115,13 @@ def _log(client, experiment_id: str, key: str, record: dict) -> None:
     client.set_terminated(run_id, "FAILED" if record["status"] == "failed" else "FINISHED")
 
 
-def _view(records: dict[str, dict]) -> dict:
+def _view(records: dict[str, dict], board: pd.DataFrame) -> dict:
     """The state of the run table: sorted by the first metric, its columns shown."""
     metrics = sorted({name for record in records.values() for name in record["metrics"]})
     columns = [f"params.`{name}`" for name in ("method", "budget", "arms")]
     return {
         "orderByKey": f"metrics.`{metrics[0]}`" if metrics else "attributes.start_time",
-        "orderByAsc": bool(metrics) and least_first(metrics[0].split(" ", 1)[1]),
+        "orderByAsc": bool(metrics) and leading(board)[1].lower_is_better,
         "searchFilter": "",
         "selectedColumns": [*columns, *(f"metrics.`{name}`" for name in metrics), "tags.`status`"],
     }

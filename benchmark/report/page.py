@@ -17,10 +17,12 @@ from benchmark.report import ablation, figures, findings, ledger, maps, tables, 
 from benchmark.report.glance import glance
 from benchmark.stats.ablation import grids
 from benchmark.stats.comparisons import compare
+from benchmark.stats.contests import PRIMARY, key_caption, leading, select
 from benchmark.stats.factorial import beyond_smoothing, factorial
-from benchmark.stats.leaderboard import PRIMARY, arms, headline, key_caption, leading, select
+from benchmark.stats.leaderboard import headline
 from benchmark.stats.leakage import leakage
 from benchmark.stats.options import between
+from benchmark.stats.rows import arms
 from benchmark.stats.winners import champions, iso_flop, sizes, standings, winners
 
 
@@ -54,13 +56,13 @@ def write_report(
         "same_donor": words.same_donor(manifest.get("folds", {})),
         "status": status_line(arms(rows)),
         "failed": bool((arms(rows)["status"] == "failed").any()),
-        "measure": words.metric_name(contest.metric),
+        "measure": words.metric_of(contest),
         "ordered_by": words.contest_name(contest),
         "ranking": tables.ranking(ranking, others),
         "inner": inner,
         "unable": tables.unable(ranking),
         "key_names": others.columns.tolist(),
-        "key_caption": key_caption(short),
+        "key_caption": key_caption(board),
         "verdicts": tables.verdicts(compared),
         "settings": settings,
         "comparisons": compared.to_dict("records"),

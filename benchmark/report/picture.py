@@ -12,7 +12,7 @@ from benchmark.core.files import write_atomic
 from benchmark.report.maps import colours
 from benchmark.report.tables import at_largest_budget, both_splits
 from benchmark.report.words import DONOR, RANDOM, SPLITS, UNIT_COLOURS, contest_name, full_name
-from benchmark.stats.leaderboard import LOWER_IS_BETTER, PRIMARY, held, leading, select
+from benchmark.stats.contests import PRIMARY, held, leading, select
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,7 +54,7 @@ def _scored(board: pd.DataFrame, held_out: str) -> Figure:
     n_entrants = board.groupby(["method", "budget"]).ngroups
     figure = Figure(figsize=(6.5 * len(contests), 1.2 + 0.28 * n_entrants), layout="constrained")
     for axes, contest in zip(figure.subplots(1, len(contests), squeeze=False)[0], contests, strict=True):
-        if contest.metric in LOWER_IS_BETTER:  # what is far off would hide the rest
+        if contest.lower_is_better:  # what is far off would hide the rest
             axes.set_xscale("symlog", linthresh=1)
         _ranked(axes, select(board, contest).dropna(subset="value"))
         title = contest_name(contest).replace(SPLITS["donor"], held_out)

@@ -5,17 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from benchmark.core.declarations import declared, in_order
 from benchmark.report import words
 from benchmark.stats.comparisons import PCA, UNTRAINED
-from benchmark.stats.leaderboard import (
-    AXIS_UNITS,
-    ENTRANT,
-    PRIMARY,
-    budget_label,
-    seen_label,
-    select,
-    si,
-)
+from benchmark.stats.contests import PRIMARY, select
+from benchmark.stats.names import AXIS_UNITS, budget_label, seen_label, si
+from benchmark.stats.rows import ENTRANT
 
 
 def at_largest_budget(board: pd.DataFrame) -> pd.DataFrame:
@@ -108,14 +103,14 @@ def sections(board: pd.DataFrame) -> list[dict]:
     """A section a split and task, in it a table a setting and smoothing, ordered by the task's first metric."""
     found = []
     for split in words.in_order(board["split"], words.SPLITS):
-        for task in words.in_order(board.loc[board["split"] == split, "task"], words.TASKS):
+        for task in in_order(board.loc[board["split"] == split, "task"]):
             part = board[(board["split"] == split) & (board["task"] == task)]
             found.append(
                 {
-                    "title": f"{words.TASKS.get(task, task)}, {words.SPLITS.get(split, split)}",
+                    "title": f"{declared(task).title}, {words.SPLITS.get(split, split)}",
                     "tables": [
                         _table(part[(part["setting"] == setting) & (part["neighbours"] == neighbours)])
-                        for setting in words.in_order(part["setting"], words.SETTINGS)
+                        for setting in words.in_order(part["setting"], declared(task).settings)
                         for neighbours in sorted(part.loc[part["setting"] == setting, "neighbours"].unique())
                     ],
                 }
@@ -124,14 +119,14 @@ def sections(board: pd.DataFrame) -> list[dict]:
 
 
 def _table(part: pd.DataFrame) -> dict:
-    metrics = words.in_order(part["metric"], words.METRICS)
-    metrics.sort(key=lambda metric: metric not in words.FIRST_METRICS)
-    setting, neighbours = part[["setting", "neighbours"]].iloc[0]
+    task, setting, neighbours = part[["task", "setting", "neighbours"]].iloc[0]
+    about = declared(task)
+    metrics = words.in_order(part["metric"], dict.fromkeys([about.key_scores[0].metric, *about.metrics]))
     first = part[part["metric"] == metrics[0]]
     others = part.set_index(["metric", *ENTRANT])
     return {
-        "title": f"{words.setting_name(setting)}, {words.smoothing(neighbours)}",
-        "metrics": [words.metric_name(metric) for metric in metrics],
+        "title": f"{about.setting_title(setting)}, {words.smoothing(neighbours)}",
+        "metrics": [words.metric_name(task, metric) for metric in metrics],
         "rows": [
             who(row) | counted(row) | {"cells": [cell(others.loc[(metric, *row[ENTRANT])]) for metric in metrics]}
             for _, row in able(first).iterrows()

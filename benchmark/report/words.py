@@ -3,78 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
-from benchmark.stats.leaderboard import LOWER_IS_BETTER, Contest, budget_label
+from benchmark.core.declarations import declared
+from benchmark.stats.contests import Contest
+from benchmark.stats.names import budget_label
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 UNIT_COLOURS = {"spot": "#0072B2", "patch": "#D55E00", "slide": "#009E73", "none": "#8c8c8c"}
 DONOR, RANDOM = "#0072B2", "#E69F00"
 UNITS = {"flops": "FLOPs", "device_seconds": "device seconds", "spots": "spots seen"}
-TASKS = {
-    "domain": "Domain detection",
-    "annotation": "Annotation",
-    "clustering": "Clustering",
-    "reconstruction": "Reconstruction",
-    "imputation": "Imputation of hidden genes",
-    "expression_from_image": "Expression from the image",
-    "label_from_image": "Labels from the image",
-    "generation": "Images from expression",
-}
 SPLITS = {
     "donor": "whole donors held out",
     "block": "blocks held out within a slide",
     "random": "random spots of the same slides",
     "few_labels": "20% of the spots of the same slides labelled",
-}
-SETTINGS = {
-    "knn": "k-NN probe",
-    "linear": "linear probe",
-    "mlp": "MLP probe",
-    "kmeans": "k-means",
-    "leiden": "Leiden",
-    "leiden_chosen": "Leiden, resolution chosen on training slides",
-    "leiden_oracle": "Leiden, resolution chosen by the scored slide's own labels (an oracle)",
-    "genes": "genes hidden fold by fold",
-    "xgboost": "XGBoost on image features",
-    "ridge": "ridge on image features",
-    "direct": "predicted by the method itself",
-    "majority": "the most frequent training label",
-    "generated": "generated against real images",
-    "ceiling": "real against other real images",
-    "condition": "each image against its own spot",
-    "method": "what the method says of itself",
-}
-METRICS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro-F1",
-    "macro_precision": "macro-precision",
-    "ari_of_predictions": "ARI of predictions",
-    "ari": "ARI",
-    "nmi": "NMI",
-    "mse": "MSE",
-    "mae": "MAE",
-    "mse_zero": "MSE of zeros",
-    "mae_zero": "MAE of zeros",
-    "mse_nonzero": "MSE of non-zeros",
-    "mae_nonzero": "MAE of non-zeros",
-    "pearson": "Pearson",
-    "spearman": "Spearman",
-    "rmse": "RMSE",
-    "kid": "KID (unbiased)",
-    "kid_low": "KID, lower end of its 95% interval",
-    "kid_high": "KID, upper end of its 95% interval",
-    "frechet": "Fréchet distance",
-    "wasserstein": "Wasserstein distance of morphology, training standard deviations",
-    "ks": "Kolmogorov-Smirnov distance of morphology",
-    "condition_gain": "condition gain",
-    "condition_ignored": "condition ignored",
-    "morphology_pearson": "Pearson of morphology over spots",
-    "r2": "R² against the training gene mean",
 }
 DIGITS = re.compile(r"(\d+)")
 OPTIONS = {
@@ -99,26 +45,21 @@ LEVELS = {
     "null": "none",
     ("crops_per_slide", "null"): "drawn anew",
 }
-FIRST_METRICS = ("macro_f1", "ari", "pearson")  # what a table is ordered by
 
 
-def metric_name(metric: str) -> str:
-    return METRICS.get(metric, metric) + (" ↓" if metric in LOWER_IS_BETTER else "")
+def metric_name(task: str, metric: str) -> str:
+    told = declared(task).metric(metric)
+    return (told.title or told.name) + (" ↓" if told.lower_is_better else "")
+
+
+def metric_of(contest: Contest) -> str:
+    return metric_name(contest.task, contest.metric)
 
 
 def contest_name(contest: Contest) -> str:
-    task = TASKS.get(contest.task, contest.task)
-    of = f"{task[:1].lower()}{task[1:]} ({setting_name(contest.setting)})"
-    return f"{metric_name(contest.metric)} of {of}, {SPLITS.get(contest.split, contest.split)}"
-
-
-def setting_name(setting: str) -> str:
-    """As a heading: "hole 14 of grid 20" is "a hole of 14 × 14 pitches in a window of 20 × 20"."""
-    if square := re.fullmatch(r"hole (\S+)( of grid (\S+))?", setting):
-        side, _, grid = square.groups()
-        hole = f"{side} × {side} pitches"
-        return f"a hole of {hole} in a window of {grid} × {grid}" if grid else f"holes of {hole}"
-    return SETTINGS.get(setting, setting)
+    about = declared(contest.task)
+    of = f"{about.title[:1].lower()}{about.title[1:]} ({about.setting_title(contest.setting)})"
+    return f"{metric_of(contest)} of {of}, {SPLITS.get(contest.split, contest.split)}"
 
 
 def option_name(option: str) -> str:
@@ -133,9 +74,9 @@ def smoothing(neighbours: int) -> str:
     return f"after the mean over {neighbours} neighbours" if neighbours else "as it is"
 
 
-def in_order(names: pd.Series, known: dict[str, str]) -> list[str]:
+def in_order(names: pd.Series, known: Iterable[str]) -> list[str]:
     """The distinct names, known ones first and in their order, the others by name, the numbers in it by size."""
-    present = set(names)
+    present, known = set(names), list(known)
     others = sorted(present - set(known), key=lambda name: [int(p) if p.isdigit() else p for p in DIGITS.split(name)])
     return [name for name in known if name in present] + others
 

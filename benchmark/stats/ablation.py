@@ -12,10 +12,11 @@ import pandas as pd
 
 from benchmark.stats import intervals
 from benchmark.stats.comparisons import ALPHA
-from benchmark.stats.leaderboard import KEY_CONTESTS, LOWER_IS_BETTER, PRIMARY, Contest, cells, scores, select
+from benchmark.stats.contests import Contest, first_contest, select
 from benchmark.stats.options import KEY, Family, families
+from benchmark.stats.rows import cells, scores
 
-CONTESTS = (PRIMARY, KEY_CONTESTS["r hole 4"])
+TASKS = ("domain", "reconstruction")  # by whose first key score settings are compared
 ENOUGH = 0.5  # a level with a smaller share of its scores is left out, lest it take the others' scores with it
 PLACE = [*KEY, *Contest._fields]
 COUNTS = ["n_present", "n_expected"]
@@ -58,8 +59,9 @@ class Margin(NamedTuple):
     n_expected: int
 
 
-def grids(rows: pd.DataFrame, contests: tuple[Contest, ...] = CONTESTS) -> list[Grid]:
-    """The families of the rows in each contest that they have a score in."""
+def grids(rows: pd.DataFrame) -> list[Grid]:
+    """The families of the rows in the first contest of each of `TASKS`, where they have a score in it."""
+    contests = [first_contest(task) for task in TASKS]
     found = [_grid(rows, family, contest) for family in families(rows) for contest in contests]
     return [grid for grid in found if not np.isnan(grid.values).all()]
 
@@ -169,7 +171,7 @@ def _distance(grid: Grid, axis: int) -> dict:
     if len(left) < 2:
         return found
     average = np.array([intervals.mean(level) for level in values])
-    sign = -1 if grid.contest.metric in LOWER_IS_BETTER else 1
+    sign = -1 if grid.contest.lower_is_better else 1
     best, worst = (sign * average).argmax(), (sign * average).argmin()
     difference = sign * (values[best] - values[worst])
     low, high = intervals.bootstrap(difference)

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from benchmark.stats import intervals
-from benchmark.stats.leaderboard import ENTRANT, LOWER_IS_BETTER, PRIMARY, Contest, cells, rivals, scores, select
+from benchmark.stats.contests import PRIMARY, Contest, select
 from benchmark.stats.options import crowds, levels
+from benchmark.stats.rows import ENTRANT, cells, rivals, scores
 
 ALPHA = 0.05
 UNTRAINED, PCA, OTHER = "trained against untrained", "trained against PCA", "one method against another"
@@ -63,7 +64,7 @@ def _pairs(entrants: list[tuple]) -> list[tuple[str, tuple, tuple]]:
 
 def paired(a: pd.DataFrame, b: pd.DataFrame, contest: Contest) -> tuple[float, float, float, int, float]:
     """The columns `PAIRED` over the (donor, seed) that both have."""
-    difference = (b - a if contest.metric in LOWER_IS_BETTER else a - b).dropna(how="all")
+    difference = (b - a if contest.lower_is_better else a - b).dropna(how="all")
     if difference.empty:
         return np.nan, np.nan, np.nan, 0, 1.0
     values = difference.to_numpy()
@@ -140,7 +141,7 @@ def spread(tables: dict[str, pd.DataFrame], contest: Contest) -> Spread | None:
     if values.empty:
         return None
     by_donor = values.groupby("block").mean()[names]
-    best, *_, worst = by_donor.mean().sort_values(ascending=contest.metric in LOWER_IS_BETTER, kind="stable").index
+    best, *_, worst = by_donor.mean().sort_values(ascending=contest.lower_is_better, kind="stable").index
     difference, low, high, n_donors, _ = paired(values[best].unstack(), values[worst].unstack(), contest)
     p = intervals.spread_test(by_donor.to_numpy().T)
     return Spread(best, worst, len(names), difference, low, high, n_donors, p)

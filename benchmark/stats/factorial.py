@@ -7,8 +7,9 @@ import pandas as pd
 
 from benchmark.stats import intervals
 from benchmark.stats.comparisons import PAIRED, corrected, paired
-from benchmark.stats.leaderboard import PRIMARY, Contest, cells, scores, select
+from benchmark.stats.contests import PRIMARY, Contest, select
 from benchmark.stats.options import entries, rest, varied
+from benchmark.stats.rows import cells, scores
 from benchmark.stats.winners import BEST, Champion, at_labels, by_label
 
 OPTION = "embed"  # how much of a slide a model sees while it embeds one spot

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.stats import intervals
-from benchmark.stats.leaderboard import ENTRANT, cells, named, scores
+from benchmark.stats.names import named
+from benchmark.stats.rows import ENTRANT, cells, scores
 
 SPLITS = ("random", "few_labels")  # spots of slides that were trained on; pooled over slides
 METRICS = ("accuracy", "macro_f1", "ari_of_predictions")

@@ -8,26 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from benchmark.core.declarations import declared
 from benchmark.stats import intervals
 from benchmark.stats.comparisons import PAIRED, corrected, paired
-from benchmark.stats.leaderboard import (
-    CONTEST,
-    ENTRANT,
-    KEY_CONTESTS,
-    LOWER_IS_BETTER,
-    Contest,
-    cells,
-    rivals,
-    scores,
-    select,
-)
+from benchmark.stats.contests import CONTEST, Contest, competes, select
 from benchmark.stats.options import levels
+from benchmark.stats.rows import ENTRANT, cells, rivals, scores
 
 UNITS = ("spot", "patch", "slide")
-# (setting, metric) of each task's first key contest, the last task first; of regions, in holes of every size.
-PRIMARIES = {c.task: (c.setting, c.metric) for c in reversed(KEY_CONTESTS.values())} | {
-    "reconstruction": (None, "pearson")
-}
 BEST = "best size"  # the view in which each unit brings its best trunk; the others hold one trunk size
 AT = [*Contest._fields, "size", "budget_axis", "budget"]
 
@@ -44,11 +32,11 @@ class Champion(NamedTuple):
 
 def contests(rows: pd.DataFrame) -> list[Contest]:
     """What the tasks' first metrics were measured by with donors held out: a contest a setting and smoothing."""
-    held = rows.loc[(rows["status"] == "ok") & (rows["split"] == "donor"), list(Contest._fields)].drop_duplicates()
-    found = [Contest(*row) for row in held.itertuples(index=False)]
+    measured = scores(rows[rows["split"] == "donor"])[list(Contest._fields)].drop_duplicates()
+    found = [Contest(*row) for row in measured.itertuples(index=False)]
     return sorted(
-        (c for c in found if c.task in PRIMARIES and PRIMARIES[c.task] in ((c.setting, c.metric), (None, c.metric))),
-        key=lambda c: (-list(PRIMARIES).index(c.task), len(c.setting), c.setting, c.neighbours),
+        filter(competes, found),
+        key=lambda c: (declared(c.task).order, c.task, len(c.setting), c.setting, c.neighbours),
     )
 
 
@@ -70,7 +58,7 @@ def champion(entrants: pd.DataFrame, contest: Contest) -> Champion:
         entrants: a row a (method, block), a column a seed.
     """
     means = entrants.mean(axis=1).unstack("method")
-    means = -means if contest.metric in LOWER_IS_BETTER else means
+    means = -means if contest.lower_is_better else means
     best = means.mean().idxmax()
     n_others = means.notna().sum() - means.notna()
     elsewhere = (means.sum() - means.fillna(0)) / n_others.where(n_others > 0)
@@ -121,7 +109,7 @@ def winners(found: dict[tuple, dict[str, Champion]]) -> pd.DataFrame:
     records = []
     for at, units in found.items():
         contest = Contest(*at[: len(Contest._fields)])
-        sign = -1 if contest.metric in LOWER_IS_BETTER else 1
+        sign = -1 if contest.lower_is_better else 1
         order = sorted(units, key=lambda unit: -sign * intervals.mean(units[unit].cells.to_numpy()))
         if len(order) > 1:
             against = [paired(units[order[0]].cells, units[other].cells, contest) for other in order[1:]]

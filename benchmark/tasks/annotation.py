@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from benchmark.tasks import Measured, Spots, probes
+from benchmark.core.contracts import KeyScore, Measured, Metric, Split, Spots
+from benchmark.metrics import labels
+from benchmark.tasks import probes
 
 
 @dataclass(frozen=True)
@@ -22,27 +24,22 @@ class Annotation:
 
     name: ClassVar[str] = "annotation"
     requires: ClassVar[str] = "embed"
-    splits: ClassVar[tuple[str, ...]] = ("donor", "random")
-    primary: ClassVar[tuple[str, str]] = ("linear", "macro_f1")
-    higher_is_better: ClassVar[bool] = True
+    splits: ClassVar[tuple[Split, ...]] = ("donor", "random")
+    title: ClassVar[str] = "Annotation"
+    order: ClassVar[int] = 20
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("macro_f1", "macro-F1"),
+        Metric("macro_precision", "macro-precision"),
+    )
+    key_scores: ClassVar[tuple[KeyScore, ...]] = (
+        KeyScore("F1 linear", "linear", "macro_f1", words="F1 linear: macro-F1 of annotation by a linear probe"),
+    )
+    settings: ClassVar[Mapping[str, str]] = probes.TITLES
 
     def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured]:
         for probe in ("linear", "mlp", "majority"):
             predicted = probes.predict(probe, train.embedding, train.label, test.embedding, seed)
             for slide in np.unique(test.slide):
                 here = test.slide == slide
-                for metric, value in metrics(test.label[here], predicted[here]).items():
+                for metric, value in labels.annotation(test.label[here], predicted[here]).items():
                     yield Measured(probe, metric, value, str(slide), len(train.label), int(here.sum()))
-
-
-def metrics(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Means of F1 and of precision over the labels that the truth holds, both `[n_test]`.
-
-    A label that is never predicted has precision 0. One that no test spot has does not count, though predicting it
-    costs the F1 of the label that was missed.
-    """
-    from sklearn.metrics import precision_recall_fscore_support
-
-    found = precision_recall_fscore_support(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0)
-    precision, _, f1, _ = found
-    return {"macro_f1": float(f1), "macro_precision": float(precision)}

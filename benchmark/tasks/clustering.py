@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from benchmark.tasks import Measured, NotApplicable, Spots
+from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split, Spots
+from benchmark.metrics.labels import agreement
 
 if TYPE_CHECKING:
     import igraph
 
-SETTINGS = ("kmeans", "leiden", "leiden_chosen", "leiden_oracle")
+SETTINGS = {
+    "kmeans": "k-means",
+    "leiden": "Leiden",
+    "leiden_chosen": "Leiden, resolution chosen on training slides",
+    "leiden_oracle": "Leiden, resolution chosen by the scored slide's own labels (an oracle)",
+}
 MOST_DIMENSIONS = 50  # of what the graph is built on
 MOST_SLIDES = 4  # training slides that a resolution is chosen on
 SWEEP_ITERATIONS = 2  # of Leiden while it sweeps resolutions: on 3,600 spots of noise, to the end takes 7 times as long
@@ -40,9 +46,12 @@ class Clustering:
 
     name: ClassVar[str] = "clustering"
     requires: ClassVar[str] = "embed"
-    splits: ClassVar[tuple[str, ...]] = ("donor",)
-    primary: ClassVar[tuple[str, str]] = ("kmeans", "ari")
-    higher_is_better: ClassVar[bool] = True
+    splits: ClassVar[tuple[Split, ...]] = ("donor",)
+    title: ClassVar[str] = "Clustering"
+    order: ClassVar[int] = 30
+    metrics: ClassVar[tuple[Metric, ...]] = (Metric("ari", "ARI"), Metric("nmi", "NMI"))
+    key_scores: ClassVar[tuple[KeyScore, ...]] = (KeyScore("ARI k-means", "kmeans", "ari"),)
+    settings: ClassVar[Mapping[str, str]] = SETTINGS
 
     def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured | NotApplicable]:
         """Each test slide by itself; `train` chooses a resolution and no more."""
@@ -82,16 +91,6 @@ class Clustering:
             clusters = (leiden(graph, resolution, seed, SWEEP_ITERATIONS) for resolution in self.resolutions)
             aris += [agreement(train.label[here], cluster)["ari"] for cluster in clusters]
         return self.resolutions[int(aris.argmax())]
-
-
-def agreement(label: np.ndarray, cluster: np.ndarray) -> dict[str, float]:
-    """Adjusted Rand index and normalised mutual information of two partitions, both `[n_spots]`."""
-    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-
-    return {
-        "ari": float(adjusted_rand_score(label, cluster)),
-        "nmi": float(normalized_mutual_info_score(label, cluster)),
-    }
 
 
 def best(found: list[dict[str, float]]) -> dict[str, float]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from benchmark.tasks import Measured, Spots, probes
+from benchmark.core.contracts import KeyScore, Measured, Metric, Split, Spots
+from benchmark.metrics import labels
+from benchmark.tasks import probes
 
 
 @dataclass(frozen=True)
@@ -21,35 +23,37 @@ class Domain:
 
     name: ClassVar[str] = "domain"
     requires: ClassVar[str] = "embed"
-    splits: ClassVar[tuple[str, ...]] = ("donor", "block", "random", "few_labels")
-    primary: ClassVar[tuple[str, str]] = ("knn", "macro_f1")
-    higher_is_better: ClassVar[bool] = True
+    splits: ClassVar[tuple[Split, ...]] = ("donor", "block", "random", "few_labels")
+    title: ClassVar[str] = "Domain detection"
+    order: ClassVar[int] = 10
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("accuracy"),
+        Metric("balanced_accuracy", "balanced accuracy"),
+        Metric("macro_f1", "macro-F1"),
+        Metric("ari_of_predictions", "ARI of predictions"),
+    )
+    key_scores: ClassVar[tuple[KeyScore, ...]] = (
+        KeyScore("macro-F1", "knn", "macro_f1", words="macro-F1, accuracy: k-NN on frozen embeddings"),
+        KeyScore("F1 mean8", "knn", "macro_f1", neighbours=8, words="mean8: after an 8-neighbour mean"),
+        KeyScore("accuracy", "knn", "accuracy"),
+        KeyScore(
+            "acc. random",
+            "knn",
+            "accuracy",
+            split="random",
+            words="acc. random: random spots of the same slides instead",
+        ),
+    )
+    settings: ClassVar[Mapping[str, str]] = probes.TITLES
 
     def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured]:
         for probe in probes.PROBES:
             predicted = probes.predict(probe, train.embedding, train.label, test.embedding, seed)
             for slide in np.unique(test.slide):
                 here = test.slide == slide
-                for metric, value in metrics(test.label[here], predicted[here]).items():
+                for metric, value in labels.classification(test.label[here], predicted[here]).items():
                     yield Measured(probe, metric, value, str(slide), len(train.label), int(here.sum()))
 
     def predictions(self, train: Spots, test: Spots) -> np.ndarray:
         """The k-NN's label of each test spot, `[n_test]`, for the map of a tissue."""
         return probes.predict("knn", train.embedding, train.label, test.embedding)
-
-
-def metrics(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Agreement of predicted with true labels, both `[n_test]`.
-
-    Balanced accuracy and macro-F1 are means over the labels that the truth holds: one that no test spot has does not
-    count, though predicting it costs the recall of the label that was missed.
-    """
-    from sklearn.metrics import accuracy_score, adjusted_rand_score, f1_score, recall_score
-
-    over = {"labels": np.unique(truth), "average": "macro", "zero_division": 0.0}
-    return {
-        "accuracy": float(accuracy_score(truth, predicted)),
-        "balanced_accuracy": float(recall_score(truth, predicted, **over)),
-        "macro_f1": float(f1_score(truth, predicted, **over)),
-        "ari_of_predictions": float(adjusted_rand_score(truth, predicted)),
-    }

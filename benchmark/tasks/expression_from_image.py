@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 
+from benchmark.core.contracts import KeyScore, Measured, Metric, Split, Spots, offer
 from benchmark.data.normalisation import lognorm
 from benchmark.data.tiles import has_image
-from benchmark.tasks import Measured, Spots
-from benchmark.tasks.reconstruction import pearson
+from benchmark.metrics.expression import pearson
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -47,9 +47,18 @@ class ExpressionFromImage:
     name: ClassVar[str] = "expression_from_image"
     requires: ClassVar[str] = "embed_image"
     key: ClassVar[None] = None
-    splits: ClassVar[tuple[str, ...]] = ("donor",)
-    primary: ClassVar[tuple[str, str]] = ("xgboost", "pearson")
-    higher_is_better: ClassVar[bool] = True
+    splits: ClassVar[tuple[Split, ...]] = ("donor",)
+    title: ClassVar[str] = "Expression from the image"
+    order: ClassVar[int] = 60
+    metrics: ClassVar[tuple[Metric, ...]] = (Metric("pearson", "Pearson"),)
+    key_scores: ClassVar[tuple[KeyScore, ...]] = (
+        KeyScore("r image", "xgboost", "pearson", words="r image: Pearson of expression from the image"),
+    )
+    settings: ClassVar[Mapping[str, str]] = {
+        "xgboost": "XGBoost on image features",
+        "ridge": "ridge on image features",
+        "direct": "predicted by the method itself",
+    }
 
     def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured]:
         """The seed changes nothing: the protocol fixes that of the trees."""
@@ -67,7 +76,7 @@ class ExpressionFromImage:
         Raises:
             ValueError: what the method returns has another shape, or values that are not finite.
         """
-        if not hasattr(method, "predict_expression") or not has_image(slide):
+        if offer(method, "predict_expression") is None or not has_image(slide):
             return {}
         counts = sp.vstack([seen.X for seen in corpus if has_image(seen)], format="csr")
         genes = most_variable(counts, self.n_genes)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split, offer
 from benchmark.core.errors import UnitBenchError
 from benchmark.data.tiles import View, cut, has_image, tiles
 from benchmark.metrics import images as image_metrics
+from benchmark.metrics.expression import pearson
 from benchmark.metrics.morphology import FEATURES
 from benchmark.metrics.tile_features import Extractor, fit_extractor
-from benchmark.tasks import Measured, NotApplicable
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -52,9 +53,35 @@ class Generation:
 
     name: ClassVar[str] = "generation"
     requires: ClassVar[str] = "generate"
-    splits: ClassVar[tuple[str, ...]] = ("donor",)
-    primary: ClassVar[tuple[str, str]] = ("generated", "kid")
-    higher_is_better: ClassVar[bool] = False
+    splits: ClassVar[tuple[Split, ...]] = ("donor",)
+    title: ClassVar[str] = "Images from expression"
+    order: ClassVar[int] = 80
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("kid", "KID (unbiased)", lower_is_better=True),
+        Metric("kid_low", "KID, lower end of its 95% interval", lower_is_better=True, resampled="nothing"),
+        Metric("kid_high", "KID, upper end of its 95% interval", lower_is_better=True, resampled="nothing"),
+        Metric("frechet", "Fréchet distance", lower_is_better=True),
+        Metric(
+            "wasserstein",
+            "Wasserstein distance of morphology, training standard deviations",
+            lower_is_better=True,
+        ),
+        Metric("ks", "Kolmogorov-Smirnov distance of morphology", lower_is_better=True),
+        Metric("condition_gain", "condition gain"),
+        Metric("condition_gain_low", "condition gain, lower end of its 95% interval", resampled="nothing"),
+        Metric("condition_gain_high", "condition gain, upper end of its 95% interval", resampled="nothing"),
+        Metric("condition_ignored", "condition ignored", lower_is_better=True),
+        Metric("morphology_pearson", "Pearson of morphology over spots"),
+    )
+    key_scores: ClassVar[tuple[KeyScore, ...]] = (
+        KeyScore("KID", "generated", "kid", words="KID: of generated images, the lower the better"),
+    )
+    settings: ClassVar[Mapping[str, str]] = {
+        "generated": "generated against real images",
+        "ceiling": "real against other real images",
+        "condition": "each image against its own spot",
+        "method": "what the method says of itself",
+    }
 
     def predict(self, method: Any, corpus: Corpus, slide: ad.AnnData) -> dict[str, np.ndarray]:
         """`real` and `made` features `[n_images, d]`, `real_shape` and `made_shape` morphology `[n_images, 10]`, and
@@ -80,7 +107,7 @@ class Generation:
         made, made_shape = extract(made)
         found = {"real": real, "made": made, "real_shape": real_shape, "made_shape": made_shape}
         found["scale"] = extract.morphology_scale
-        diagnostics = getattr(method, "diagnostics", {})
+        diagnostics = offer(method, "diagnostics")
         return found | {f"method {name}": np.array(value) for name, value in diagnostics.items()}
 
     def score(self, slide: ad.AnnData, predicted: dict[str, np.ndarray]) -> Iterator[Measured | NotApplicable]:
@@ -105,7 +132,7 @@ class Generation:
             "condition_gain_low": gain.low,
             "condition_gain_high": gain.high,
             "condition_ignored": float(gain.low <= 0),
-            "morphology_pearson": _pearson(predicted["real_shape"], predicted["made_shape"]),
+            "morphology_pearson": _mean_pearson(predicted),
         }
         for metric, value in measured.items():
             yield Measured("condition", metric, value, name, n_test=n)
@@ -159,7 +186,7 @@ def _seed(slide: ad.AnnData) -> int:
     return zlib.crc32(str(slide.uns["slide"]).encode())
 
 
-def _pearson(real: np.ndarray, made: np.ndarray) -> float:
-    from benchmark.tasks.reconstruction import pearson
-
-    return float(pearson(real.astype(np.float64), made.astype(np.float64)).mean())
+def _mean_pearson(predicted: dict[str, np.ndarray]) -> float:
+    """Correlation over spots of each morphology feature, real and made, mean over the features."""
+    real, made = (predicted[name].astype(np.float64) for name in ("real_shape", "made_shape"))
+    return float(pearson(real, made).mean())

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.spatial import cKDTree
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -24,6 +23,8 @@ def holes(position: np.ndarray, size: float, share: float, seed: int) -> np.ndar
     Args:
         position: (y, x) in pitches, `[n_spots, 2]`.
     """
+    from scipy.spatial import cKDTree  # slow to import, and tables are made without it
+
     position = position.astype(np.float64)
     centre = position + (size - 1) / 2
     inside = cKDTree(position).query_ball_point(centre, size / 2, p=np.inf, return_length=True)
@@ -52,6 +53,8 @@ def window(position: np.ndarray, side: float, hole: float, seed: int) -> tuple[n
     Returns:
         The spots of the window and those of its hole, bool `[n_spots]` each; none at all where no window is such.
     """
+    from scipy.spatial import cKDTree
+
     position = position.astype(np.float64)
     # A quarter of a pitch off a spot: no row or column of a lattice lies on an edge, so full squares are equally full.
     centre = position - 0.25

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 
+from benchmark.core.contracts import KeyScore, Measured, Metric, Split
 from benchmark.data.gene_selection import top_variance
 from benchmark.data.normalisation import library_size, lognorm
-from benchmark.tasks import Measured
-from benchmark.tasks.reconstruction import pearson
+from benchmark.metrics import expression
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -32,9 +32,18 @@ class Imputation:
 
     name: ClassVar[str] = "imputation"
     requires: ClassVar[str] = "impute"
-    splits: ClassVar[tuple[str, ...]] = ("donor",)
-    primary: ClassVar[tuple[str, str]] = ("genes", "pearson")
-    higher_is_better: ClassVar[bool] = True
+    splits: ClassVar[tuple[Split, ...]] = ("donor",)
+    title: ClassVar[str] = "Imputation of hidden genes"
+    order: ClassVar[int] = 50
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("pearson", "Pearson"),
+        Metric("spearman", "Spearman"),
+        Metric("rmse", "RMSE", lower_is_better=True),
+    )
+    key_scores: ClassVar[tuple[KeyScore, ...]] = (
+        KeyScore("r imputed", "genes", "pearson", words="r imputed: Pearson of hidden genes"),
+    )
+    settings: ClassVar[Mapping[str, str]] = {"genes": "genes hidden fold by fold"}
 
     def predict(self, method: Any, corpus: Corpus, slide: ad.AnnData) -> dict[str, np.ndarray]:
         """`genes`, the indices of the hidden genes, and `value` `[n_spots, n_genes]`, log-normalised.
@@ -53,7 +62,7 @@ class Imputation:
 
     def score(self, slide: ad.AnnData, predicted: dict[str, np.ndarray]) -> Iterator[Measured]:
         truth = lognorm(slide.X)[:, predicted["genes"]].toarray()
-        for metric, value in metrics(truth, predicted["value"]).items():
+        for metric, value in expression.imputation(truth, predicted["value"]).items():
             yield Measured("genes", metric, value, slide.uns["slide"], n_test=slide.n_obs)
 
     def deal(self, panel: np.ndarray) -> list[np.ndarray]:
@@ -71,18 +80,3 @@ def without(slide: ad.AnnData, hidden: np.ndarray) -> ad.AnnData:
     copy.X = sp.csr_matrix(copy.X @ sp.diags_array(shown))
     copy.X.eliminate_zeros()
     return copy
-
-
-def metrics(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Means over genes of what is taken over spots, from two `[n_spots, n_genes]`.
-
-    Correlations of a gene whose truth or prediction is constant count as 0.
-    """
-    from scipy.stats import rankdata  # dear to import, and predicting ranks nothing
-
-    error = predicted.astype(np.float64) - truth
-    return {
-        "pearson": float(np.mean(pearson(truth, predicted))),
-        "spearman": float(np.mean(pearson(rankdata(truth, axis=0), rankdata(predicted, axis=0)))),
-        "rmse": float(np.mean(np.sqrt(np.mean(error**2, axis=0)))),
-    }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmark.tasks import Measured, Spots
+from benchmark.core.contracts import KeyScore, Measured, Metric, Split, Spots
 from benchmark.tasks.domain import Domain
 
 
@@ -22,9 +22,14 @@ class LabelFromImage:
 
     name: ClassVar[str] = "label_from_image"
     requires: ClassVar[str] = "embed_image"
-    splits: ClassVar[tuple[str, ...]] = ("donor",)
-    primary: ClassVar[tuple[str, str]] = ("knn", "macro_f1")
-    higher_is_better: ClassVar[bool] = True
+    splits: ClassVar[tuple[Split, ...]] = ("donor",)
+    title: ClassVar[str] = "Labels from the image"
+    order: ClassVar[int] = 70
+    metrics: ClassVar[tuple[Metric, ...]] = Domain.metrics
+    key_scores: ClassVar[tuple[KeyScore, ...]] = (
+        KeyScore("F1 image", "knn", "macro_f1", words="F1 image: macro-F1 of k-NN on the image alone"),
+    )
+    settings: ClassVar[Mapping[str, str]] = Domain.settings
 
     def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured]:
         return Domain().score(train, test, seed)

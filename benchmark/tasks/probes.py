@@ -9,7 +9,13 @@ import numpy as np
 from benchmark.core.errors import UnitBenchError
 
 K_NEIGHBOURS = 10
-PROBES = ("knn", "linear", "mlp", "majority")
+TITLES = {
+    "knn": "k-NN probe",
+    "linear": "linear probe",
+    "mlp": "MLP probe",
+    "majority": "the most frequent training label",
+}
+PROBES = tuple(TITLES)
 
 
 def predict(probe: str, train: np.ndarray, label: np.ndarray, test: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split
 from benchmark.data.corpus import Corpus
 from benchmark.data.gene_selection import moments, top_variance
 from benchmark.data.normalisation import lognorm
-from benchmark.tasks import Measured, NotApplicable
+from benchmark.metrics import expression
 from benchmark.tasks.holes import blinded, holes, window
 
 if TYPE_CHECKING:
@@ -48,9 +49,29 @@ class Reconstruction:
 
     name: ClassVar[str] = "reconstruction"
     requires: ClassVar[str] = "reconstruct"
-    splits: ClassVar[tuple[str, ...]] = ("donor",)
-    primary: ClassVar[tuple[str, str]] = ("hole 4", "pearson")
-    higher_is_better: ClassVar[bool] = True
+    splits: ClassVar[tuple[Split, ...]] = ("donor",)
+    title: ClassVar[str] = "Reconstruction"
+    order: ClassVar[int] = 40
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("mse", "MSE", lower_is_better=True),
+        Metric("mae", "MAE", lower_is_better=True),
+        Metric("mse_zero", "MSE of zeros", lower_is_better=True),
+        Metric("mae_zero", "MAE of zeros", lower_is_better=True),
+        Metric("mse_nonzero", "MSE of non-zeros", lower_is_better=True),
+        Metric("mae_nonzero", "MAE of non-zeros", lower_is_better=True),
+        Metric("pearson", "Pearson"),
+        Metric("spearman", "Spearman"),
+        Metric("r2", "R² against the training gene mean"),
+    )
+    key_scores: ClassVar[tuple[KeyScore, ...]] = (
+        KeyScore(
+            "r hole 4", "hole 4", "pearson", words="r hole 4: Pearson of reconstructed expression", also="hole .*"
+        ),
+    )
+    settings: ClassVar[Mapping[str, str]] = {
+        r"hole (\S+)": r"holes of \1 × \1 pitches",
+        r"hole (\S+) of grid (\S+)": r"a hole of \1 × \1 pitches in a window of \2 × \2",
+    }
 
     def predict(self, method: Any, corpus: Corpus, slide: ad.AnnData) -> dict[str, np.ndarray]:
         """`panel`, the indices of the scored genes, `panel_mean`, their means over the training slides, and for each
@@ -82,7 +103,7 @@ class Reconstruction:
                 yield NotApplicable(setting, reason, name)
                 continue
             n_hidden, n_visible = int(hidden.sum()), int((shown & ~hidden).sum())
-            found = metrics(truth[hidden], predicted[setting], predicted["panel_mean"])
+            found = expression.reconstruction(truth[hidden], predicted[setting], predicted["panel_mean"])
             for metric, value in found.items():
                 yield Measured(setting, metric, value, name, n_visible, n_hidden)
 
@@ -99,37 +120,3 @@ class Reconstruction:
             hole = f"{self.grid_hole:g} × {self.grid_hole:g}"
             reason = f"a hole of {hole} pitches would leave less than a third of any full window of {grid} × {grid}"
             yield Cut(f"hole {self.grid_hole:g} of grid {grid}", shown, hidden, reason)
-
-
-def metrics(truth: np.ndarray, predicted: np.ndarray, expected: np.ndarray) -> dict[str, float]:
-    """Agreement of two `[n_spots, n_genes]`; what has nothing to be taken over is left out.
-
-    Errors are means over all values, and over those that are truly zero or not. `r2` is 1 − (squared error of the
-    prediction / squared error of `expected`), both summed over all values: 0 for who says what each gene is on average
-    in the training slides. Correlations over spots are means over genes; a gene whose truth or prediction is constant
-    counts as 0.
-
-    Args:
-        expected: each gene's mean over the training slides, `[n_genes]`.
-    """
-    from scipy.stats import rankdata  # dear to import, and pretraining ranks nothing
-
-    error = predicted.astype(np.float64) - truth
-    found = {}
-    for suffix, part in (("", error), ("_zero", error[truth == 0]), ("_nonzero", error[truth != 0])):
-        if part.size:
-            found |= {f"mse{suffix}": float(np.mean(part**2)), f"mae{suffix}": float(np.mean(np.abs(part)))}
-    if (total := np.sum((expected - truth.astype(np.float64)) ** 2)) > 0:
-        found["r2"] = float(1 - np.sum(error**2) / total)
-    found["pearson"] = float(np.mean(pearson(truth, predicted)))
-    found["spearman"] = float(np.mean(pearson(rankdata(truth, axis=0), rankdata(predicted, axis=0))))
-    return found
-
-
-def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Correlation of each column of `a` with that of `b`, `[n_columns]`; 0 where either is constant."""
-    varies = (np.ptp(a, axis=0) > 0) & (np.ptp(b, axis=0) > 0)
-    a, b = (x[:, varies] - x[:, varies].mean(axis=0, dtype=np.float64) for x in (a, b))
-    correlation = np.zeros(len(varies))
-    correlation[varies] = (a * b).sum(axis=0) / np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return correlation

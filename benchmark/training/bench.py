@@ -13,10 +13,11 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from benchmark.core.contracts import Unit, offer
 from benchmark.model.trunk import PRESETS
 from benchmark.training.budget import count_flops
 from benchmark.training.learner import module_for
-from benchmark.training.loop import Unit, make_optimizer, precision, samples_per_step, set_up, tensors, update
+from benchmark.training.loop import make_optimizer, precision, samples_per_step, set_up, tensors, update
 from benchmark.units.patch import PatchUnit
 from benchmark.units.slide import SlideUnit
 from benchmark.units.spot import SpotUnit
@@ -97,7 +98,7 @@ def lines(peak: float, speeds: list[Speed]) -> list[str]:
     found = ["{:30} {:>6} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8}".format(*names)]
     for its in speeds:
         unit = f"{its.unit.name}, " + (f"{its.unit.size} × {its.unit.size}, " if its.unit.name == "patch" else "")
-        unit += f"{getattr(its.unit, 'n_channels', 0) or its.unit.n_tokens} genes"
+        unit += f"{offer(its.unit, 'n_channels') or offer(its.unit, 'n_tokens')} genes"
         rate, ms = its.flops / its.seconds, its.seconds * 1e3
         found.append(
             f"{unit:30} {its.preset:>6} {its.samples_per_second:>9,.0f} {ms:>9.1f} {ms / its.samples_per_step:>9.2f} "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from benchmark.core.contracts import offer
 from benchmark.core.errors import UnitBenchError
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def count_flops(module: torch.nn.Module, batch: dict[str, torch.Tensor], *inputs
     batch = {name: value.to("meta") for name, value in batch.items()}
     with Watch(), counter:
         meta(batch, *(value.to("meta") for value in inputs)).backward()
-    extra = getattr(module, "extra_flops", None)
+    extra = offer(module, "extra_flops")
     if unknown and extra is None:
         raise UnitBenchError(
             type(module).__name__,

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from benchmark.core.contracts import Unit, offer
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.data.gene_selection import moments
 from benchmark.model.masked import Masked, MaskedGenes, MaskedSpots
 from benchmark.model.trunk import PRESETS, Preset
 from benchmark.training.budget import Budget, Meter
-from benchmark.training.loop import Unit, cosine, pretrain, tensors
+from benchmark.training.loop import cosine, pretrain, tensors
 from benchmark.training.trained import Trained
 from benchmark.units.expression import field as make_field
 
@@ -51,13 +52,13 @@ class Learner(Trained):
         """Raises UnitBenchError: settings that these slides do not allow. Called before anything runs."""
         if self.preset not in PRESETS:
             raise UnitBenchError(f"preset {self.preset!r}", "unknown", nearest(self.preset, PRESETS))
-        n_channels = getattr(self.sampler, "n_channels", 0)
+        n_channels = offer(self.sampler, "n_channels")
         if n_channels > len(corpus.genes):
             raise UnitBenchError(
                 f"{self.unit} unit", f"{n_channels} channels of {len(corpus.genes)} genes", "set fewer channels"
             )
-        if hasattr(self.sampler, "check"):
-            self.sampler.check(corpus)
+        if check := offer(self.sampler, "check"):
+            check(corpus)
 
     def fit(self, corpus: Corpus, budget: Budget, seed: int) -> Meter | None:
         """Spend the budget on the corpus; an amount of 0 leaves the model as it was drawn: the untrained control."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from benchmark.core.contracts import Unit, offer
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import write_atomic
 from benchmark.training.budget import Budget, MemoryAndEnergy, Meter, clock, count_flops
 from benchmark.units.batch import Batch
-from benchmark.units.expression import Field
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -27,27 +27,6 @@ CHECK_EVERY = 32  # steps between two looks at the loss
 WARM_UP = 0.1
 CHECKPOINT_SECONDS = 30.0
 FUSED = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4)  # older ones fuse on the GPU alone
-
-
-class Unit(Protocol):
-    """What one sample is. `draw` is all that pretraining asks of it; a `Learner` asks the rest.
-
-    A unit whose samples are of use to each other says how many a step takes: `samples_per_step`. It then draws whole
-    steps, one after another.
-    """
-
-    name: str
-    at_once: int  # samples to draw at a time: more share the work on a slide, fewer take less memory
-
-    def tokens_per_sample(self, corpus: Corpus) -> float: ...  # also prepares the corpus, before the clock runs
-
-    def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch: ...
-
-    def fit(self, corpus: Corpus) -> Unit: ...  # with what it takes from the training slides
-
-    def lay(self, field: Field) -> Field: ...  # a slide as the unit sees it
-
-    def cover(self, field: Field, tokens: int) -> Iterator[Batch]: ...
 
 
 def cosine(fraction: float) -> float:
@@ -91,6 +70,7 @@ def pretrain(
     last_saved = time.monotonic()
     n = samples_per_step(unit, corpus)
     steps_per_draw = max(1, unit.at_once // n)
+    advance = offer(module, "advance")
     drawn, present = None, -1
 
     while meter.has_room(meter.step_cost):
@@ -104,7 +84,7 @@ def pretrain(
             generator = torch.Generator(fabric.device).manual_seed(hash((seed, meter.steps)) % 2**63)
             hidden = module.draw_hidden(batch, generator)
             hidden = hidden if isinstance(hidden, tuple) else (hidden,)
-        phase = module.advance(meter.fraction) if hasattr(module, "advance") else None
+        phase = advance(meter.fraction) if advance else None
         kind = (phase, *(tensor.shape for tensor in (*batch.values(), *hidden)))
         if kind not in flops:
             flops[kind] = count_flops(module, batch, *hidden)
@@ -182,7 +162,7 @@ def update(fabric: Fabric, model, optimizer, batch: dict[str, torch.Tensor], *hi
 def samples_per_step(unit: Unit, corpus: Corpus) -> int:
     """The unit's own number, else as many as hold about `TOKENS_PER_STEP` tokens."""
     tokens = unit.tokens_per_sample(corpus)
-    return getattr(unit, "samples_per_step", max(1, round(TOKENS_PER_STEP / tokens)))
+    return offer(unit, "samples_per_step") or max(1, round(TOKENS_PER_STEP / tokens))
 
 
 def precision(wanted: str) -> str:

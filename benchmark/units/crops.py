@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from benchmark.core.contracts import Rule
 from benchmark.units.batch import Batch
 from benchmark.units.expression import Field
-from benchmark.units.rules import Rule
 
 VALUES_AT_ONCE = 2**25  # 128 MiB of float32
 # What a spot is read in: crops half a size apart, of which it lies in several; a crop of its own around it; tiles side

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.core.contracts import Rule
 from benchmark.core.errors import UnitBenchError
 from benchmark.units.batch import Batch
 from benchmark.units.crops import VALUES_AT_ONCE, cover, fill, members, occupancy
 from benchmark.units.expression import Field, fields, stretched
-from benchmark.units.rules import Rule, VarianceDraw
+from benchmark.units.rules import VarianceDraw
 
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from benchmark.core.contracts import Rule
 from benchmark.data.gene_selection import draw_weighted, spatial_variation, top_dispersion
 from benchmark.units.expression import Field
 
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
-
-
-class Rule(Protocol):
-    """The same rule chooses at pretraining and at embedding."""
-
-    shared: bool  # whether all crops show the same genes in the same order
-
-    def fit(self, corpus: Corpus, m: int) -> Rule:
-        """The rule with what it takes from the training slides."""
-
-    def choose(self, field: Field, member: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
-        """Genes of each crop, int64 `[n, m]` or `[1, m]`.
-
-        Args:
-            member: the spots of each crop that may be looked at, bool `[n, n_spots]`.
-        """
 
 
 @dataclass(frozen=True)

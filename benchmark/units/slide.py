@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.core.contracts import Rule
 from benchmark.units.batch import Batch
 from benchmark.units.crops import cover, fill
 from benchmark.units.expression import Field, fields
-from benchmark.units.rules import Rule, VarianceDraw
+from benchmark.units.rules import VarianceDraw
 
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.core.contracts import Measured, NotApplicable
 from benchmark.core.errors import UnitBenchError
 from benchmark.data.corpus import write_corpus
 from benchmark.data.tiles import View, cut
 from benchmark.datasets.simulated import Simulated
 from benchmark.metrics.morphology import FEATURES
 from benchmark.model.trunk import PRESETS, Preset
-from benchmark.tasks import Measured, NotApplicable
 from benchmark.tasks.generation import Generation
 from benchmark.training.budget import Budget
 from methods.generation.atlas import make_atlas, with_images

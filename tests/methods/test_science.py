@@ -8,7 +8,7 @@ from benchmark.core import registry
 from benchmark.core.config import read_config
 from benchmark.data.corpus import write_corpus
 from benchmark.data.splits import donor_folds
-from benchmark.tasks.domain import metrics
+from benchmark.metrics.labels import classification as metrics
 from benchmark.tasks.probes import predict
 from benchmark.training.budget import Budget
 from tests.helpers.paths import CONFIG

@@ -5,7 +5,7 @@ import pytest
 
 from benchmark.data.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
-from benchmark.tasks.domain import metrics
+from benchmark.metrics.labels import classification as metrics
 from benchmark.tasks.probes import predict
 from benchmark.training.budget import Budget
 from methods.spatia.method import Spatia

@@ -7,8 +7,8 @@ import pytest
 
 from benchmark.report.glance import CONDITION, QUESTIONS, glance
 from benchmark.stats.factorial import beyond_smoothing
-from benchmark.stats.leaderboard import arms
 from benchmark.stats.leakage import leakage
+from benchmark.stats.rows import arms
 from benchmark.stats.winners import champions, winners
 from tests.helpers.factors import entry, factor_rows
 from tests.helpers.rows import example_rows

@@ -19,8 +19,10 @@ from benchmark.report.glance import QUESTIONS
 from benchmark.report.page import write_report
 from benchmark.report.picture import readme_figure
 from benchmark.stats.ablation import grids, means
-from benchmark.stats.leaderboard import PRIMARY, arms, leaderboard, leading, select
+from benchmark.stats.contests import PRIMARY, leading, select
+from benchmark.stats.leaderboard import leaderboard
 from benchmark.stats.leakage import leakage
+from benchmark.stats.rows import arms
 from tests.helpers.factors import PARAMETERS, entry, factor_rows
 from tests.helpers.rows import OUT_OF_MEMORY, entrants, example_predictions, example_rows, grid_rows
 

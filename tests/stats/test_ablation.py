@@ -14,7 +14,8 @@ from statsmodels.stats.anova import anova_lm
 from benchmark.stats import intervals
 from benchmark.stats.ablation import effects, grids, means
 from benchmark.stats.comparisons import OTHER, compare
-from benchmark.stats.leaderboard import PRIMARY, leaderboard, select
+from benchmark.stats.contests import PRIMARY, select
+from benchmark.stats.leaderboard import leaderboard
 from benchmark.stats.options import CROWD, between, families
 from tests.helpers.rows import OUT_OF_MEMORY, example_rows, grid_rows
 

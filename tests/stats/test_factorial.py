@@ -3,8 +3,8 @@
 import pytest
 
 from benchmark.stats.comparisons import by_level
+from benchmark.stats.contests import PRIMARY
 from benchmark.stats.factorial import beyond_smoothing, factorial
-from benchmark.stats.leaderboard import PRIMARY
 from benchmark.stats.options import levels, varied
 from benchmark.stats.winners import champions
 from tests.helpers.factors import entry, factor_rows

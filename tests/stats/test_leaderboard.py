@@ -13,9 +13,13 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from benchmark.core.scores import COLUMNS, Score, read_table, status_line, write_table
+from benchmark.report.terminal import print_board
 from benchmark.stats import intervals
 from benchmark.stats.comparisons import compare
-from benchmark.stats.leaderboard import PRIMARY, arms, headline, leaderboard, print_board, select, si
+from benchmark.stats.contests import PRIMARY, select
+from benchmark.stats.leaderboard import headline, leaderboard
+from benchmark.stats.names import si
+from benchmark.stats.rows import arms
 from tests.helpers.rows import DONORS, METHODS, OUT_OF_MEMORY, SEEDS, entrants, example_rows
 
 BASE = {"dataset": "toy", "split": "donor", "unit": "none", "budget_axis": "flops", "budget": 0.0}

@@ -10,8 +10,9 @@ from scipy import stats
 
 from benchmark.core.scores import COLUMNS, Score
 from benchmark.stats import intervals
-from benchmark.stats.leaderboard import arms, leaderboard
+from benchmark.stats.leaderboard import leaderboard
 from benchmark.stats.leakage import leakage
+from benchmark.stats.rows import arms
 from tests.helpers.rows import example_rows
 
 BASE = {"dataset": "toy", "unit": "none", "budget_axis": "flops", "budget": 0.0, "task": "domain", "setting": "knn"}

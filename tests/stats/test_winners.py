@@ -6,7 +6,8 @@ import pytest
 
 from benchmark.stats import intervals
 from benchmark.stats.comparisons import spread
-from benchmark.stats.leaderboard import PRIMARY, leaderboard, select
+from benchmark.stats.contests import PRIMARY, select
+from benchmark.stats.leaderboard import leaderboard
 from benchmark.stats.winners import BEST, champion, champions, contests, iso_flop, sizes, standings, winners
 from tests.helpers.factors import PARAMETERS, entry, factor_rows
 from tests.helpers.rows import example_rows

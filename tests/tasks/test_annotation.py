@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.core.config import Config, build
+from benchmark.core.contracts import Spots
 from benchmark.data.corpus import write_corpus
 from benchmark.experiment.arms import run_arms
 from benchmark.experiment.score import score_arms
-from benchmark.tasks import Spots, annotation, domain
+from benchmark.metrics import labels
 from benchmark.tasks.annotation import Annotation
 
 
@@ -18,7 +19,7 @@ def test_precision_and_f1_are_as_worked_by_hand():
     truth = np.array(["a", "a", "a", "b", "c"])
     predicted = np.array(["a", "a", "b", "b", "d"])
     # a: precision 1, recall 2/3; b: precision 1/2, recall 1; c is never predicted; d is in no test spot.
-    found = annotation.metrics(truth, predicted)
+    found = labels.annotation(truth, predicted)
     assert found["macro_precision"] == pytest.approx((1 + 1 / 2 + 0) / 3)
     assert found["macro_f1"] == pytest.approx((4 / 5 + 2 / 3 + 0) / 3)
 
@@ -27,8 +28,8 @@ def test_precision_and_f1_are_as_worked_by_hand():
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abcd")), min_size=1, max_size=30))
 def test_f1_is_that_of_domain_detection(pairs):
     truth, predicted = np.array(pairs).T
-    assert annotation.metrics(truth, predicted)["macro_f1"] == pytest.approx(
-        domain.metrics(truth, predicted)["macro_f1"]
+    assert labels.annotation(truth, predicted)["macro_f1"] == pytest.approx(
+        labels.classification(truth, predicted)["macro_f1"]
     )
 
 

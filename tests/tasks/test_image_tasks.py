@@ -8,13 +8,13 @@ from sklearn.decomposition import PCA
 
 from baselines.image_features import ImagePCA, ImageTexture, MeanColour
 from benchmark.core.config import Config, build
+from benchmark.core.contracts import Spots
 from benchmark.data.corpus import write_corpus
 from benchmark.data.normalisation import lognorm
 from benchmark.data.tiles import cut
 from benchmark.datasets.simulated import Simulated
 from benchmark.experiment.arms import run_arms
 from benchmark.experiment.score import score_arms
-from benchmark.tasks import Spots
 from benchmark.tasks.domain import Domain
 from benchmark.tasks.expression_from_image import ExpressionFromImage, most_variable, reduced, ridge
 from benchmark.tasks.label_from_image import LabelFromImage

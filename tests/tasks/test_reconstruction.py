@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn.metrics import r2_score
 
+from benchmark.core.contracts import NotApplicable
+from benchmark.core.declarations import declared
 from benchmark.data.gene_selection import moments
 from benchmark.data.normalisation import lognorm
+from benchmark.metrics.expression import reconstruction as metrics
 from benchmark.report import words
-from benchmark.stats.leaderboard import LOWER_IS_BETTER
-from benchmark.tasks import NotApplicable
 from benchmark.tasks.holes import window
-from benchmark.tasks.reconstruction import Reconstruction, metrics
+from benchmark.tasks.reconstruction import Reconstruction
 
 SQUARE = np.stack(np.meshgrid(np.arange(40), np.arange(40), indexing="ij"), axis=-1).reshape(-1, 2)
 HEXAGONS = SQUARE * [np.sqrt(3) / 2, 1] + np.stack([0 * SQUARE[:, 0], SQUARE[:, 0] % 2 / 2], axis=1)
@@ -63,24 +64,25 @@ def test_scikit_learn_and_scipy_agree(n_spots, n_genes, seed):
             assert one["spearman"] == pytest.approx(spearmanr(truth[:, gene], predicted[:, gene])[0])
 
 
-def test_the_report_and_the_leaderboard_know_every_metric():
+def test_every_metric_is_declared_with_its_direction():
     found = metrics(np.array([[0.0], [1.0]]), np.array([[1.0], [0.5]]), np.ones(1))
-    assert set(found) <= set(words.METRICS)
-    assert {metric for metric in found if metric.startswith(("mse", "mae"))} <= LOWER_IS_BETTER
-    assert not {"r2", "pearson", "spearman"} & LOWER_IS_BETTER
+    lower = {metric.name for metric in Reconstruction.metrics if metric.lower_is_better}
+    assert set(found) == {metric.name for metric in Reconstruction.metrics}
+    assert lower == {metric for metric in found if metric.startswith(("mse", "mae"))}
 
 
 def test_settings_are_named_and_ordered_by_size():
     settings = ["hole 14 of grid 30", "hole 8", "hole 14 of grid 20", "hole 16", "hole 2"]
-    assert words.in_order(settings, words.SETTINGS) == [
+    about = declared("reconstruction")
+    assert words.in_order(settings, about.settings) == [
         "hole 2",
         "hole 8",
         "hole 14 of grid 20",
         "hole 14 of grid 30",
         "hole 16",
     ]
-    assert words.setting_name("hole 4") == "holes of 4 × 4 pitches"
-    assert words.setting_name("hole 14 of grid 20") == "a hole of 14 × 14 pitches in a window of 20 × 20"
+    assert about.setting_title("hole 4") == "holes of 4 × 4 pitches"
+    assert about.setting_title("hole 14 of grid 20") == "a hole of 14 × 14 pitches in a window of 20 × 20"
 
 
 # Windows

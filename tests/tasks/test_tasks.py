@@ -12,15 +12,17 @@ from scipy.stats import pearsonr
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import kneighbors_graph
 
+from benchmark.core.contracts import NotApplicable, Spots
 from benchmark.data.corpus import write_corpus
 from benchmark.data.gene_selection import top_variance
 from benchmark.data.normalisation import lognorm
 from benchmark.datasets.simulated import Simulated
-from benchmark.tasks import NotApplicable, Spots, probes
-from benchmark.tasks import domain as domain_task
+from benchmark.metrics import labels
+from benchmark.metrics.expression import pearson
+from benchmark.tasks import probes
 from benchmark.tasks.clustering import SETTINGS, Clustering, best, kmeans, leiden, neighbour_graph
 from benchmark.tasks.domain import Domain
-from benchmark.tasks.reconstruction import Reconstruction, holes, pearson
+from benchmark.tasks.reconstruction import Reconstruction, holes
 
 GRID = np.stack(np.meshgrid(np.arange(20.0), np.arange(20.0), indexing="ij"), axis=-1).reshape(-1, 2)
 
@@ -47,7 +49,7 @@ def spots(label: list[str], slide: list[str], seed: int = 0) -> Spots:
 def test_a_label_absent_from_the_test_spots_does_not_count():
     truth = np.array(["a", "a", "a", "b"])
     predicted = np.array(["a", "a", "c", "b"])
-    found = domain_task.metrics(truth, predicted)
+    found = labels.classification(truth, predicted)
     assert found["accuracy"] == 3 / 4
     assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
     assert found["macro_f1"] == pytest.approx((0.8 + 1) / 2)
@@ -59,7 +61,7 @@ def test_scikit_learn_balances_accuracy_alike(pairs):
     truth, predicted = np.array(pairs).T
     predicted = np.where(np.isin(predicted, truth), predicted, truth[0])
     expected = balanced_accuracy_score(truth, predicted)
-    assert domain_task.metrics(truth, predicted)["balanced_accuracy"] == pytest.approx(expected)
+    assert labels.classification(truth, predicted)["balanced_accuracy"] == pytest.approx(expected)
 
 
 def test_each_test_slide_is_scored_by_itself():

@@ -1,0 +1,121 @@
+"""The contract of a method: what is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from benchmark.data.corpus import Corpus
+    from benchmark.data.tiles import View
+    from benchmark.training.budget import Budget, Meter
+
+API_VERSION = 1  # of the contracts
+UnitName = Literal["spot", "patch", "slide", "none"]
+
+
+@runtime_checkable
+class Method(Protocol):
+    """What is compared. Entry point: `unitbench.methods`; the keywords of its class are its options in a config.
+
+    An object is made anew for every arm, then fitted once. Only what is missing here, in `MethodOptions`, decides
+    which tasks it can do.
+
+    Attributes:
+        unit: what one training sample is; "none": it spends no budget, so budgets are not varied.
+    """
+
+    unit: UnitName
+
+    def fit(self, corpus: Corpus, budget: Budget, seed: int) -> Meter | None:
+        """Learn from the training slides; called once, first.
+
+        Args:
+            corpus: the training slides of the fold, and no others. Slides are shared: copy before changing one.
+            budget: what may be spent; amount 0 asks for the untrained model.
+            seed: two fits with one seed are equal.
+
+        Returns:
+            The meter, as `benchmark.training.loop.pretrain` returns it; None where nothing was spent. A method that
+            returns a meter must have `save`.
+
+        Raises:
+            UnitBenchError: it cannot; the arm counts as failed and its reason is this message.
+        """
+        ...
+
+
+class MethodOptions(Protocol):
+    """What a method may offer besides. `slide` is always one slide with the genes of the corpus, raw counts in `X`.
+
+    Attributes:
+        api_version: of the contracts that it was written for; any plugin may have it.
+        reference: why it is no rival of the others, such as "not compute-matched"; shown beside its name.
+        pretrained_on: names of slides or data sets that a released model has seen; their rows say so.
+        not_applicable: why it cannot be used at all (no checkpoint, say); it is then never fitted.
+        n_parameters: how many it has, once fitted.
+        view: field of view of the images that `generate` makes. Needed with `generate`.
+        diagnostics: numbers that a generator says of itself, kept as rows that nothing is ranked by.
+    """
+
+    api_version: int = API_VERSION
+    reference: str = ""
+    pretrained_on: tuple[str, ...] = ()
+    not_applicable: str = ""
+    n_parameters: int | None = None
+    view: View | None = None
+    diagnostics: Mapping[str, float] = {}
+
+    def check(self, corpus: Corpus) -> None:
+        """Called before anything runs, on the training slides of each fold, the method not yet fitted.
+
+        Raises:
+            UnitBenchError: settings that these slides cannot serve. The run stops there.
+        """
+
+    def embed(self, slide: AnnData) -> np.ndarray:
+        """A vector for each spot, `[n_spots, d]`, finite, the same for the same slide. Called after `fit`."""
+
+    def embed_image(self, slide: AnnData) -> np.ndarray:
+        """The same from the slide's image alone, `[n_spots, d]`. Called only for slides that have an image."""
+
+    def reconstruct(self, slide: AnnData, hidden: np.ndarray) -> np.ndarray:
+        """Expression of hidden spots from the others.
+
+        Args:
+            slide: with no counts in the hidden spots.
+            hidden: which spots are hidden, bool `[n_spots]`.
+
+        Returns:
+            log1p of counts per 10,000, `[n_spots, n_genes]`; only the rows of hidden spots are read.
+        """
+
+    def impute(self, slide: AnnData, hidden: np.ndarray) -> np.ndarray:
+        """Expression of hidden genes from the others.
+
+        Args:
+            slide: with no counts of the hidden genes; `obs["library_size"]` is that of all its genes.
+            hidden: indices of the hidden genes, int `[n_hidden]`.
+
+        Returns:
+            log1p of counts per 10,000, `[n_spots, n_hidden]`.
+        """
+
+    def predict_expression(self, slide: AnnData) -> np.ndarray:
+        """log1p of counts per 10,000 from the slide's image alone, `[n_spots, n_genes]`."""
+
+    def generate(self, slide: AnnData, spots: np.ndarray, seed: int) -> np.ndarray:
+        """Images of some spots from their expression, uint8 `[n, p, p, 3]` with p `view.pixels`.
+
+        Args:
+            slide: counts and positions alone.
+            spots: indices of the spots, int `[n]`.
+        """
+
+    def save(self, path: Path) -> None:
+        """Write the weights to `path` as safetensors. Needed by a method whose `fit` returns a meter."""

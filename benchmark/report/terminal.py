@@ -1,0 +1,36 @@
+"""The leaderboard on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from benchmark.stats.contests import key_caption, leading, select
+from benchmark.stats.leaderboard import headline
+from benchmark.stats.names import budget_label, seen_label
+from benchmark.stats.rows import ENTRANT
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def print_board(board: pd.DataFrame, console: Console) -> None:
+    """The headline as a table on the terminal, the first column with its interval."""
+    from rich.table import Table
+
+    short = headline(board)
+    table = Table(title="Leaderboard", title_justify="left", caption=key_caption(board), caption_justify="left")
+    if not len(short.columns):
+        return console.print("No arm has a score.")
+    first = select(board, leading(board)[1]).set_index(["name", *ENTRANT])
+    for column in ("method", "budget", "spots seen", *short.columns):
+        table.add_column(column, justify="left" if column in ("method", "budget") else "right")
+    for key, values in zip(short.index, short.to_numpy(), strict=True):
+        name, _, unit, axis, budget = key
+        cells = ["–" if np.isnan(value) else f"{value:.3f}" for value in values]
+        if not np.isnan(first.loc[key, "low"]):
+            cells[0] += " [{low:.2f}, {high:.2f}]".format(**first.loc[key, ["low", "high"]])
+        table.add_row(name, budget_label(axis, budget, unit), seen_label(first.loc[key, "spots_seen"]), *cells)
+    console.print(table)
