@@ -26,7 +26,8 @@ ROOMS = {
     "stats": ["core"],
     "report": ["stats"],
     "experiment": ["datasets", "tasks", "training", "report"],
-    "cli": ["experiment"],
+    "testing": ["experiment"],
+    "cli": ["testing"],
     "__main__": ["cli"],
 }
 LONGEST_FILE, LONGEST_FUNCTION, MEDIAN = 300, 50, 100

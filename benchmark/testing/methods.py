@@ -1,0 +1,245 @@
+"""Checks of a method: `benchmark.core.contracts.Method` and `MethodOptions`, one by one, then a whole tiny run."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, get_args
+
+import numpy as np
+
+from benchmark.core import registry
+from benchmark.core.contracts import Method, MethodOptions, UnitName, offer
+from benchmark.core.errors import UnitBenchError
+from benchmark.testing import calls
+from benchmark.testing.run import tiny_run
+from benchmark.testing.subject import Check, Subject, Violation, require
+from benchmark.testing.tissue import crumbs, fingerprint, scratch
+from benchmark.training import loop
+from benchmark.training.budget import TOLERANCE, Budget, Meter
+
+
+def is_a_method(subject: Subject) -> None:
+    """It loads, has a docstring whose first line says what it is, a `unit`, and `fit`."""
+    method = subject.make()
+    require(
+        (type(method).__doc__ or "").strip(), "the class has no docstring; its first line is shown by `unitbench list`"
+    )
+    require(hasattr(method, "unit"), "no attribute `unit`: one of " + ", ".join(map(repr, get_args(UnitName))))
+    known = get_args(UnitName)
+    require(method.unit in known, f"unit is {method.unit!r}, one of {', '.join(map(repr, known))} is asked")
+    require(isinstance(method, Method), "no function fit(corpus, budget, seed)")
+
+
+def takes_what_it_is_given(subject: Subject) -> None:
+    """Its functions take the arguments of the contract, in their order."""
+    method = subject.make()
+    for name, asked in _functions():
+        if (function := offer(method, name)) is None:
+            continue
+        words = list(inspect.signature(asked).parameters)[1:]
+        try:
+            inspect.signature(function).bind(*words)
+        except TypeError as error:
+            raise Violation(f"{name}({', '.join(words)}) is asked, and it cannot be called so: {error}") from None
+
+
+def says_of_itself_what_can_be_read(subject: Subject) -> None:
+    """`reference` and `not_applicable` are text, `pretrained_on` is a list of names."""
+    method = subject.make()
+    for name in ("reference", "not_applicable"):
+        require(isinstance(offer(method, name), str), f"{name} is {offer(method, name)!r}, text is asked")
+    names = offer(method, "pretrained_on")
+    fine = not isinstance(names, str) and all(isinstance(each, str) for each in names)
+    require(fine, f"pretrained_on is {names!r}, a list of names of slides or data sets is asked")
+
+
+def can_do_a_task(subject: Subject) -> None:
+    """It has at least one function that a task asks for, and `view` if it has `generate`."""
+    method = subject.make()
+    if offer(method, "not_applicable"):
+        return
+    useful = [name for name in calls.OUTPUTS if offer(method, name)]
+    require(useful, f"none of {', '.join(calls.OUTPUTS)}: no task could score it")
+    require(
+        "generate" not in useful or offer(method, "view"),
+        "it has generate, so `view` (benchmark.data.tiles.View) is asked",
+    )
+
+
+def refuses_unknown_options(subject: Subject) -> None:
+    """An option that it does not know is refused by UnitBenchError."""
+    try:
+        registry.make(subject.kind, subject.name, {**subject.options, "no_such_option": 1})
+    except UnitBenchError:
+        return
+    raise Violation("an unknown option is accepted: name the options of the class, take no **kwargs")
+
+
+def refuses_slides_it_cannot_serve(subject: Subject) -> None:
+    """Slides too small for its settings are refused by UnitBenchError, best in `check`, or are served."""
+    method = subject.make()
+    try:
+        if check := offer(method, "check"):
+            check(crumbs())
+        _fit(method, crumbs(), 0.0)
+    except UnitBenchError as error:
+        require(error.cause, "UnitBenchError(where, cause, remedy) is asked to name the cause")
+
+
+def serves_these_slides(subject: Subject) -> None:
+    """`check` accepts the training slides of the kit, with these options."""
+    if check := offer(subject.make(), "check"):
+        check(subject.training)
+
+
+def spends_its_budget(subject: Subject) -> None:
+    """With a unit, `fit` returns the meter, within 2% of the budget, and None at amount 0; without one, None."""
+    method, spent = _trained(subject)
+    if method.unit == "none":
+        return require(spent is None, "unit is 'none', so fit returns None: it spends no budget")
+    require(
+        isinstance(spent, Meter),
+        f"fit returned {type(spent).__name__}, the Meter of benchmark.training.loop.pretrain is asked",
+    )
+    off = abs(spent.flops / subject.budget - 1)
+    require(off <= TOLERANCE, f"spent {spent.flops:.3g} of {subject.budget:.3g} FLOPs, within {TOLERANCE:.0%} is asked")
+    untrained = subject.make()
+    require(_fit(untrained, subject.training, 0.0) is None, "fit returned something at amount 0, None is asked")
+
+
+def saves_what_it_trained(subject: Subject) -> None:
+    """A method that returns a meter has `save(path)`, which writes all its parameters as safetensors."""
+    method, spent = _trained(subject)
+    if spent is None:
+        return
+    require(offer(method, "save"), "fit returned a meter, so save(path) is asked")
+    from safetensors.numpy import load_file
+
+    path = scratch() / "weights.safetensors"
+    method.save(path)
+    saved = load_file(path)
+    require(all(np.isfinite(array).all() for array in saved.values()), "weights that are not finite were saved")
+    n = sum(array.size for array in saved.values())
+    least = offer(method, "n_parameters") or 1
+    require(n >= least, f"{n:,} numbers were saved of {least:,} parameters")
+
+
+def gives_what_is_asked(subject: Subject) -> None:
+    """What it returns has the shape and type of the contract, and is finite."""
+    _outputs(subject)
+
+
+def gives_the_same_again(subject: Subject) -> None:
+    """The same slide gives the same result, and a second fit with the same seed too."""
+    first = _outputs(subject)
+    for name, again in (("called again", _trained(subject)[0]), ("fitted again with the same seed", _second(subject))):
+        for function, values in calls.outputs(again, subject.training, subject.test_slide).items():
+            require(np.array_equal(values, first[function]), f"{function} gives another result when {name}")
+
+
+def leaves_slides_as_they_are(subject: Subject) -> None:
+    """It changes neither the training slides nor the slide that it is given: copy before changing one."""
+    before = {name: fingerprint(subject.corpus[name]) for name in subject.corpus.names}
+    _outputs(subject)
+    _second(subject)
+    for name, digest in before.items():
+        require(fingerprint(subject.corpus[name]) == digest, f"slide {name} was changed in place; copy it first")
+
+
+def goes_on_after_a_kill(subject: Subject) -> None:
+    """A fit that was cut off and begins again with its checkpoint ends as an unbroken one."""
+    method, spent = _trained(subject)
+    if spent is None:
+        return
+    resumed, checkpoint = _cut_off_and_resumed(subject), calls.outputs(method, subject.training, subject.test_slide)
+    for function, values in calls.outputs(resumed, subject.training, subject.test_slide).items():
+        require(np.array_equal(values, checkpoint[function]), f"{function} differs after a resumed fit")
+
+
+def reaches_the_leaderboard(subject: Subject) -> None:
+    """A whole tiny run ends with its row on the leaderboard."""
+    method = subject.make()
+    tasks = [task for function, task in calls.TASKS.items() if offer(method, function)]
+    entry = {"method": subject.name, "options": dict(subject.options)}
+    board = tiny_run(subject.corpus, [entry], tasks, [0.0] if method.unit == "none" else [subject.budget])
+    reasons = "; ".join(sorted(set(board.loc[board["status"] == "failed", "reason"])))
+    require(not reasons, f"the run failed: {reasons}")
+    require(offer(method, "not_applicable") or board["value"].notna().any(), "the run gave it no score")
+
+
+CHECKS: list[Check] = [
+    is_a_method,
+    takes_what_it_is_given,
+    says_of_itself_what_can_be_read,
+    can_do_a_task,
+    refuses_unknown_options,
+    serves_these_slides,
+    refuses_slides_it_cannot_serve,
+    spends_its_budget,
+    saves_what_it_trained,
+    gives_what_is_asked,
+    gives_the_same_again,
+    leaves_slides_as_they_are,
+    goes_on_after_a_kill,
+    reaches_the_leaderboard,
+]
+
+
+def _functions() -> list[tuple[str, Any]]:
+    return [("fit", Method.fit)] + [
+        (name, value) for name, value in vars(MethodOptions).items() if inspect.isfunction(value)
+    ]
+
+
+def _fit(method: Any, corpus: Any, amount: float, **options: Any) -> Meter | None:
+    return method.fit(corpus, Budget("flops", amount, "fp32", **options), seed=0)
+
+
+def _amount(subject: Subject, method: Any) -> float:
+    return 0.0 if method.unit == "none" else subject.budget
+
+
+def _trained(subject: Subject) -> tuple[Any, Meter | None]:
+    def fitted() -> tuple[Any, Meter | None]:
+        method = subject.make()
+        if offer(method, "not_applicable"):
+            raise Violation(f"it cannot be used here: {offer(method, 'not_applicable')}")
+        return method, _fit(method, subject.training, _amount(subject, method))
+
+    return subject.keep("trained", fitted)
+
+
+def _second(subject: Subject) -> Any:
+    def fitted() -> Any:
+        method = subject.make()
+        _fit(method, subject.training, _amount(subject, method))
+        return method
+
+    return subject.keep("second", fitted)
+
+
+def _outputs(subject: Subject) -> dict[str, np.ndarray]:
+    return subject.keep("outputs", lambda: calls.outputs(_trained(subject)[0], subject.training, subject.test_slide))
+
+
+def _cut_off_and_resumed(subject: Subject) -> Any:
+    """Fitted with a checkpoint at every look at the loss, cut off half-way, and fitted again."""
+
+    class Cut(Exception):
+        pass
+
+    def cut(fraction: float, text: str) -> None:
+        if fraction > 0.5:
+            raise Cut
+
+    checkpoint, every = scratch() / "checkpoint.pt", loop.CHECKPOINT_SECONDS
+    loop.CHECKPOINT_SECONDS = 0.0
+    try:
+        _fit(subject.make(), subject.training, subject.budget, checkpoint=checkpoint, progress=cut)
+    except Cut:
+        pass
+    finally:
+        loop.CHECKPOINT_SECONDS = every
+    method = subject.make()
+    _fit(method, subject.training, subject.budget, checkpoint=checkpoint)
+    return method

@@ -1,0 +1,105 @@
+"""What is checked: a plugin with its options, and what its checks share."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.core import registry
+from benchmark.core.errors import UnitBenchError
+from benchmark.testing.tissue import tissue
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from benchmark.data.corpus import Corpus
+
+BUDGET = 5e10  # FLOPs of the checks that train
+
+
+class Violation(AssertionError):
+    """One line: what the contract asks, and what was there instead."""
+
+
+@dataclass
+class Subject:
+    """A plugin under check.
+
+    Attributes:
+        options: as in a config.
+        budget: FLOPs that a method is given; a step must be under 4% of it.
+        method: for a task, the method to try it with; left out: an installed one that has what the task requires.
+        kept: what one check leaves for the next, so that nothing is fitted twice.
+    """
+
+    kind: registry.Kind
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    budget: float = BUDGET
+    method: str = ""
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def make(self) -> Any:
+        return registry.make(self.kind, self.name, self.options)
+
+    def keep(self, key: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made once."""
+        if key not in self.kept:
+            self.kept[key] = make()
+        return self.kept[key]
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        return tissue()
+
+    @property
+    def training(self) -> Corpus:
+        """The slides of all donors but the last."""
+        return self.corpus.subset(self.corpus.names[:-1])
+
+    @property
+    def test_slide(self) -> AnnData:
+        """The slide of the last donor."""
+        return self.corpus[self.corpus.names[-1]]
+
+
+Check = Callable[[Subject], None]
+
+
+def require(condition: object, asked: str) -> None:
+    """Raises Violation with `asked`, unless the condition holds."""
+    if not condition:
+        raise Violation(asked)
+
+
+def run_checks(subject: Subject, checks: list[Check]) -> Iterator[tuple[str, str]]:
+    """(what the contract asks, "" or how it was violated in one line) of each check; after the first violation of what
+    the others build on, nothing more."""
+    for check in checks:
+        asked = " ".join((check.__doc__ or check.__name__).split())
+        broken = violation(subject, check)
+        yield asked, broken
+        if broken and check in checks[:FIRST]:
+            return
+
+
+FIRST = 2  # checks that all others build on
+
+
+def violation(subject: Subject, check: Check) -> str:
+    """Empty, or what is wrong; an error inside the plugin names its file and line."""
+    try:
+        check(subject)
+    except Violation as error:
+        return " ".join(str(error).split())
+    except UnitBenchError as error:
+        return f"refused: {error}"
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}:{frame.lineno}"
+        return f"{type(error).__name__} at {where}: {' '.join(str(error).split())}"
+    return ""
