@@ -36,7 +36,7 @@ def read_values(path: Path, above: tuple[Path, ...] = ()) -> Any:
     inherited = read_values(path.parent / base, (*above, path))
     if not isinstance(inherited, dict):
         cause = f"expected keys and values, found {type(inherited).__name__}"
-        raise UnitBenchError(path.parent / base, cause, "see config/default.yaml")
+        raise UnitBenchError(path.parent / base, cause, "see config/default/simulated.yaml")
     return inherited | values
 
 
@@ -44,7 +44,7 @@ def _load(path: Path, above: tuple[Path, ...]) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        remedy = "give a file of config/, e.g. CONFIG=config/default.yaml"
+        remedy = "give a file of config/, e.g. CONFIG=config/default/simulated.yaml"
         remedy = f"correct `extends` in {above[-1]}" if above else remedy
         raise UnitBenchError(path, "file not found", remedy) from None
     except yaml.YAMLError as error:

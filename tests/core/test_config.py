@@ -14,7 +14,8 @@ from benchmark.core.config import Budget, Config, Method, read_config
 from benchmark.core.errors import UnitBenchError
 from tests.helpers.paths import CONFIG
 
-SHIPPED = sorted(CONFIG.glob("*.yaml"))
+SHIPPED = sorted(path for path in CONFIG.glob("*/*.yaml") if path.parent.name not in ("datasets", "sets"))
+each_shipped = pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 LEAST = {"name": "mine", "dataset": {"name": "simulated"}, "methods": ["pca"], "tasks": ["domain"]}
 
 
@@ -28,12 +29,16 @@ def read(tmp_path: Path, **changes) -> Config:
     return read_config(path)
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_shipped_configs_are_understood_and_named_after_their_file(path):
-    assert read_config(path).name == path.stem
+@each_shipped
+def test_shipped_configs_are_understood_and_named_after_their_folder_and_file(path):
+    experiment, dataset = path.parent.name, path.stem
+    if experiment == "default" and dataset != "simulated":
+        assert read_config(path).name == dataset
+    else:
+        assert read_config(path).name == (experiment if dataset == "simulated" else f"{experiment}_{dataset}")
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@each_shipped
 def test_shipped_configs_hold_controls_and_enough_seeds_for_a_claim(path):
     config = read_config(path)
     tasks, methods = {task.task for task in config.tasks}, {method.method for method in config.methods}
@@ -44,27 +49,29 @@ def test_shipped_configs_hold_controls_and_enough_seeds_for_a_claim(path):
         assert {"gene_mean", "neighbour_mean", "inverse_distance"} <= methods
     # What compares settings of one method does so at one budget; all else has its untrained control.
     assert 0 in config.budget.amounts or (
-        path.stem.startswith(("ablation", "scaling", "generation", "spatia_")) and len(config.budget.amounts) == 1
+        config.name.startswith(("ablation", "scaling", "generation", "spatia_")) and len(config.budget.amounts) == 1
     )
 
 
-EXPERIMENTS = {"ablation", "units", "paper", "factorial", "reconstruction", "scaling"}
+EXPERIMENTS = {"default", "ablation", "units", "paper", "factorial", "reconstruction", "scaling"}
 
 
 def test_every_experiment_is_there_on_simulated_and_on_real_tissue():
-    names = {path.stem for path in SHIPPED}
-    both = {"ablation", "units", "paper", "reconstruction"}
-    assert EXPERIMENTS | {f"{name}_her2st" for name in EXPERIMENTS} | {f"{name}_dlpfc" for name in both} <= names
-    for name in names:
-        dataset = read_config(SHIPPED[0].parent / f"{name}.yaml").dataset.name
-        assert dataset == {"her2st": "her2st", "dlpfc": "h5ad_folder", "seqfish": "h5ad_folder"}.get(
-            name.split("_")[-1], "simulated"
-        )
+    there = {(path.parent.name, path.stem) for path in SHIPPED}
+    on_dlpfc = {"default", "ablation", "units", "paper", "reconstruction"}
+    assert {(name, dataset) for name in EXPERIMENTS for dataset in ("simulated", "her2st")} <= there
+    assert {(name, "dlpfc") for name in on_dlpfc} <= there
+
+
+@each_shipped
+def test_the_file_is_named_after_the_dataset(path):
+    plugin = {"simulated": "simulated", "her2st": "her2st", "dlpfc": "h5ad_folder", "seqfish": "h5ad_folder"}
+    assert read_config(path).dataset.name == plugin[path.stem]
 
 
 def test_the_ablations_are_whole_grids_of_the_patch_unit():
-    for name, n_methods in {"ablation": 3 * 2 * 4, "ablation_her2st": 3 * 3 * 6, "ablation_dlpfc": 2 * 2 * 6}.items():
-        config = read_config(SHIPPED[0].parent / f"{name}.yaml")
+    for dataset, n_methods in {"simulated": 3 * 2 * 4, "her2st": 3 * 3 * 6, "dlpfc": 2 * 2 * 6}.items():
+        config = read_config(CONFIG / "ablation" / f"{dataset}.yaml")
         grid = [method.options for method in config.methods if method.method == "patch"]
         sizes, numbers, rules = ({options[key] for options in grid} for key in ("size", "n_channels", "channels"))
         assert len(grid) == len(sizes) * len(numbers) * len(rules) == n_methods
@@ -72,8 +79,8 @@ def test_the_ablations_are_whole_grids_of_the_patch_unit():
 
 
 def test_the_iso_flop_curves_have_four_budgets_and_the_same_sizes_of_the_trunk_for_every_unit():
-    for name, n_sizes in {"units": 3, "units_her2st": 3, "units_dlpfc": 1}.items():
-        config = read_config(SHIPPED[0].parent / f"{name}.yaml")
+    for dataset, n_sizes in {"simulated": 3, "her2st": 3, "dlpfc": 1}.items():
+        config = read_config(CONFIG / "units" / f"{dataset}.yaml")
         presets = {
             unit: {method.options["preset"] for method in config.methods if method.method == unit}
             for unit in ("spot", "patch", "slide")
@@ -206,7 +213,7 @@ def test_a_broken_file_gets_one_line(tmp_path, text, message):
         read_config(tmp_path / "mine.yaml")
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@each_shipped
 def test_every_method_and_task_of_a_config_can_be_made(path):
     config = read_config(path)
     assert all(registry.make("methods", entry.method, entry.options).unit for entry in config.methods)
