@@ -15,6 +15,7 @@ from benchmark.core.errors import UnitBenchError
 from tests.helpers.paths import CONFIG
 
 SHIPPED = sorted(path for path in CONFIG.glob("*/*.yaml") if path.parent.name not in ("datasets", "sets"))
+SETS = sorted(CONFIG.glob("sets/*.yaml"))
 each_shipped = pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 LEAST = {"name": "mine", "dataset": {"name": "simulated"}, "methods": ["pca"], "tasks": ["domain"]}
 
@@ -150,6 +151,101 @@ def test_what_cannot_be_extended_gets_one_line(tmp_path, files, message):
     with pytest.raises(UnitBenchError, match=message) as error:
         read_config(tmp_path / "mine.yaml")
     assert "\n" not in str(error.value)
+
+
+def test_an_included_list_stands_in_the_place_of_its_name(tmp_path):
+    (tmp_path / "sets").mkdir()
+    for path, values in {
+        "sets/controls.yaml": ["random", {"include": "smooth.yaml"}, "noise"],  # a set's folder, not the config's
+        "sets/smooth.yaml": [{"method": "pca", "label": "smoothed", "options": {"neighbours": 8}}],
+        "sets/tasks.yaml": ["domain", "clustering"],
+    }.items():
+        (tmp_path / path).write_text(yaml.safe_dump(values))
+    methods = ["spot", {"include": "sets/controls.yaml"}, "pca"]
+    config = read(tmp_path, methods=methods, tasks=[{"include": "sets/tasks.yaml"}, "annotation"])
+    assert [method.label for method in config.methods] == ["spot", "random", "smoothed", "noise", "pca"]
+    assert config.methods[2] == Method(method="pca", label="smoothed", options={"neighbours": 8})
+    assert [task.task for task in config.tasks] == ["domain", "clustering", "annotation"]
+    assert config == read(
+        tmp_path,
+        methods=[
+            "spot",
+            "random",
+            {"method": "pca", "label": "smoothed", "options": {"neighbours": 8}},
+            "noise",
+            "pca",
+        ],
+        tasks=["domain", "clustering", "annotation"],
+    )
+
+
+def test_what_a_config_extends_includes_from_its_own_folder(tmp_path):
+    for folder, control in {"base": "random", "mine": "noise"}.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "set.yaml").write_text(f"- {control}")
+    (tmp_path / "base/base.yaml").write_text(yaml.safe_dump(LEAST | {"methods": [{"include": "set.yaml"}]}))
+    (tmp_path / "mine/mine.yaml").write_text("extends: ../base/base.yaml")
+    assert [method.label for method in read_config(tmp_path / "mine/mine.yaml").methods] == ["random"]
+
+
+SET = {"mine.yaml": yaml.safe_dump(LEAST | {"methods": ["pca", {"include": "set.yaml"}]})}
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, r"set\.yaml: file not found; correct `include` in .*mine\.yaml"),
+        ({"set.yaml": "pca"}, r"set\.yaml: expected a list, found str; correct it, or `include` in .*mine\.yaml"),
+        ({"set.yaml": "include: b.yaml"}, r"set\.yaml: expected a list, found dict"),
+        ({"set.yaml": ""}, r"set\.yaml: expected a list, found NoneType"),
+        ({"set.yaml": "- ["}, r"set\.yaml: no valid YAML"),
+        ({"set.yaml": "- include: set.yaml"}, r"set\.yaml: includes itself; let `include` name another file"),
+        ({"set.yaml": "- include: b.yaml", "b.yaml": "- include: ./set.yaml"}, r"set\.yaml: includes itself"),
+        ({"set.yaml": "- include: mine.yaml"}, r"mine\.yaml: includes itself"),
+        ({"set.yaml": "- include: lost.yaml"}, r"lost\.yaml: file not found; correct `include` in .*set\.yaml"),
+        ({"set.yaml": "- include: [b]"}, r"set\.yaml: include: expected the name of a file, found \['b'\]"),
+        ({"set.yaml": "- {include: b.yaml, label: b}"}, r"mine\.yaml: unknown key 'methods\.1\.include'"),
+        ({"set.yaml": "- pca"}, r"mine\.yaml: .*two methods share the label 'pca'"),
+    ],
+)
+def test_what_cannot_be_included_gets_one_line(tmp_path, files, message):
+    for name, text in (SET | files).items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UnitBenchError, match=message) as error:
+        read_config(tmp_path / "mine.yaml")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
+def test_each_set_says_what_it_is_for_and_several_configs_include_it(path):
+    assert path.read_text().startswith("# ")
+    assert sum(f"{{include: ../sets/{path.name}}}" in config.read_text() for config in SHIPPED) >= 2
+
+
+@pytest.mark.parametrize(
+    ("lost", "meant"),
+    [
+        ("config/her2st.yaml", "config/default/her2st.yaml"),
+        ("config/default.yaml", "config/default/simulated.yaml"),
+        ("config/units.yaml", "config/units/simulated.yaml"),
+        ("config/units", "config/units/simulated.yaml"),  # a folder
+        ("config/units_dlpfc.yaml", "config/units/dlpfc.yaml"),
+        ("config/spatia_weights_her2st.yaml", "config/spatia_weights/her2st.yaml"),
+        ("config/abalation/her2st.yaml", "config/ablation/her2st.yaml"),
+        ("config/default/dlpcf.yaml", "config/default/dlpfc.yaml"),
+    ],
+)
+def test_a_config_that_is_not_there_is_told_from_the_nearest_one(monkeypatch, lost, meant):
+    monkeypatch.chdir(CONFIG.parent)
+    with pytest.raises(UnitBenchError, match=rf"^{lost}: file not found; did you mean {meant}\?$"):
+        read_config(Path(lost))
+
+
+@pytest.mark.parametrize("lost", ["config/mine.yaml", "config/sets/control.yaml", "config/datasets/cosmx.yaml"])
+def test_a_config_like_none_gets_the_default_one(monkeypatch, lost):
+    monkeypatch.chdir(CONFIG.parent)
+    with pytest.raises(UnitBenchError, match=r"give a file of config/, e\.g\. CONFIG=config/default/simulated\.yaml$"):
+        read_config(Path(lost))
 
 
 @given(st.lists(st.floats(0, 1e15), min_size=1))
