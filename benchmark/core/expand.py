@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import yaml
 
 from benchmark.core.errors import UnitBenchError
+from benchmark.core.experiments import nearest_experiment
 
 LISTS = ("methods", "tasks")  # an entry of these may be `{include: file}`
 
@@ -74,26 +74,10 @@ def _load(path: Path, key: str, above: tuple[Path, ...]) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError):
-        remedy = f"correct `{key}` in {above[-1]}" if above else _nearest_config(path)
+        remedy = f"correct `{key}` in {above[-1]}" if above else nearest_experiment(path)
         raise UnitBenchError(path, "file not found", remedy) from None
     except yaml.YAMLError as error:
         raise UnitBenchError(path, f"no valid YAML ({str(error).splitlines()[0]})", "correct it") from None
-
-
-def _nearest_config(path: Path) -> str:
-    """A remedy for a path without a file: the experiment of config/ that is named most like it."""
-    folders = [folder for folder in Path("config").glob("*") if folder.name not in ("datasets", "sets")]
-    known = {_experiment(file): file for folder in folders for file in folder.glob("*.yaml")}
-    close = difflib.get_close_matches(_experiment(path), known, n=1)
-    if close:
-        return f"did you mean {known[close[0]]}?"
-    return "give a file of config/, e.g. CONFIG=config/default/simulated.yaml"
-
-
-def _experiment(path: Path) -> str:
-    """Its name without the words that it has by default: "units_her2st" is config/units/her2st.yaml."""
-    words = (*path.parts[-2:-1], path.stem)
-    return "_".join(word for word in words if word not in ("config", "default", "simulated"))
 
 
 def combinations(vary: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
