@@ -1,5 +1,5 @@
 # UnitBench: make run, make test. `make help` lists the rest.
-CONFIG ?= config/default.yaml
+CONFIG ?= config/default/simulated.yaml
 RESULTS ?= results
 PORT ?= 5000
 WHAT = --config $(CONFIG) --results $(RESULTS)
@@ -13,7 +13,7 @@ SCGPT = .venv-scgpt
 help:    ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
 
-run: $(READY)    ## the whole benchmark; another one: make run CONFIG=config/her2st.yaml
+run: $(READY)    ## the whole benchmark; another one: make run CONFIG=config/default/her2st.yaml
 	$(BIN)/unitbench run $(WHAT)
 
 resume: $(READY)    ## go on after a run that was killed

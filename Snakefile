@@ -1,5 +1,5 @@
 # The whole workflow: prepare → check → pretrain → score → leaderboard → report, track. Each rule is one call of `unitbench`.
-# Another experiment: snakemake --cores all --config experiment=config/her2st.yaml
+# Another experiment: snakemake --cores all --config experiment=config/default/her2st.yaml
 import os
 import shlex
 import sys
@@ -11,7 +11,7 @@ from snakemake.utils import min_version
 
 min_version("9.10")
 
-RUN = open_run(config.get("experiment", "config/default.yaml"), Path(config.get("results", "results")))
+RUN = open_run(config.get("experiment", "config/default/simulated.yaml"), Path(config.get("results", "results")))
 OUT = RUN.results
 EXPERIMENT = shlex.join(["--config", str(RUN.path), "--results", str(OUT.parent)])
 JOB = f"{EXPERIMENT} --job {{wildcards.job}}"

@@ -26,7 +26,7 @@ JobName = Annotated[
     str | None, typer.Option("--job", help='Only this job, such as "fold0-1"; all of them if left out.')
 ]
 
-CONFIG, RESULTS = Path("config/default.yaml"), Path("results")
+CONFIG, RESULTS = Path("config/default/simulated.yaml"), Path("results")
 
 
 def _run(config: Path, results: Path, job: str | None = None):

@@ -119,7 +119,7 @@ def test_what_reads_only_the_record_imports_no_reader_and_no_tests():
         from benchmark.experiment.layout import open_run
         from benchmark.report import mlflow_board
 
-        assert open_run(Path("config/default.yaml")).jobs
+        assert open_run(Path("config/default/simulated.yaml")).jobs
         slow = "anndata scipy.ndimage scipy.spatial scipy.stats sklearn torch".split()
         assert not set(slow) & set(sys.modules), set(slow) & set(sys.modules)
     """)

@@ -126,7 +126,7 @@ def test_a_run_refuses_options_before_it_starts(call, method):
 
 
 def test_a_config_that_is_no_config(call):
-    refused(call("prepare", "--config", "absent.yaml"), "absent.yaml: file not found", "config/default.yaml")
+    refused(call("prepare", "--config", "absent.yaml"), "absent.yaml: file not found", "config/default/simulated.yaml")
     Path("broken.yaml").write_text("name: [")
     refused(call("run", "--config", "broken.yaml"), "broken.yaml: no valid YAML")
     assert not Path("results").exists()

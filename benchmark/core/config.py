@@ -144,7 +144,7 @@ def build(model: type[Frozen], values: Any, where: object) -> Any:
     """
     if not isinstance(values, dict):
         raise UnitBenchError(
-            where, f"expected keys and values, found {type(values).__name__}", "see config/default.yaml"
+            where, f"expected keys and values, found {type(values).__name__}", "see config/default/simulated.yaml"
         )
     try:
         return model(**values)
@@ -156,7 +156,7 @@ def build(model: type[Frozen], values: Any, where: object) -> Any:
             known = _fields_at(model, first["loc"][:-1])
             raise UnitBenchError(where, f"unknown key {place!r}", nearest(str(first["loc"][-1]), known)) from None
         if first["type"] == "missing":
-            raise UnitBenchError(where, f"key {place!r} is missing", "see config/default.yaml") from None
+            raise UnitBenchError(where, f"key {place!r} is missing", "see config/default/simulated.yaml") from None
         raise UnitBenchError(where, f"{place}: {first['msg']}" if place else first["msg"], "correct it") from None
 
 

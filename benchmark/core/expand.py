@@ -1,4 +1,4 @@
-"""The shorthand of a config, written out: `extends` as the keys of the other file, `vary` as an entry a combination."""
+"""The shorthand of a config, written out: `extends` and `include` as what the other file says, `vary` as its grid."""
 
 from __future__ import annotations
 
@@ -11,41 +11,70 @@ from typing import Any
 import yaml
 
 from benchmark.core.errors import UnitBenchError
+from benchmark.core.experiments import nearest_experiment
+
+LISTS = ("methods", "tasks")  # an entry of these may be `{include: file}`
 
 
 def read_values(path: Path, above: tuple[Path, ...] = ()) -> Any:
     """What a YAML file says, on top of the file that its key `extends` names, relative to its own folder.
 
-    A key replaces the whole of what the other file has under it.
+    A key replaces the whole of what the other file has under it. An included list is part of the list that names it.
 
     Args:
         above: the files that extend this one.
 
     Raises:
-        UnitBenchError: no file, no YAML, or a file that extends itself by way of others.
+        UnitBenchError: no file, no YAML, or a file that extends or includes itself by way of others.
     """
     path = Path(path)
-    if path.resolve() in {other.resolve() for other in above}:
-        raise UnitBenchError(path, "extends itself", "let `extends` name another file")
-    values = _load(path, above)
-    if not isinstance(values, dict) or "extends" not in values:
+    values = _load(path, "extends", above)
+    if not isinstance(values, dict):
         return values
-    base = values.pop("extends")
-    if not isinstance(base, str):
-        raise UnitBenchError(path, f"extends: expected the name of a file, found {base!r}", "correct it")
-    inherited = read_values(path.parent / base, (*above, path))
+    values |= {key: list(_entries(values[key], (path,))) for key in LISTS if isinstance(values.get(key), list)}
+    if "extends" not in values:
+        return values
+    base = _beside(path, "extends", values.pop("extends"))
+    inherited = read_values(base, (*above, path))
     if not isinstance(inherited, dict):
         cause = f"expected keys and values, found {type(inherited).__name__}"
-        raise UnitBenchError(path.parent / base, cause, "see config/default.yaml")
+        raise UnitBenchError(base, cause, "see config/default/simulated.yaml")
     return inherited | values
 
 
-def _load(path: Path, above: tuple[Path, ...]) -> Any:
+def _entries(entries: list, files: tuple[Path, ...]) -> Iterator[Any]:
+    """The entries of a list, and in place of each `{include: file}` those of the list in that file.
+
+    Args:
+        files: the file that holds the list, last; before it those that include it.
+    """
+    for entry in entries:
+        if not isinstance(entry, dict) or entry.keys() != {"include"}:
+            yield entry
+            continue
+        path = _beside(files[-1], "include", entry["include"])
+        included = _load(path, "include", files)
+        if not isinstance(included, list):
+            cause = f"expected a list, found {type(included).__name__}"
+            raise UnitBenchError(path, cause, f"correct it, or `include` in {files[-1]}")
+        yield from _entries(included, (*files, path))
+
+
+def _beside(path: Path, key: str, name: Any) -> Path:
+    """The file that a key of the file `path` names, relative to the folder of `path`."""
+    if not isinstance(name, str):
+        raise UnitBenchError(path, f"{key}: expected the name of a file, found {name!r}", "correct it")
+    return path.parent / name
+
+
+def _load(path: Path, key: str, above: tuple[Path, ...]) -> Any:
+    """What a file says. `key` of the last file above names it; where there is none above, the user does."""
+    if path.resolve() in {other.resolve() for other in above}:
+        raise UnitBenchError(path, f"{key.removesuffix('s')}s itself", f"let `{key}` name another file")
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        remedy = "give a file of config/, e.g. CONFIG=config/default.yaml"
-        remedy = f"correct `extends` in {above[-1]}" if above else remedy
+    except (FileNotFoundError, IsADirectoryError):
+        remedy = f"correct `{key}` in {above[-1]}" if above else nearest_experiment(path)
         raise UnitBenchError(path, "file not found", remedy) from None
     except yaml.YAMLError as error:
         raise UnitBenchError(path, f"no valid YAML ({str(error).splitlines()[0]})", "correct it") from None

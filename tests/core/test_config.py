@@ -14,7 +14,9 @@ from benchmark.core.config import Budget, Config, Method, read_config
 from benchmark.core.errors import UnitBenchError
 from tests.helpers.paths import CONFIG
 
-SHIPPED = sorted(CONFIG.glob("*.yaml"))
+SHIPPED = sorted(path for path in CONFIG.glob("*/*.yaml") if path.parent.name not in ("datasets", "sets"))
+SETS = sorted(CONFIG.glob("sets/*.yaml"))
+each_shipped = pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 LEAST = {"name": "mine", "dataset": {"name": "simulated"}, "methods": ["pca"], "tasks": ["domain"]}
 
 
@@ -28,12 +30,16 @@ def read(tmp_path: Path, **changes) -> Config:
     return read_config(path)
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_shipped_configs_are_understood_and_named_after_their_file(path):
-    assert read_config(path).name == path.stem
+@each_shipped
+def test_shipped_configs_are_understood_and_named_after_their_folder_and_file(path):
+    experiment, dataset = path.parent.name, path.stem
+    if experiment == "default" and dataset != "simulated":
+        assert read_config(path).name == dataset
+    else:
+        assert read_config(path).name == (experiment if dataset == "simulated" else f"{experiment}_{dataset}")
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@each_shipped
 def test_shipped_configs_hold_controls_and_enough_seeds_for_a_claim(path):
     config = read_config(path)
     tasks, methods = {task.task for task in config.tasks}, {method.method for method in config.methods}
@@ -44,27 +50,29 @@ def test_shipped_configs_hold_controls_and_enough_seeds_for_a_claim(path):
         assert {"gene_mean", "neighbour_mean", "inverse_distance"} <= methods
     # What compares settings of one method does so at one budget; all else has its untrained control.
     assert 0 in config.budget.amounts or (
-        path.stem.startswith(("ablation", "scaling", "generation", "spatia_")) and len(config.budget.amounts) == 1
+        config.name.startswith(("ablation", "scaling", "generation", "spatia_")) and len(config.budget.amounts) == 1
     )
 
 
-EXPERIMENTS = {"ablation", "units", "paper", "factorial", "reconstruction", "scaling"}
+EXPERIMENTS = {"default", "ablation", "units", "paper", "factorial", "reconstruction", "scaling"}
 
 
 def test_every_experiment_is_there_on_simulated_and_on_real_tissue():
-    names = {path.stem for path in SHIPPED}
-    both = {"ablation", "units", "paper", "reconstruction"}
-    assert EXPERIMENTS | {f"{name}_her2st" for name in EXPERIMENTS} | {f"{name}_dlpfc" for name in both} <= names
-    for name in names:
-        dataset = read_config(SHIPPED[0].parent / f"{name}.yaml").dataset.name
-        assert dataset == {"her2st": "her2st", "dlpfc": "h5ad_folder", "seqfish": "h5ad_folder"}.get(
-            name.split("_")[-1], "simulated"
-        )
+    there = {(path.parent.name, path.stem) for path in SHIPPED}
+    on_dlpfc = {"default", "ablation", "units", "paper", "reconstruction"}
+    assert {(name, dataset) for name in EXPERIMENTS for dataset in ("simulated", "her2st")} <= there
+    assert {(name, "dlpfc") for name in on_dlpfc} <= there
+
+
+@each_shipped
+def test_the_file_is_named_after_the_dataset(path):
+    plugin = {"simulated": "simulated", "her2st": "her2st", "dlpfc": "h5ad_folder", "seqfish": "h5ad_folder"}
+    assert read_config(path).dataset.name == plugin[path.stem]
 
 
 def test_the_ablations_are_whole_grids_of_the_patch_unit():
-    for name, n_methods in {"ablation": 3 * 2 * 4, "ablation_her2st": 3 * 3 * 6, "ablation_dlpfc": 2 * 2 * 6}.items():
-        config = read_config(SHIPPED[0].parent / f"{name}.yaml")
+    for dataset, n_methods in {"simulated": 3 * 2 * 4, "her2st": 3 * 3 * 6, "dlpfc": 2 * 2 * 6}.items():
+        config = read_config(CONFIG / "ablation" / f"{dataset}.yaml")
         grid = [method.options for method in config.methods if method.method == "patch"]
         sizes, numbers, rules = ({options[key] for options in grid} for key in ("size", "n_channels", "channels"))
         assert len(grid) == len(sizes) * len(numbers) * len(rules) == n_methods
@@ -72,8 +80,8 @@ def test_the_ablations_are_whole_grids_of_the_patch_unit():
 
 
 def test_the_iso_flop_curves_have_four_budgets_and_the_same_sizes_of_the_trunk_for_every_unit():
-    for name, n_sizes in {"units": 3, "units_her2st": 3, "units_dlpfc": 1}.items():
-        config = read_config(SHIPPED[0].parent / f"{name}.yaml")
+    for dataset, n_sizes in {"simulated": 3, "her2st": 3, "dlpfc": 1}.items():
+        config = read_config(CONFIG / "units" / f"{dataset}.yaml")
         presets = {
             unit: {method.options["preset"] for method in config.methods if method.method == unit}
             for unit in ("spot", "patch", "slide")
@@ -145,6 +153,101 @@ def test_what_cannot_be_extended_gets_one_line(tmp_path, files, message):
     assert "\n" not in str(error.value)
 
 
+def test_an_included_list_stands_in_the_place_of_its_name(tmp_path):
+    (tmp_path / "sets").mkdir()
+    for path, values in {
+        "sets/controls.yaml": ["random", {"include": "smooth.yaml"}, "noise"],  # a set's folder, not the config's
+        "sets/smooth.yaml": [{"method": "pca", "label": "smoothed", "options": {"neighbours": 8}}],
+        "sets/tasks.yaml": ["domain", "clustering"],
+    }.items():
+        (tmp_path / path).write_text(yaml.safe_dump(values))
+    methods = ["spot", {"include": "sets/controls.yaml"}, "pca"]
+    config = read(tmp_path, methods=methods, tasks=[{"include": "sets/tasks.yaml"}, "annotation"])
+    assert [method.label for method in config.methods] == ["spot", "random", "smoothed", "noise", "pca"]
+    assert config.methods[2] == Method(method="pca", label="smoothed", options={"neighbours": 8})
+    assert [task.task for task in config.tasks] == ["domain", "clustering", "annotation"]
+    assert config == read(
+        tmp_path,
+        methods=[
+            "spot",
+            "random",
+            {"method": "pca", "label": "smoothed", "options": {"neighbours": 8}},
+            "noise",
+            "pca",
+        ],
+        tasks=["domain", "clustering", "annotation"],
+    )
+
+
+def test_what_a_config_extends_includes_from_its_own_folder(tmp_path):
+    for folder, control in {"base": "random", "mine": "noise"}.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "set.yaml").write_text(f"- {control}")
+    (tmp_path / "base/base.yaml").write_text(yaml.safe_dump(LEAST | {"methods": [{"include": "set.yaml"}]}))
+    (tmp_path / "mine/mine.yaml").write_text("extends: ../base/base.yaml")
+    assert [method.label for method in read_config(tmp_path / "mine/mine.yaml").methods] == ["random"]
+
+
+SET = {"mine.yaml": yaml.safe_dump(LEAST | {"methods": ["pca", {"include": "set.yaml"}]})}
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, r"set\.yaml: file not found; correct `include` in .*mine\.yaml"),
+        ({"set.yaml": "pca"}, r"set\.yaml: expected a list, found str; correct it, or `include` in .*mine\.yaml"),
+        ({"set.yaml": "include: b.yaml"}, r"set\.yaml: expected a list, found dict"),
+        ({"set.yaml": ""}, r"set\.yaml: expected a list, found NoneType"),
+        ({"set.yaml": "- ["}, r"set\.yaml: no valid YAML"),
+        ({"set.yaml": "- include: set.yaml"}, r"set\.yaml: includes itself; let `include` name another file"),
+        ({"set.yaml": "- include: b.yaml", "b.yaml": "- include: ./set.yaml"}, r"set\.yaml: includes itself"),
+        ({"set.yaml": "- include: mine.yaml"}, r"mine\.yaml: includes itself"),
+        ({"set.yaml": "- include: lost.yaml"}, r"lost\.yaml: file not found; correct `include` in .*set\.yaml"),
+        ({"set.yaml": "- include: [b]"}, r"set\.yaml: include: expected the name of a file, found \['b'\]"),
+        ({"set.yaml": "- {include: b.yaml, label: b}"}, r"mine\.yaml: unknown key 'methods\.1\.include'"),
+        ({"set.yaml": "- pca"}, r"mine\.yaml: .*two methods share the label 'pca'"),
+    ],
+)
+def test_what_cannot_be_included_gets_one_line(tmp_path, files, message):
+    for name, text in (SET | files).items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UnitBenchError, match=message) as error:
+        read_config(tmp_path / "mine.yaml")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
+def test_each_set_says_what_it_is_for_and_several_configs_include_it(path):
+    assert path.read_text().startswith("# ")
+    assert sum(f"{{include: ../sets/{path.name}}}" in config.read_text() for config in SHIPPED) >= 2
+
+
+@pytest.mark.parametrize(
+    ("lost", "meant"),
+    [
+        ("config/her2st.yaml", "config/default/her2st.yaml"),
+        ("config/default.yaml", "config/default/simulated.yaml"),
+        ("config/units.yaml", "config/units/simulated.yaml"),
+        ("config/units", "config/units/simulated.yaml"),  # a folder
+        ("config/units_dlpfc.yaml", "config/units/dlpfc.yaml"),
+        ("config/spatia_weights_her2st.yaml", "config/spatia_weights/her2st.yaml"),
+        ("config/abalation/her2st.yaml", "config/ablation/her2st.yaml"),
+        ("config/default/dlpcf.yaml", "config/default/dlpfc.yaml"),
+    ],
+)
+def test_a_config_that_is_not_there_is_told_from_the_nearest_one(monkeypatch, lost, meant):
+    monkeypatch.chdir(CONFIG.parent)
+    with pytest.raises(UnitBenchError, match=rf"^{lost}: file not found; did you mean {meant}\?$"):
+        read_config(Path(lost))
+
+
+@pytest.mark.parametrize("lost", ["config/mine.yaml", "config/sets/control.yaml", "config/datasets/cosmx.yaml"])
+def test_a_config_like_none_gets_the_default_one(monkeypatch, lost):
+    monkeypatch.chdir(CONFIG.parent)
+    with pytest.raises(UnitBenchError, match=r"give a file of config/, e\.g\. CONFIG=config/default/simulated\.yaml$"):
+        read_config(Path(lost))
+
+
 @given(st.lists(st.floats(0, 1e15), min_size=1))
 def test_amounts_are_sorted_and_told_apart(amounts):
     got = Budget(amounts=amounts).amounts
@@ -206,7 +309,7 @@ def test_a_broken_file_gets_one_line(tmp_path, text, message):
         read_config(tmp_path / "mine.yaml")
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@each_shipped
 def test_every_method_and_task_of_a_config_can_be_made(path):
     config = read_config(path)
     assert all(registry.make("methods", entry.method, entry.options).unit for entry in config.methods)

@@ -19,7 +19,7 @@ SEEDS = (0, 1)
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory):
     """The default run's tissue without its images, its first fold, its patch unit and its largest budget."""
-    config = read_config(CONFIG / "default.yaml")
+    config = read_config(CONFIG / "default/simulated.yaml")
     data = registry.make("datasets", config.dataset.name, config.dataset.options | {"image": False})
     corpus = write_corpus(data.slides(), tmp_path_factory.mktemp("science"), data.record())
     fold = donor_folds(corpus.table["group"].to_dict(), config.splits.donor_folds)[0]

@@ -192,7 +192,7 @@ def test_sizes_that_do_not_fit_are_refused_before_anything_runs(corpus, options,
 
 
 def test_the_widened_gene_arm_of_the_config_has_the_full_arms_size():
-    config = read_config(CONFIG / "spatia.yaml")
+    config = read_config(CONFIG / "spatia/simulated.yaml")
     n_genes = config.dataset.options["n_genes"]
     sizes = {}
     for label in ("A8_full", "C3_gene_wide"):
