@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
+from unittest import SkipTest
 
 from benchmark.core.registry import Kind
 from benchmark.testing import data, methods, tasks
-from benchmark.testing.subject import BUDGET, Check, Subject, Violation, violation
+from benchmark.testing.subject import BUDGET, Check, Subject, Violation, run_check
 
 CHECKS: dict[Kind, list[Check]] = {
     "methods": methods.CHECKS,
@@ -49,8 +50,11 @@ class Checks:
 
 def _test(check: Check):
     def test(self: Checks) -> None:
-        if broken := violation(self.under_check(), check):
-            raise Violation(f"{self.kind[:-1]} {self.plugin!r}: {broken}")
+        outcome = run_check(self.under_check(), check)
+        if outcome.skipped:
+            raise SkipTest(outcome.skipped)
+        if outcome.violated:
+            raise Violation(f"{self.kind[:-1]} {self.plugin!r}: {outcome.violated}")
 
     test.__doc__ = check.__doc__
     return test

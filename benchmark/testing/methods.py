@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 from typing import Any, get_args
+from unittest import SkipTest
 
 import numpy as np
 
 from benchmark.core import registry
 from benchmark.core.contracts import Method, MethodOptions, UnitName, offer
 from benchmark.core.errors import UnitBenchError
+from benchmark.stats.leaderboard import leaderboard
 from benchmark.testing import calls
-from benchmark.testing.run import tiny_run
+from benchmark.testing.run import reasons, tiny_run
 from benchmark.testing.subject import Check, Subject, Violation, require
 from benchmark.testing.tissue import crumbs, fingerprint, scratch
 from benchmark.training import loop
@@ -55,9 +57,7 @@ def says_of_itself_what_can_be_read(subject: Subject) -> None:
 
 def can_do_a_task(subject: Subject) -> None:
     """It has at least one function that a task asks for, and `view` if it has `generate`."""
-    method = subject.make()
-    if offer(method, "not_applicable"):
-        return
+    method = _usable(subject)
     useful = [name for name in calls.OUTPUTS if offer(method, name)]
     require(useful, f"none of {', '.join(calls.OUTPUTS)}: no task could score it")
     require(
@@ -77,7 +77,7 @@ def refuses_unknown_options(subject: Subject) -> None:
 
 def refuses_slides_it_cannot_serve(subject: Subject) -> None:
     """Slides too small for its settings are refused by UnitBenchError, best in `check`, or are served."""
-    method = subject.make()
+    method = _usable(subject)
     try:
         if check := offer(method, "check"):
             check(crumbs())
@@ -158,13 +158,13 @@ def goes_on_after_a_kill(subject: Subject) -> None:
 
 def reaches_the_leaderboard(subject: Subject) -> None:
     """A whole tiny run ends with its row on the leaderboard."""
-    method = subject.make()
+    method = _usable(subject)
     tasks = [task for function, task in calls.TASKS.items() if offer(method, function)]
     entry = {"method": subject.name, "options": dict(subject.options)}
-    board = tiny_run(subject.corpus, [entry], tasks, [0.0] if method.unit == "none" else [subject.budget])
-    reasons = "; ".join(sorted(set(board.loc[board["status"] == "failed", "reason"])))
-    require(not reasons, f"the run failed: {reasons}")
-    require(offer(method, "not_applicable") or board["value"].notna().any(), "the run gave it no score")
+    amounts = [0.0] if method.unit == "none" else [subject.budget]
+    rows = tiny_run(subject.corpus, [entry], tasks, amounts)
+    require(not reasons(rows), f"the run failed: {reasons(rows)}")
+    require(leaderboard(rows)["value"].notna().any(), "the run gave it no score")
 
 
 CHECKS: list[Check] = [
@@ -186,9 +186,17 @@ CHECKS: list[Check] = [
 
 
 def _functions() -> list[tuple[str, Any]]:
-    return [("fit", Method.fit)] + [
-        (name, value) for name, value in vars(MethodOptions).items() if inspect.isfunction(value)
-    ]
+    """Every function that the contract of a method names."""
+    optional = {name: value for name, value in vars(MethodOptions).items() if not name.startswith("_")}
+    return [("fit", Method.fit), *((name, value) for name, value in optional.items() if inspect.isfunction(value))]
+
+
+def _usable(subject: Subject) -> Any:
+    """A new object, unless it says that it cannot be used here."""
+    method = subject.make()
+    if absent := offer(method, "not_applicable"):
+        raise SkipTest(f"not applicable: {absent}")
+    return method
 
 
 def _fit(method: Any, corpus: Any, amount: float, **options: Any) -> Meter | None:
@@ -201,9 +209,7 @@ def _amount(subject: Subject, method: Any) -> float:
 
 def _trained(subject: Subject) -> tuple[Any, Meter | None]:
     def fitted() -> tuple[Any, Meter | None]:
-        method = subject.make()
-        if offer(method, "not_applicable"):
-            raise Violation(f"it cannot be used here: {offer(method, 'not_applicable')}")
+        method = _usable(subject)
         return method, _fit(method, subject.training, _amount(subject, method))
 
     return subject.keep("trained", fitted)
@@ -223,7 +229,7 @@ def _outputs(subject: Subject) -> dict[str, np.ndarray]:
 
 
 def _cut_off_and_resumed(subject: Subject) -> Any:
-    """Fitted with a checkpoint at every look at the loss, cut off half-way, and fitted again."""
+    """Fitted with a checkpoint after every step, cut off half-way, and fitted again."""
 
     class Cut(Exception):
         pass
@@ -232,14 +238,14 @@ def _cut_off_and_resumed(subject: Subject) -> Any:
         if fraction > 0.5:
             raise Cut
 
-    checkpoint, every = scratch() / "checkpoint.pt", loop.CHECKPOINT_SECONDS
-    loop.CHECKPOINT_SECONDS = 0.0
+    checkpoint, before = scratch() / "checkpoint.pt", (loop.CHECKPOINT_SECONDS, loop.CHECK_EVERY)
+    loop.CHECKPOINT_SECONDS, loop.CHECK_EVERY = 0.0, 1
     try:
         _fit(subject.make(), subject.training, subject.budget, checkpoint=checkpoint, progress=cut)
     except Cut:
         pass
     finally:
-        loop.CHECKPOINT_SECONDS = every
+        loop.CHECKPOINT_SECONDS, loop.CHECK_EVERY = before
     method = subject.make()
     _fit(method, subject.training, subject.budget, checkpoint=checkpoint)
     return method

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest import SkipTest
 
 from benchmark.core import registry
 from benchmark.core.errors import UnitBenchError
@@ -23,6 +24,14 @@ BUDGET = 5e10  # FLOPs of the checks that train
 
 class Violation(AssertionError):
     """One line: what the contract asks, and what was there instead."""
+
+
+class Outcome(NamedTuple):
+    """Of one check: what the contract asks, and one line that says how it was violated or why it was skipped, or ""."""
+
+    asked: str
+    violated: str = ""
+    skipped: str = ""
 
 
 @dataclass
@@ -76,30 +85,28 @@ def require(condition: object, asked: str) -> None:
         raise Violation(asked)
 
 
-def run_checks(subject: Subject, checks: list[Check]) -> Iterator[tuple[str, str]]:
-    """(what the contract asks, "" or how it was violated in one line) of each check; after the first violation of what
-    the others build on, nothing more."""
+def run_checks(subject: Subject, checks: list[Check]) -> Iterator[Outcome]:
+    """All checks in turn; after a violation of the first one, which the others build on, no more."""
     for check in checks:
-        asked = " ".join((check.__doc__ or check.__name__).split())
-        broken = violation(subject, check)
-        yield asked, broken
-        if broken and check in checks[:FIRST]:
+        outcome = run_check(subject, check)
+        yield outcome
+        if outcome.violated and check is checks[0]:
             return
 
 
-FIRST = 2  # checks that all others build on
-
-
-def violation(subject: Subject, check: Check) -> str:
-    """Empty, or what is wrong; an error inside the plugin names its file and line."""
+def run_check(subject: Subject, check: Check) -> Outcome:
+    """An error inside the plugin names its file and line."""
+    asked = " ".join((check.__doc__ or "").split())
     try:
         check(subject)
+    except SkipTest as reason:
+        return Outcome(asked, skipped=str(reason))
     except Violation as error:
-        return " ".join(str(error).split())
+        return Outcome(asked, " ".join(str(error).split()))
     except UnitBenchError as error:
-        return f"refused: {error}"
+        return Outcome(asked, f"refused: {error}")
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}:{frame.lineno}"
-        return f"{type(error).__name__} at {where}: {' '.join(str(error).split())}"
-    return ""
+        return Outcome(asked, f"{type(error).__name__} at {where}: {' '.join(str(error).split())}")
+    return Outcome(asked)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.helpers.paths import ROOT
 
-EXAMPLE = ROOT / "examples" / "plugin"
+EXAMPLE = ROOT / "examples" / "control"
 BUILD = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
 
 
