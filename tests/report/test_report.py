@@ -13,13 +13,14 @@ import pytest
 
 from benchmark.core.scores import status_line
 from benchmark.experiment.score import NO_MAP
-from benchmark.report import ablation, findings, ledger, maps, tables
+from benchmark.report import findings, heats, ledger, maps, tables
 from benchmark.report.ablation_picture import ablation_figure
 from benchmark.report.glance import QUESTIONS
 from benchmark.report.page import write_report
 from benchmark.report.picture import readme_figure
-from benchmark.stats.ablation import grids, means
+from benchmark.stats.ablation import means
 from benchmark.stats.contests import PRIMARY, leading, select
+from benchmark.stats.grids import grids
 from benchmark.stats.leaderboard import leaderboard
 from benchmark.stats.leakage import leakage
 from benchmark.stats.rows import arms
@@ -64,16 +65,14 @@ def rows():
     return example_rows()
 
 
-def score(*place) -> float | None:
-    """The patch size matters, the channels do not; one combination of settings failed throughout."""
-    return None if place[:3] == HOLE else 0.3 + place[0] / 100 + zlib.crc32(repr(place).encode()) % 100 / 1000
+def score(*arm) -> float | None:
+    """The patch size matters, the channels do not. One combination of settings failed throughout."""
+    return None if arm[:3] == HOLE else 0.3 + arm[0] / 100 + zlib.crc32(repr(arm).encode()) % 100 / 1000
 
 
 @pytest.fixture(scope="module")
 def grid():
-    return grid_rows(
-        {place: score(*place) for place in product(*GRID.values(), "ABCDEF", (0, 1, 2))}, GRID, budget=4e12
-    )
+    return grid_rows({arm: score(*arm) for arm in product(*GRID.values(), "ABCDEF", (0, 1, 2))}, GRID, budget=4e12)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +124,7 @@ def test_failures_and_the_manifest_are_told(page):
 
 def test_a_failed_arm_is_one_line_whatever_tasks_it_lacks(rows):
     failed = [row for row in ledger.absent(rows) if row["status"] == "failed"]
-    assert [(row["task"], row["who"], row["where"]) for row in failed] == [("arm", "slide, 4 TFLOP", "C, seed 1")]
+    assert [(row["task"], row["methods"], row["where"]) for row in failed] == [("arm", "slide, 4 TFLOP", "C, seed 1")]
 
 
 def test_names_cannot_break_the_page(rows, tmp_path):
@@ -148,7 +147,7 @@ def test_a_run_of_reconstruction_alone_has_a_report_and_a_picture(rows, tmp_path
     board = leaderboard(few)
     page = Page(write_report(few, board, NO_MAP, MANIFEST, tmp_path / "page.html").read_text(encoding="utf-8"))
     (ranked,) = (
-        place for place, text in enumerate(page.text) if text.startswith("Ordered by Pearson of reconstruction")
+        number for number, text in enumerate(page.text) if text.startswith("Ordered by Pearson of reconstruction")
     )
     best = board[(board["metric"] == "pearson") & (board["rank"] == 1)]["method"].item()
     assert page.text.index(best, ranked) < page.text.index("Does training help?", ranked)
@@ -167,19 +166,19 @@ def test_what_leads_is_the_first_key_contest_that_was_held(rows):
 def test_every_value_of_the_leaderboard_is_in_a_table(rows):
     board = leaderboard(rows)
     shown = sum(
-        cell["value"] is not None
+        score["value"] is not None
         for section in tables.sections(board)
         for table in section["tables"]
         for row in table["rows"]
-        for cell in row["cells"]
+        for score in row["scores"]
     )
     assert shown == board["value"].notna().sum()
 
 
 def test_the_five_questions_stand_above_the_ranking(page):
     text = " ".join(page.text)
-    places = [text.index(words) for words in (*QUESTIONS, "Ordered by macro-F1")]
-    assert places == sorted(places)
+    positions = [text.index(words) for words in (*QUESTIONS, "Ordered by macro-F1")]
+    assert positions == sorted(positions)
 
 
 def test_the_leakage_of_every_probe_metric_and_split_has_a_table(rows):
@@ -189,7 +188,7 @@ def test_the_leakage_of_every_probe_metric_and_split_has_a_table(rows):
     assert len(shown) == len(leaks[["split", "setting", "metric"]].drop_duplicates())
     assert shown[0]["title"] == "Accuracy, k-NN probe, random spots of the same slides"
     row = next(row for row in shown[0]["rows"] if row["name"] == "noise")
-    assert [cell["value"] is None for cell in row["cells"]] == [False, False, False, True]
+    assert [number["value"] is None for number in row["numbers"]] == [False, False, False, True]
 
 
 def test_sizes_and_contexts_have_their_figures_and_tables(tmp_path):
@@ -221,8 +220,8 @@ def test_every_spot_is_drawn_once_in_every_panel():
 
 def test_the_labels_keep_their_colours_where_there_are_many():
     labels = [f"type {i}" for i in range(21)]
-    found = maps.colours(pd.DataFrame({"label": labels, "prediction": labels}))
-    assert len(set(found.values())) == 21
+    colours = maps.colours(pd.DataFrame({"label": labels, "prediction": labels}))
+    assert len(set(colours.values())) == 21
 
 
 def test_the_cost_of_an_arm_is_a_mean_and_what_is_unmeasured_says_why(rows):
@@ -247,9 +246,9 @@ def test_only_a_run_with_settings_that_vary_says_what_they_change(page, ablated)
     assert "1 of 18 combinations have no score" in text
 
 
-def test_every_cell_says_its_mean_or_nothing(grid):
+def test_every_square_of_a_heat_map_says_its_mean_or_nothing(grid):
     table = means(grids(grid))
-    drawn = ablation.heats(table)
+    drawn = heats.heats(table)
     assert [(heat.x, heat.y) for heat in drawn] == [
         ("patch size, cells", "channels"),
         ("patch size, cells", "channel rule"),
@@ -259,9 +258,9 @@ def test_every_cell_says_its_mean_or_nothing(grid):
     written = sorted(text.split("\n")[0] for heat in drawn for row in heat.text() for text in row if text)
     assert written == sorted(f"{value:.3f}" for value in pairs["value"].dropna())
     rules = drawn[1]
-    where = rules.index.index("Moran's I"), rules.columns.index("16")
+    where = rules.rows.index("Moran's I"), rules.columns.index("16")
     assert rules.value[where] == pytest.approx(pairs.set_index(["level", "level_2"]).loc[("moran", "16"), "value"]), (
-        "a cell stands at its own levels"
+        "a mean stands at its own levels"
     )
 
 
@@ -274,8 +273,8 @@ def test_a_large_grid_is_folded_between_its_best_and_its_worst(grid, ablated):
 
 
 def test_the_picture_of_an_ablation_is_the_same_every_time_and_needs_no_grid(grid, tmp_path):
-    found = grids(grid)
-    first, second = (ablation_figure(found, means(found), tmp_path / name) for name in ("a.png", "b.png"))
+    families = grids(grid)
+    first, second = (ablation_figure(families, means(families), tmp_path / name) for name in ("a.png", "b.png"))
     assert first.read_bytes() == second.read_bytes()
     assert ablation_figure([], means([]), tmp_path / "none.png").stat().st_size
 
