@@ -88,8 +88,8 @@ def leakage(leaks: pd.DataFrame, rows: pd.DataFrame) -> Answer:
         "gone with donors held out; "
     )
     if np.isnan(row["above_noise"]):
-        return Answer(MEASURED, text + "what place alone gives is not known, as the run has no noise control.")
-    text += f"noise averaged over neighbouring spots, which holds nothing but place, reaches {row['noise']:.2f} there, "
+        return Answer(MEASURED, text + "what positions alone give is not known, as the run has no noise control.")
+    text += f"noise averaged over neighbouring spots, which holds only their positions, reaches {row['noise']:.2f} there, "
     return Answer(MEASURED, text + f"and the method less that is {signed(row, 'above_noise')}.")
 
 

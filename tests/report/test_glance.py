@@ -1,4 +1,4 @@
-"""At a glance: each question, in each state of a run, says what its numbers allow and no more."""
+"""At a glance: in each state of a run, each question is answered by what the numbers allow."""
 
 import re
 
@@ -147,8 +147,8 @@ def test_leakage_is_told_with_its_intervals_and_without():
     assert short == "measured"
     assert re.fullmatch(
         rf"Under random spots slide, 4 TFLOP reaches accuracy 0\.\d\d, of which {INTERVAL} is gone with donors "
-        rf"held out; noise averaged over neighbouring spots, which holds nothing but place, reaches 0\.\d\d there, and "
-        rf"the method less that is {INTERVAL}\.",
+        r"held out; noise averaged over neighbouring spots, which holds only their positions, reaches 0\.\d\d there, "
+        rf"and the method less that is {INTERVAL}\.",
         text,
     )
     assert answers(rows[rows["method"] != "noise"])[LEAKAGE][1].endswith("as the run has no noise control.")

@@ -1,4 +1,4 @@
-"""The leakage index: hand-worked, and its interval against an outside bootstrap; what place alone gives."""
+"""The leakage index: worked by hand, and its interval against an outside bootstrap; the noise control."""
 
 import numpy as np
 import pandas as pd

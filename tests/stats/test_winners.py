@@ -1,4 +1,4 @@
-"""Winners: a margin of known size is found, an equal field has none, and picking the best size flatters nobody."""
+"""Winners: a known margin is found, equal units have no winner, and picking the best size does not raise scores."""
 
 import numpy as np
 import pandas as pd
