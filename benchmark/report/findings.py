@@ -85,11 +85,26 @@ def winners(won: pd.DataFrame, standing: pd.DataFrame) -> dict[str, list[dict]]:
     return views
 
 
+def main_settings(won: pd.DataFrame) -> list[str]:
+    """The settings that rows of `winners` leave out, each with its task, for the text above them."""
+    contests = won[["task", "setting"]].drop_duplicates().itertuples(index=False)
+    return [
+        f"{declared(task).title}: {declared(task).setting_title(setting)}"
+        for task, setting in contests
+        if _is_main(task, setting)
+    ]
+
+
+def _is_main(task: str, setting: str) -> bool:
+    """Whether it is the setting of the task's first key score, and has a title by name."""
+    about = declared(task)
+    return setting == about.key_scores[0].setting and setting in about.settings
+
+
 def _contest(contest: Contest) -> str:
-    """The task and its first metric, and the setting unless it is a probe that the task gives a title."""
-    about = declared(contest.task)
-    setting = "" if contest.setting in about.settings else f", {contest.setting}"
-    return f"{about.title}{setting}{_smoothed(contest.neighbours)}: {words.metric_of(contest)}"
+    """The task and its first metric, and the setting unless it is the main one."""
+    setting = "" if _is_main(contest.task, contest.setting) else f", {contest.setting}"
+    return f"{declared(contest.task).title}{setting}{_smoothed(contest.neighbours)}: {words.metric_of(contest)}"
 
 
 def _smoothed(neighbours: int) -> str:

@@ -89,7 +89,9 @@ def leakage(leaks: pd.DataFrame, rows: pd.DataFrame) -> Answer:
     )
     if np.isnan(row["above_noise"]):
         return Answer(MEASURED, text + "what positions alone give is not known, as the run has no noise control.")
-    text += f"noise averaged over neighbouring spots, which holds only their positions, reaches {row['noise']:.2f} there, "
+    text += (
+        f"noise averaged over neighbouring spots, which holds only their positions, reaches {row['noise']:.2f} there, "
+    )
     return Answer(MEASURED, text + f"and the method less that is {signed(row, 'above_noise')}.")
 
 

@@ -115,6 +115,7 @@ def _units(rows: pd.DataFrame, contest: Contest, inner: list[str]) -> tuple[dict
         "glance": glance(rows, matches, won, beyond, leaks, contest),
         "leakage": findings.leakage(leaks[~leaks["method"].isin(inner)]),
         "winners": findings.winners(won, standing),
+        "main_settings": findings.main_settings(won),
         "factorial": findings.factorial(crossed) if crossed else None,
         "by_size": list(by_size),
     }
