@@ -30,6 +30,7 @@ class Contest(NamedTuple):
 
     @property
     def lower_is_better(self) -> bool:
+        """Whether the smaller value wins."""
         return self.measure.lower_is_better
 
 

@@ -28,10 +28,12 @@ class Spread(NamedTuple):
 
     @property
     def clear(self) -> bool:
+        """Whether the levels differ."""
         return self.p < ALPHA
 
     @property
     def verdict(self) -> str:
+        """`CLEAR`, `UNCLEAR`, or `TOO_FEW` if so few donors could not have given a small p."""
         if self.clear:
             return CLEAR
         least = math.factorial(self.n_levels) ** (1.0 - self.n_donors) if self.n_donors else 1.0

@@ -1,4 +1,4 @@
-"""The ablation: factors of a family, a grid worked by hand, an outside analysis of variance, holes and failures."""
+"""The ablation: factors of a family, a grid worked by hand, the variance against statsmodels, holes and failures."""
 
 import json
 from itertools import product
@@ -207,7 +207,7 @@ def test_every_missing_number_has_a_reason():
     assert effects([]).empty and means([]).empty
 
 
-def test_nothing_but_failures_gives_no_grid():
+def test_a_run_of_failures_gives_no_grid():
     assert grids(grid(lambda *_: None)) == []
     assert OUT_OF_MEMORY in grid(lambda *_: None)["reason"].to_numpy()
 
@@ -219,7 +219,7 @@ def test_the_test_of_two_levels_flips_signs_and_three_levels_change_places():
     assert intervals.spread_test(ordered) == pytest.approx(6 / 6**3), "every order of levels that all donors share"
 
 
-def test_of_a_large_grid_the_best_and_the_worst_stand_for_all():
+def test_the_best_and_the_worst_stand_for_a_large_grid():
     factors = {"size": [4, 8, 16, 30], "n_channels": [64, 128, 256, 512]}
     score = {4: 0.1, 8: 0.2, 16: 0.4, 30: 0.3}
     rows = grid(lambda size, n, donor, seed: score[size] + n / 1e4, factors=factors, donors="ABCDEF")

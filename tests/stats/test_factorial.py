@@ -1,4 +1,4 @@
-"""Learned, context, smoothing: effects that were put in come out, each by itself; beyond smoothing takes all rivals."""
+"""Learned, context, smoothing: each effect that was put in comes out alone; a unit must beat every smoother."""
 
 import pytest
 

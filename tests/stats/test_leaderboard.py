@@ -1,4 +1,4 @@
-"""The leaderboard: hand-worked means, intervals against scipy and against a simulated truth, ranks, absences."""
+"""The leaderboard: means worked by hand, intervals against SciPy and a simulated truth, ranks, what is missing."""
 
 import io
 
@@ -149,7 +149,7 @@ def test_an_entrant_without_any_value_keeps_its_row_and_reason(rows, board):
     assert failed.loc[failed["status"] == "failed", "reason"].tolist() == [OUT_OF_MEMORY] * 2
 
 
-def test_nothing_but_failures_gives_an_empty_board(rows):
+def test_a_run_of_failures_gives_an_empty_board(rows):
     failed = arms(rows).assign(value=None, status="failed", reason="no")
     board = leaderboard(failed)
     assert board.empty and headline(board).empty and compare(failed).empty

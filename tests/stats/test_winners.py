@@ -48,7 +48,7 @@ def test_too_few_donors_are_told():
 
 
 def test_the_first_must_beat_every_other_unit_not_only_the_second():
-    """Third on average for one donor's sake, but ahead on most: it has not been beaten."""
+    """The third unit on average is ahead on half of the donors: it has not been beaten."""
 
     def uneven(arm):
         return {"spot": 0.5, "patch": 0.4, "slide": 0.62 if arm["donor"] < "E" else 0.1}[arm["unit"]]
@@ -81,7 +81,7 @@ def test_picking_the_best_of_many_equals_does_not_flatter():
     assert np.mean(best) > 0.3 and abs(np.mean(crossed)) < 0.12
 
 
-def test_of_one_entrant_the_champion_is_itself():
+def test_the_champion_of_one_entrant_is_that_entrant():
     index = pd.MultiIndex.from_product([["one"], ["A"]], names=["method", "block"])
     only = champion(pd.DataFrame({0: [0.4]}, index=index), PRIMARY)
     assert only.method == "one" and only.scores.loc["A", 0] == 0.4
@@ -143,7 +143,7 @@ def test_the_spread_test_counts_the_orders_that_spread_as_far():
     assert intervals.spread_test(levels) == pytest.approx(6**-3 * 1)
 
 
-def test_the_spread_test_is_wrong_no_more_often_than_it_says():
+def test_the_spread_test_is_wrong_as_rarely_as_it_says():
     rng = np.random.default_rng(1)
     p = np.array([intervals.spread_test(rng.normal(size=(3, 5))) for _ in range(150)])
     assert (p < 0.05).mean() < 0.1
