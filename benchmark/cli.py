@@ -144,6 +144,7 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
     from benchmark.core.scores import read_rows, write_table
     from benchmark.experiment.manifest import manifest
     from benchmark.stats import ablation, leaderboard
+    from benchmark.stats.grids import grids
     from benchmark.stats.leakage import leakage
 
     run = _run(config, results)
@@ -155,7 +156,7 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
     write_table(run.results / "leaderboard.csv", leaderboard.leaderboard(rows))
     write_table(run.results / "leakage.csv", leakage(rows))
     if run.varied:
-        found = ablation.grids(rows)
+        found = grids(rows)
         write_table(run.results / "ablation.csv", ablation.means(found))
         write_table(run.results / "effects.csv", ablation.effects(found))
     write_json(run.results / "manifest.json", manifest(run))
@@ -165,22 +166,11 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
 def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Write the report, one HTML page that opens from disk, and its overview and ablation as pictures."""
     from benchmark.experiment.summary import written
-    from benchmark.report.ablation_picture import ablation_figure
-    from benchmark.report.page import write_report
-    from benchmark.report.picture import readme_figure
-    from benchmark.report.words import same_donor
-    from benchmark.stats.ablation import grids, means
-    from benchmark.stats.contests import leading, select
-    from benchmark.stats.options import between
+    from benchmark.report.views import write_views
 
     run = _run(config, results)
     rows, board, maps, made_by = written(run)
-    brief = board[~board["method"].isin(between(rows, select(board, leading(board)[1])))]
-    readme_figure(brief, maps, run.results / "overview.png", bool(same_donor(made_by["folds"])))
-    if run.varied:
-        found = grids(rows)
-        ablation_figure(found, means(found), run.results / "ablation.png")
-    write_report(rows, board, maps, made_by, run.results / "report.html")
+    write_views(rows, board, maps, made_by, run.results, ablation=run.varied)
 
 
 @app.command()
