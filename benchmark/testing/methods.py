@@ -19,6 +19,9 @@ from benchmark.testing.tissue import crumbs, fingerprint, scratch
 from benchmark.training import loop
 from benchmark.training.budget import TOLERANCE, Budget, Meter
 
+STEPS = 25  # that a fit takes at least: then one step is under 4% of the budget
+AMOUNTS = [1e7 * 4**power for power in range(9)]  # FLOPs, of which the first that is enough is taken
+
 
 def is_a_method(subject: Subject) -> None:
     """It loads, has a docstring whose first line says what it is, a `unit`, and `fit`."""
@@ -101,8 +104,8 @@ def spends_its_budget(subject: Subject) -> None:
         isinstance(spent, Meter),
         f"fit returned {type(spent).__name__}, the Meter of benchmark.training.loop.pretrain is asked",
     )
-    off = abs(spent.flops / subject.budget - 1)
-    require(off <= TOLERANCE, f"spent {spent.flops:.3g} of {subject.budget:.3g} FLOPs, within {TOLERANCE:.0%} is asked")
+    off = abs(spent.flops / spent.amount - 1)
+    require(off <= TOLERANCE, f"spent {spent.flops:.3g} of {spent.amount:.3g} FLOPs, within {TOLERANCE:.0%} is asked")
     untrained = subject.make()
     require(_fit(untrained, subject.training, 0.0) is None, "fit returned something at amount 0, None is asked")
 
@@ -158,10 +161,10 @@ def goes_on_after_a_kill(subject: Subject) -> None:
 
 def reaches_the_leaderboard(subject: Subject) -> None:
     """A whole tiny run ends with its row on the leaderboard."""
-    method = _usable(subject)
+    method, spent = _trained(subject)
     tasks = [task for function, task in calls.TASKS.items() if offer(method, function)]
     entry = {"method": subject.name, "options": dict(subject.options)}
-    amounts = [0.0] if method.unit == "none" else [subject.budget]
+    amounts = [0.0] if spent is None else [2 * spent.amount]
     rows = tiny_run(subject.corpus, [entry], tasks, amounts)
     require(not reasons(rows), f"the run failed: {reasons(rows)}")
     require(leaderboard(rows)["value"].notna().any(), "the run gave it no score")
@@ -203,22 +206,34 @@ def _fit(method: Any, corpus: Any, amount: float, **options: Any) -> Meter | Non
     return method.fit(corpus, Budget("flops", amount, "fp32", **options), seed=0)
 
 
-def _amount(subject: Subject, method: Any) -> float:
-    return 0.0 if method.unit == "none" else subject.budget
-
-
 def _trained(subject: Subject) -> tuple[Any, Meter | None]:
+    """A fitted method and what its fit returned. The budget is the smallest of a few that gives enough steps."""
+
     def fitted() -> tuple[Any, Meter | None]:
-        method = _usable(subject)
-        return method, _fit(method, subject.training, _amount(subject, method))
+        for amount in [0.0] if _usable(subject).unit == "none" else AMOUNTS:
+            method = _usable(subject)
+            try:
+                spent = _fit(method, subject.training, amount)
+            except UnitBenchError as error:
+                if not error.where.startswith("budget") or amount == AMOUNTS[-1]:
+                    raise
+                continue
+            if not isinstance(spent, Meter) or spent.steps >= STEPS:
+                break
+        return method, spent
 
     return subject.keep("trained", fitted)
+
+
+def _amount(subject: Subject) -> float:
+    _, spent = _trained(subject)
+    return spent.amount if spent else 0.0
 
 
 def _second(subject: Subject) -> Any:
     def fitted() -> Any:
         method = subject.make()
-        _fit(method, subject.training, _amount(subject, method))
+        _fit(method, subject.training, _amount(subject))
         return method
 
     return subject.keep("second", fitted)
@@ -241,11 +256,11 @@ def _cut_off_and_resumed(subject: Subject) -> Any:
     checkpoint, before = scratch() / "checkpoint.pt", (loop.CHECKPOINT_SECONDS, loop.CHECK_EVERY)
     loop.CHECKPOINT_SECONDS, loop.CHECK_EVERY = 0.0, 1
     try:
-        _fit(subject.make(), subject.training, subject.budget, checkpoint=checkpoint, progress=cut)
+        _fit(subject.make(), subject.training, _amount(subject), checkpoint=checkpoint, progress=cut)
     except Cut:
         pass
     finally:
         loop.CHECKPOINT_SECONDS, loop.CHECK_EVERY = before
     method = subject.make()
-    _fit(method, subject.training, subject.budget, checkpoint=checkpoint)
+    _fit(method, subject.training, _amount(subject), checkpoint=checkpoint)
     return method

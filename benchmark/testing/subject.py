@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from benchmark.data.corpus import Corpus
 
-BUDGET = 5e10  # FLOPs of the checks that train
-
 
 class Violation(AssertionError):
     """One line: what the contract asks, and what was there instead."""
@@ -40,7 +38,6 @@ class Subject:
 
     Attributes:
         options: as in a config.
-        budget: FLOPs that a method is given; a step must be under 4% of it.
         method: for a task, the method to try it with; left out: an installed one that has what the task requires.
         kept: what one check leaves for the next, so that nothing is fitted twice.
     """
@@ -48,7 +45,6 @@ class Subject:
     kind: registry.Kind
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    budget: float = BUDGET
     method: str = ""
     kept: dict[str, Any] = field(default_factory=dict)
 
