@@ -85,6 +85,11 @@ def _read(path: Path, digest: str) -> ad.AnnData:
     return read_h5ad(path)
 
 
+def forget_slides() -> None:
+    """Let every slide be read from disk when it is asked for again."""
+    _read.cache_clear()
+
+
 def open_corpus(folder: Path) -> Corpus:
     record = read_json(Path(folder) / "record.json")
     return Corpus(Path(folder), tuple(record["slides"]))

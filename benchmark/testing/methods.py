@@ -8,14 +8,13 @@ from unittest import SkipTest
 
 import numpy as np
 
-from benchmark.core import registry
 from benchmark.core.contracts import Method, MethodOptions, UnitName, offer
 from benchmark.core.errors import UnitBenchError
 from benchmark.stats.leaderboard import leaderboard
 from benchmark.testing import calls
 from benchmark.testing.run import reasons, tiny_run
 from benchmark.testing.subject import Check, Subject, Violation, require
-from benchmark.testing.tissue import crumbs, fingerprint, scratch
+from benchmark.testing.tissue import crumbs, scratch
 from benchmark.training import loop
 from benchmark.training.budget import TOLERANCE, Budget, Meter
 
@@ -67,15 +66,6 @@ def can_do_a_task(subject: Subject) -> None:
         "generate" not in useful or offer(method, "view"),
         "it has generate, so `view` (benchmark.data.tiles.View) is asked",
     )
-
-
-def refuses_unknown_options(subject: Subject) -> None:
-    """An option that it does not know is refused by UnitBenchError."""
-    try:
-        registry.make(subject.kind, subject.name, {**subject.options, "no_such_option": 1})
-    except UnitBenchError:
-        return
-    raise Violation("an unknown option is accepted: name the options of the class, take no **kwargs")
 
 
 def refuses_slides_it_cannot_serve(subject: Subject) -> None:
@@ -142,11 +132,9 @@ def gives_the_same_again(subject: Subject) -> None:
 
 def leaves_slides_as_they_are(subject: Subject) -> None:
     """It changes neither the training slides nor the slide that it is given: copy before changing one."""
-    before = {name: fingerprint(subject.corpus[name]) for name in subject.corpus.names}
     _outputs(subject)
     _second(subject)
-    for name, digest in before.items():
-        require(fingerprint(subject.corpus[name]) == digest, f"slide {name} was changed in place; copy it first")
+    subject.check_slides()
 
 
 def goes_on_after_a_kill(subject: Subject) -> None:
@@ -175,7 +163,6 @@ CHECKS: list[Check] = [
     takes_what_it_is_given,
     says_of_itself_what_can_be_read,
     can_do_a_task,
-    refuses_unknown_options,
     serves_these_slides,
     refuses_slides_it_cannot_serve,
     spends_its_budget,
@@ -210,6 +197,7 @@ def _trained(subject: Subject) -> tuple[Any, Meter | None]:
     """A fitted method and what its fit returned. The budget is the smallest of a few that gives enough steps."""
 
     def fitted() -> tuple[Any, Meter | None]:
+        subject.look_at_slides()
         for amount in [0.0] if _usable(subject).unit == "none" else AMOUNTS:
             method = _usable(subject)
             try:

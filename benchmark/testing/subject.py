@@ -5,14 +5,14 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import SkipTest
 
 from benchmark.core import registry
 from benchmark.core.errors import UnitBenchError
-from benchmark.testing.tissue import tissue
+from benchmark.data.corpus import forget_slides
+from benchmark.testing.tissue import fingerprint, tissue
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -39,6 +39,7 @@ class Subject:
     Attributes:
         options: as in a config.
         method: for a task, the method to try it with; left out: an installed one that has what the task requires.
+        corpus: slides of several donors; the last one's is the test slide.
         kept: what one check leaves for the next, so that nothing is fitted twice.
     """
 
@@ -46,6 +47,7 @@ class Subject:
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     method: str = ""
+    corpus: Corpus = field(default_factory=tissue)
     kept: dict[str, Any] = field(default_factory=dict)
 
     def make(self) -> Any:
@@ -57,10 +59,6 @@ class Subject:
             self.kept[key] = make()
         return self.kept[key]
 
-    @cached_property
-    def corpus(self) -> Corpus:
-        return tissue()
-
     @property
     def training(self) -> Corpus:
         """The slides of all donors but the last."""
@@ -70,6 +68,17 @@ class Subject:
     def test_slide(self) -> AnnData:
         """The slide of the last donor."""
         return self.corpus[self.corpus.names[-1]]
+
+    def look_at_slides(self) -> None:
+        """Remember the slides as they are, once, before the plugin is given any."""
+        self.keep("slides", lambda: {name: fingerprint(self.corpus[name]) for name in self.corpus.names})
+
+    def check_slides(self) -> None:
+        """Raises Violation: a slide has changed since. Slides are then read anew, so that no other plugin gets it."""
+        changed = [name for name, digest in self.kept["slides"].items() if fingerprint(self.corpus[name]) != digest]
+        if changed:
+            forget_slides()
+            raise Violation(f"slide {changed[0]} was changed in place; copy it first")
 
 
 Check = Callable[[Subject], None]
