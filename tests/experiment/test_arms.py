@@ -6,7 +6,8 @@ import pytest
 
 from benchmark.core.files import read_json
 from benchmark.data.splits import Fold, check_disjoint
-from benchmark.experiment.arms import folds, run_arms
+from benchmark.experiment.arms import folds
+from benchmark.experiment.fit import run_arms
 from benchmark.experiment.score import score_arms
 from tests.helpers.arms import PATCH, config, run
 

@@ -7,7 +7,7 @@ import yaml
 
 from benchmark.core.files import write_json
 from benchmark.data.corpus import open_corpus
-from benchmark.experiment.arms import run_arms
+from benchmark.experiment.fit import run_arms
 from benchmark.experiment.layout import open_run
 from tests.helpers.plugins import install
 

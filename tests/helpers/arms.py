@@ -1,7 +1,7 @@
 """Arms of a small experiment, on trunks that train in an instant."""
 
 from benchmark.core.config import Config, build
-from benchmark.experiment.arms import run_arms
+from benchmark.experiment.fit import run_arms
 
 PATCH = {"method": "patch", "options": {"size": 4, "n_channels": 16, "preset": "micro"}}
 SPOT = {"method": "spot", "options": {"n_tokens": 16, "preset": "micro"}}

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from benchmark.core.scores import status_line
-from benchmark.experiment.score import NO_MAP
+from benchmark.experiment.maps import NO_MAP
 from benchmark.report import ablation, findings, ledger, maps, tables
 from benchmark.report.ablation_picture import ablation_figure
 from benchmark.report.glance import QUESTIONS
