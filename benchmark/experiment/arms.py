@@ -47,7 +47,7 @@ def folds(config: Config, groups: Mapping[str, str]) -> dict[str, Fold]:
 
 def folds_of(config: Config, corpus: Corpus) -> dict[str, Fold]:
     """The folds of a prepared corpus."""
-    return folds(config, corpus.table["group"].to_dict())
+    return folds(config, {name: corpus.record["slides"][name]["group"] for name in corpus.names})
 
 
 def arms(config: Config, method: str, unit: str, fold: str) -> Iterator[Arm]:

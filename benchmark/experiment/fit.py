@@ -75,6 +75,9 @@ def _new_record(
     """What the arm is, and what became of it. Any error of the method becomes the reason."""
     started = time.perf_counter()
     entry = config.method(arm.method)
+    slides = corpus.record["slides"]
+    donors = {name: slides[name]["donor"] for name in corpus.names}
+    groups = {name: slides[name]["group"] for name in corpus.names}
     plugin, method = registry.find("methods", entry.method), registry.make("methods", entry.method, entry.options)
     record = asdict(arm) | {
         "unit": method.unit,
@@ -82,7 +85,7 @@ def _new_record(
         "reference": offer(method, "reference"),
         "pretrained_on": list(offer(method, "pretrained_on")),
         "unitbench": version("unitbench"),
-        "seen": check_disjoint(fold, corpus.table["donor"].to_dict(), corpus.table["group"].to_dict()),
+        "seen": check_disjoint(fold, donors, groups),
         "lacking": {},
         "spent": None,
         "parameters": None,

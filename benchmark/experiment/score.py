@@ -12,7 +12,7 @@ from benchmark.core import registry
 from benchmark.core.config import Config
 from benchmark.core.contracts import Split, Task, offer
 from benchmark.core.errors import UnitBenchError
-from benchmark.core.scores import Score
+from benchmark.core.scores import Score, Status
 from benchmark.core.timing import WORK
 from benchmark.data.corpus import Corpus
 from benchmark.data.neighbours import neighbour_mean
@@ -35,7 +35,7 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
             task = registry.make("tasks", entry.task, entry.options)
             splits = [split for split in task.splits if split in _asked(config, record["fold"])]
             if reason := _no_score(task, corpus, record):
-                status = "failed" if record["status"] == "failed" else "not applicable"
+                status: Status = "failed" if record["status"] == "failed" else "not applicable"
                 rows += [arm.absent(task, split, status, reason) for split in splits]
             elif splits:
                 task_rows, task_maps = _score_task(arm, task, splits, folder)

@@ -55,12 +55,13 @@ def sides(
     """
     counted = corpus if offer(task, "key") is None else None
     if split == "donor":
-        fit, test = (labelled(corpus, task, record["seen"][side]) for side in ("fit", "test"))
-        yield record["fold"], spots_of(embeddings, fit, counted), spots_of(embeddings, test, counted)
+        fit, held_out = (labelled(corpus, task, record["seen"][side]) for side in ("fit", "test"))
+        yield record["fold"], spots_of(embeddings, fit, counted), spots_of(embeddings, held_out, counted)
         return
     parts = labelled(corpus, task, sorted(embeddings))
     for repeat in range(splits.repeats[split]):
-        train, test = [], []
+        train: list[Part] = []
+        test: list[Part] = []
         for part in parts:
             rng = np.random.default_rng([repeat, crc32(part.slide.encode())])
             position = corpus[part.slide].obsm["position"][part.spots]

@@ -77,4 +77,5 @@ def failure_lines(failed: pd.DataFrame, results: Path) -> Iterator[str]:
     failed = failed.assign(cause=[r.cause for r in reasons], traceback=[r.traceback for r in reasons])
     for (method, cause), group in failed.groupby(["method", "cause"]):
         path = min(group["traceback"])
-        yield f"failed: {method}, {len(group)} arms: {cause}" + (f"; traceback: {results / path}" if path else "")
+        n_arms = f"{len(group)} arm{'s' * (len(group) > 1)}"
+        yield f"failed: {method}, {n_arms}: {cause}" + (f"; traceback: {results / path}" if path else "")

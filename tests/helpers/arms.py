@@ -18,10 +18,12 @@ SETTINGS = {
 
 
 def config(**changes) -> Config:
+    """The small experiment with these keys changed."""
     return build(Config, SETTINGS | changes, "test")
 
 
-def run(settings, corpus, results, method, fold="fold0"):
-    told = []
-    records = run_arms(settings, corpus, results, method, fold, lambda *news: told.append(news))
-    return records, told
+def run(settings, corpus, results, method, fold="fold0", attempt=1) -> tuple[list[dict], list[tuple]]:
+    """The records of the arms of a method in a fold, and all reports of their progress."""
+    reports = []
+    records = run_arms(settings, corpus, results, method, fold, lambda *report: reports.append(report), attempt)
+    return records, reports
