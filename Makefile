@@ -20,7 +20,7 @@ resume: $(READY)    ## go on after a run that was killed
 	$(BIN)/unitbench run $(WHAT) --resume
 
 board: $(READY)    ## open the MLflow leaderboard on 127.0.0.1
-	$(BIN)/unitbench board $(WHAT) --port $(PORT)
+	$(BIN)/unitbench mlflow $(WHAT) --port $(PORT)
 
 bench: $(READY)    ## measure loaders and training steps
 	$(BIN)/unitbench bench $(WHAT)
@@ -53,4 +53,4 @@ $(READY): pyproject.toml constraints.txt
 
 # The official package needs an older PyTorch, and pins that nothing else here has. Methods that need it run there too.
 $(SCGPT)/.ready: envs/scgpt.yaml envs/scgpt.txt envs/scgpt.post-deploy.sh | $(READY)
-	$(BIN)/unitbench environment scgpt
+	$(BIN)/unitbench make-environment scgpt

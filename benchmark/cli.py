@@ -1,4 +1,4 @@
-"""The command line: one command a step of the workflow, each usable on its own."""
+"""The command line: one command for each step of the workflow, and some more. The work itself is done in the rooms."""
 
 from __future__ import annotations
 
@@ -8,23 +8,36 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from benchmark.core.errors import UnitBenchError
 
+RENAMED = {"verdict": "show", "board": "mlflow", "environment": "make-environment"}  # old name: name
+
+
+class Commands(TyperGroup):
+    """The commands by name. Old names still work, and say what the new one is."""
+
+    def resolve_command(self, ctx, args: list[str]):
+        if name := RENAMED.get(args[0]):
+            print(f"`unitbench {args[0]}` is now `unitbench {name}`", file=sys.stderr)
+            args = [name, *args[1:]]
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="UnitBench: what should one training sample be, when a model is pretrained on spatial transcriptomics?\n\n"
-    "The steps of the workflow in order: prepare, check, pretrain, score, leaderboard, report, track. "
+    "The steps of the workflow in order: prepare, check, pretrain, score, leaderboard, report, track, show. "
     "`run` does them all.",
 )
 
 ConfigPath = Annotated[Path, typer.Option("--config", help="The experiment, a YAML file.")]
-Results = Annotated[Path, typer.Option("--results", help="Folder that holds one folder of results a config.")]
-JobName = Annotated[
-    str | None, typer.Option("--job", help='Only this job, such as "fold0-1"; all of them if left out.')
-]
+Results = Annotated[Path, typer.Option("--results", help="The folder with one folder of results for each config.")]
+JobName = Annotated[str | None, typer.Option("--job", help='Only this job, such as "fold0-1". Default: all jobs.')]
 
 CONFIG, RESULTS = Path("config/default/simulated.yaml"), Path("results")
 
@@ -39,19 +52,10 @@ def _run(config: Path, results: Path, job: str | None = None):
 def list_() -> None:
     """Show the installed methods, datasets and tasks, and mark the plugins that fail to import."""
     from rich.console import Console
-    from rich.table import Table
 
-    from benchmark.core.registry import GROUPS, plugins
+    from benchmark.experiment.plugins import plugin_table
 
-    table = Table("kind", "name", "what it is", "from")
-    for kind in GROUPS:
-        for plugin in plugins(kind).values():
-            try:
-                about = (plugin.load().__doc__ or "").strip().splitlines()[0]
-            except UnitBenchError as error:
-                about = f"[red]broken: {error.cause}[/]"
-            table.add_row(kind.removesuffix("s"), plugin.name, about, f"{plugin.distribution} {plugin.version}")
-    Console().print(table)
+    Console().print(plugin_table())
 
 
 @app.command()
@@ -73,93 +77,56 @@ def prepare(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
 
 @app.command()
 def check(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
-    """Ask every method whether it can be fitted to the corpus with its settings, before any of them begins."""
-    from benchmark.core.files import write_json
-    from benchmark.data.corpus import open_corpus
-    from benchmark.experiment.arms import check_methods
+    """Ask every method whether it can be fitted to the corpus with its settings, before any of them is fitted."""
+    from benchmark.experiment.jobs import check_jobs
 
-    run = _run(config, results)
-    for job in run.jobs:
-        run.checked(job).unlink(missing_ok=True)
-    corpus = open_corpus(run.corpus)
-    n_checks = {job: check_methods(run.config, corpus, pairs) for job, pairs in run.jobs.items()}
-    for job in run.jobs:
-        write_json(run.checked(job), {"checks": n_checks[job]})
+    check_jobs(_run(config, results))
 
 
 @app.command()
 def pretrain(
     job: JobName = None,
+    arm: Annotated[
+        str | None, typer.Option(help="Only this arm, as `status` names it. Its job is not finished.")
+    ] = None,
     config: ConfigPath = CONFIG,
     results: Results = RESULTS,
-    attempt: Annotated[int, typer.Option(help="From the second on, arms that killed their process are given up.")] = 1,
+    attempt: Annotated[int, typer.Option(help="From 2 on, arms that ended their process count as failed.")] = 1,
 ) -> None:
-    """Fit every method in every fold, at every budget and seed; keep embeddings and predictions, and finished arms."""
-    from benchmark.core.files import write_json
-    from benchmark.core.timing import WORK
+    """Fit every method in every fold, with every budget and seed, and save what the tasks need. Keep finished arms.
+
+    With --arm: fit one arm alone; print its traceback and exit with 1 if it fails.
+    """
     from benchmark.data.corpus import open_corpus
-    from benchmark.experiment.arms import check_methods, run_arms
-    from benchmark.experiment.progress import reporter
+    from benchmark.experiment.jobs import fit_alone, fit_jobs
 
     run = _run(config, results, job)
     corpus = open_corpus(run.corpus)
-    check_methods(run.config, corpus, [pair for name in run.chosen(job) for pair in run.jobs[name]])
-    for name in run.chosen(job):
-        before = WORK.seconds
-        tell = reporter(run.progress(name), run.plan(name)[name])
-        records = [
-            record
-            for method, fold in run.jobs[name]
-            for record in run_arms(run.config, corpus, run.results, method, fold, tell, attempt)
-        ]
-        write_json(run.times / f"pretrain.{name}.json", WORK.seconds - before)
-        write_json(run.arms(name), records)
+    if arm is None:
+        fit_jobs(run, corpus, run.chosen(job), attempt)
+    elif traceback := fit_alone(run, corpus, arm, job):
+        print(traceback.read_text(encoding="utf-8"), file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @app.command()
 def score(job: JobName = None, config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
-    """Score the fitted arms on every task: one file of score rows a job."""
-    from benchmark.core.files import read_json, write_json
-    from benchmark.core.scores import write_rows, write_table
-    from benchmark.core.timing import WORK
+    """Score the fitted arms on every task: one file of score rows for each job."""
     from benchmark.data.corpus import open_corpus
-    from benchmark.experiment.score import score_arms
+    from benchmark.experiment.jobs import score_job
 
     run = _run(config, results)
     corpus = open_corpus(run.corpus)
     for name in run.chosen(job):
-        before = WORK.seconds
-        rows, maps = score_arms(run.config, corpus, run.results, read_json(run.arms(name)))
-        write_json(run.times / f"score.{name}.json", WORK.seconds - before)
-        write_table(run.maps(name), maps)
-        write_rows(run.scores(name), rows)
+        score_job(run, corpus, name)
 
 
 @app.command()
 def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Gather all score rows; write them, the leaderboard with its intervals, the leakage index, and the manifest."""
-    import pandas as pd
+    from benchmark.experiment.tables import write_tables
 
-    from benchmark.core.files import write_json
-    from benchmark.core.scores import read_rows, write_table
-    from benchmark.experiment.manifest import manifest
-    from benchmark.stats import ablation, leaderboard
-    from benchmark.stats.grids import grids
-    from benchmark.stats.leakage import leakage
-
-    run = _run(config, results)
-    rows = read_rows(run.scores(job) for job in run.jobs)
-    maps = pd.concat([pd.read_parquet(run.maps(job)) for job in run.jobs], ignore_index=True)
-    for suffix in (".parquet", ".csv"):
-        write_table(run.results / f"scores{suffix}", rows)
-    write_table(run.results / "maps.parquet", maps)
-    write_table(run.results / "leaderboard.csv", leaderboard.leaderboard(rows))
-    write_table(run.results / "leakage.csv", leakage(rows))
-    if run.varied:
-        found = grids(rows)
-        write_table(run.results / "ablation.csv", ablation.means(found))
-        write_table(run.results / "effects.csv", ablation.effects(found))
-    write_json(run.results / "manifest.json", manifest(run))
+    write_tables(_run(config, results))
 
 
 @app.command()
@@ -175,7 +142,7 @@ def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
 
 @app.command()
 def track(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
-    """Import the leaderboard into MLflow; what is there already is left alone."""
+    """Write the leaderboard into MLflow's database; entries that have not changed are left alone."""
     from benchmark.core.files import write_json
     from benchmark.experiment.summary import written
     from benchmark.report.mlflow_board import track
@@ -186,21 +153,32 @@ def track(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
 
 
 @app.command()
-def verdict(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
+def show(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Print the leaderboard; exit with 1 if an arm has failed."""
     from rich.console import Console
 
     from benchmark.core.files import write_text
-    from benchmark.experiment.summary import tell
+    from benchmark.experiment import summary
 
     run, console = _run(config, results), Console(record=True, width=150)
-    if tell(run, console):
+    if summary.show(run, console):
         raise typer.Exit(1)
-    write_text(run.results / "verdict.txt", console.export_text())
+    write_text(run.summary, console.export_text())
 
 
 @app.command()
-def board(
+def status(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
+    """List the jobs and arms of a run with their state: waiting, running, cut off, ok, failed or not applicable."""
+    from rich.console import Console
+
+    from benchmark.experiment.status import arm_states, status_table
+
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console.print(status_table(arm_states(_run(config, results))))
+
+
+@app.command()
+def mlflow(
     config: ConfigPath = CONFIG,
     results: Results = RESULTS,
     port: Annotated[int, typer.Option(help="Another one is taken if this is busy.")] = 5000,
@@ -231,7 +209,7 @@ def run(
 def bench(
     config: ConfigPath = CONFIG,
     results: Results = RESULTS,
-    preset: Annotated[str, typer.Option(help="Size of the trunk of all rows but the paper's.")] = "tiny",
+    preset: Annotated[str, typer.Option(help="Size of the trunk, except in the paper's row.")] = "tiny",
     threads: Annotated[int, typer.Option(help="Cores to use.")] = 1,
 ) -> None:
     """Measure loaders and training steps on the config's corpus, beside a plain matrix product."""
@@ -239,14 +217,31 @@ def bench(
     from benchmark.training.bench import bench, lines
 
     run = _run(config, results)
-    if not (run.corpus / "record.json").exists():
+    if not run.record.exists():
         prepare(config, results)
     print("\n".join(lines(*bench(open_corpus(run.corpus), preset, threads))))
 
 
 @app.command()
-def environment(name: Annotated[str, typer.Argument(help="A name of envs/, such as scgpt.")]) -> None:
-    """Make the venv of the methods that need this environment, unless it is there."""
+def check_plugin(
+    name: Annotated[str, typer.Argument(help="Its entry point's name, as `unitbench list` shows it.")],
+    kind: Annotated[
+        str, typer.Option(help="methods, tasks, datasets or channels; needed where two share the name.")
+    ] = "",
+    options: Annotated[str, typer.Option(help="Its options as in a config: '{\"size\": 4}'.")] = "{}",
+    method: Annotated[str, typer.Option(help="For a task: the method to try it with.")] = "",
+) -> None:
+    """Hold a plugin to its contract; print a line for each check and exit with 1 if one is violated."""
+    from rich.console import Console
+
+    from benchmark.testing.show import check_plugin
+
+    raise typer.Exit(check_plugin(name, kind, options, method, Console(soft_wrap=True)))
+
+
+@app.command()
+def make_environment(name: Annotated[str, typer.Argument(help="A name of envs/, such as scgpt.")]) -> None:
+    """Make the venv of the methods that need this environment, if there is none yet."""
     from benchmark.core.environments import find_environment
 
     find_environment(name).make()
@@ -254,32 +249,26 @@ def environment(name: Annotated[str, typer.Argument(help="A name of envs/, such 
 
 @app.command()
 def doctor(results: Results = RESULTS) -> None:
-    """Check this machine and installation, and say what to do about what is amiss."""
+    """Check this machine and installation, and say how to correct what is wrong."""
     from rich.console import Console
 
-    from benchmark.experiment.doctor import checks
+    from benchmark.experiment import doctor
 
-    console, ready = Console(), True
-    for check in checks(results):
-        mark = "[green]ok  [/]" if not check.remedy else "[red]bad [/]" if check.needed else "[yellow]warn[/]"
-        console.print(mark, end=" ")
-        said = f"{check.name}: {check.found}" + (f" → {check.remedy}" if check.remedy else "")
-        console.print(said, markup=False, highlight=False, soft_wrap=True)
-        ready &= not (check.needed and check.remedy)
-    raise typer.Exit(0 if ready else 1)
+    raise typer.Exit(0 if doctor.show(results, Console()) else 1)
 
 
 def main() -> None:
-    """Bad input ends with one line and exit code 2."""
+    """Run a command. Bad input ends with one line and exit code 2."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
         app()
     except UnitBenchError as error:
-        sys.exit(_complain(error))
-    except OSError as error:  # no permission, no space: no fault of ours that a traceback would tell of
-        sys.exit(_complain(UnitBenchError(error.filename or "a file", error.strerror or str(error), "see to it")))
+        sys.exit(_refuse(error))
+    except OSError as error:  # no permission, no space: a traceback would not help
+        cause = error.strerror or str(error)
+        sys.exit(_refuse(UnitBenchError(error.filename or "a file", cause, "correct the path or free disk space")))
 
 
-def _complain(error: UnitBenchError) -> int:
+def _refuse(error: UnitBenchError) -> int:
     print(f"unitbench: {' '.join(str(error).split())}", file=sys.stderr)
     return 2

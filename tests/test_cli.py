@@ -1,4 +1,4 @@
-"""The command line: help that a newcomer understands, and one line for whatever is wrong."""
+"""The command line: help that a newcomer understands, and one line for each error."""
 
 from __future__ import annotations
 
@@ -84,9 +84,11 @@ def test_the_steps_of_the_workflow_are_commands(call):
         "leaderboard",
         "report",
         "track",
+        "show",
+        "status",
+        "mlflow",
         "doctor",
         "run",
-        "board",
     ):
         assert name in COMMANDS and name in out
 
@@ -99,8 +101,18 @@ def test_each_command_has_help(call, name):
 
 
 def test_module_and_program_are_one():
-    said = subprocess.run(command("--help"), env=environment(), capture_output=True, text=True)
-    assert said.returncode == 0 and "prepare, check, pretrain" in said.stdout
+    done = subprocess.run(command("--help"), env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0 and "prepare, check, pretrain" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("verdict", "show"), ("board", "mlflow"), ("environment", "make-environment")]
+)
+def test_an_old_name_of_a_command_still_works_and_is_hidden(call, old, new):
+    assert old not in COMMANDS and f" {old} " not in call("--help")[1]
+    code, out, err = call(old, "--help")
+    assert (code, err) == (0, f"`unitbench {old}` is now `unitbench {new}`\n")
+    assert out == call(new, "--help")[1]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +144,7 @@ def test_a_config_that_is_no_config(call):
     assert not Path("results").exists()
 
 
-@pytest.mark.parametrize("name", ["check", "pretrain", "score", "leaderboard", "report", "track", "verdict", "board"])
+@pytest.mark.parametrize("name", ["check", "pretrain", "score", "leaderboard", "report", "track", "show", "mlflow"])
 def test_a_step_before_its_time_says_what_is_missing(call, name):
     refused(call(name, "--config", write("tiny.yaml", TINY)), "results/tiny/", "file not found")
 
@@ -213,7 +225,7 @@ def prepare_folder(call, **changes):
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path):
     """A limit on the size of files stands in for the disk."""
     path = write(str(tmp_path / "tiny.yaml"), TINY)
-    said = subprocess.run(
+    done = subprocess.run(
         command("prepare", "--config", path),
         cwd=tmp_path,
         env=environment(),
@@ -221,13 +233,13 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path):
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)),
     )
-    refused((said.returncode, said.stdout, said.stderr), "donor0_0.h5ad: cannot be written", "free some space")
+    refused((done.returncode, done.stdout, done.stderr), "donor0_0.h5ad: cannot be written", "free disk space")
     assert not [file for file in (tmp_path / "results").rglob("*") if file.is_file()]
 
 
 def test_results_that_cannot_be_written_are_one_line(call):
     Path("results").write_text("a file where a folder should be")
-    refused(call("prepare", "--config", write("tiny.yaml", TINY)), "results", "see to it")
+    refused(call("prepare", "--config", write("tiny.yaml", TINY)), "results", "correct the path or free disk space")
 
 
 def test_preparing_twice_and_a_newcomers_first_steps(call):
@@ -247,7 +259,7 @@ def test_settings_that_the_corpus_cannot_serve_are_refused_before_any_arm_begins
     assert call("check", "--config", path)[0] == 0 and list(Path("results/tiny/checked").iterdir())
 
 
-def test_a_refused_setting_leaves_no_word_that_all_was_checked(call):
+def test_a_refused_setting_leaves_no_mark_of_a_check(call):
     path = write("tiny.yaml", TINY)
     call("prepare", "--config", path)
     call("check", "--config", path)
@@ -256,7 +268,7 @@ def test_a_refused_setting_leaves_no_word_that_all_was_checked(call):
     assert not open_run(path).checked("fold0-0").exists()
 
 
-def test_doctor_names_what_is_amiss_and_the_remedy(call, monkeypatch):
+def test_doctor_names_what_is_wrong_and_the_remedy(call, monkeypatch):
     monkeypatch.setenv("UNITBENCH_DATA", "nowhere")
     monkeypatch.setenv("PATH", "")
     code, out, _ = call("doctor")

@@ -1,1 +1,1 @@
-"""The ground floor: errors, files, registry, config, environments, timing, score rows."""
+"""What all other rooms build on: contracts, errors, files, registry, config, environments, timing, score rows."""

@@ -1,4 +1,4 @@
-"""The experiment, typed and frozen: read from YAML, an unknown key is an error that names the nearest known one."""
+"""The experiment as typed, frozen values, read from YAML. An unknown key is an error that names the nearest one."""
 
 from __future__ import annotations
 
@@ -16,24 +16,28 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # names of the run and of methods become
 
 
 class Frozen(BaseModel):
+    """Values that cannot change, without unknown keys."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Dataset(Frozen):
+    """A dataset of the registry and its options."""
+
     name: str
     options: dict[str, Any] = {}
 
 
 class Method(Frozen):
-    """A method of the registry under a label of the run; two entries may use one method with other options.
+    """A method of the registry, its options, and its label in the run. Several entries may use one method.
 
-    `vary` gives lists of values to some options; the config then holds one entry a combination, and none has `vary`.
+    `vary` gives a list of values for some options. The config then has one entry for each combination.
     """
 
     method: str
-    label: str = Field("", pattern=NAME)
+    label: str = Field(default="", pattern=NAME)
     options: dict[str, Any] = {}
-    vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field({}, exclude=True)
+    vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default={}, exclude=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -43,22 +47,28 @@ class Method(Frozen):
 
     @property
     def canonical(self) -> str:
-        """The plugin and its options as JSON with sorted keys: entries are alike if and only if this is."""
+        """The plugin and its options as JSON with sorted keys. Equal entries have equal JSON."""
         return json.dumps({"method": self.method, **self.options}, sort_keys=True)
 
     def expanded(self) -> list[Method]:
-        """Raises ValueError: an option is both fixed and varied, or a value cannot be part of a label."""
+        """One entry for each combination of the varied options.
+
+        Raises:
+            ValueError: an option is both fixed and varied, or a value cannot be part of a label.
+        """
         if both := self.options.keys() & self.vary.keys():
             raise ValueError(f"{self.label}: option {min(both)!r} stands in both options and vary: remove one")
-        found = []
+        entries = []
         for suffix, chosen in combinations(self.vary):
             if not re.fullmatch(NAME, self.label + suffix):
                 raise ValueError(f"{self.label + suffix!r} is no legal label: vary numbers or plain words")
-            found.append(Method(method=self.method, label=self.label + suffix, options=self.options | chosen))
-        return found
+            entries.append(Method(method=self.method, label=self.label + suffix, options=self.options | chosen))
+        return entries
 
 
 class Task(Frozen):
+    """A task of the registry and its options."""
+
     task: str
     options: dict[str, Any] = {}
 
@@ -69,10 +79,10 @@ class Task(Frozen):
 
 
 class Budget(Frozen):
-    """How much pretraining an arm may spend: FLOPs, seconds on the device, or spots seen (repeats included)."""
+    """How much pretraining an arm may spend: FLOPs, seconds on the device, or spots seen (again if repeated)."""
 
     axis: Literal["flops", "device_seconds", "spots"] = "flops"
-    amounts: tuple[float, ...] = Field((0.0,), min_length=1)
+    amounts: tuple[float, ...] = Field(default=(0.0,), min_length=1)
 
     @field_validator("amounts")
     @classmethod
@@ -83,19 +93,25 @@ class Budget(Frozen):
 
 
 class Splits(Frozen):
-    """`donor_folds`: how many folds hold out whole groups (null: one fold a group).
+    """The splits of the experiment.
 
-    "few_labels" is "random" with the shares turned round: `few_labels` of the spots train the probe.
+    Attributes:
+        donor_folds: how many folds hold out whole groups; None: one fold for each group.
+        random_repeats, few_labels_repeats, block_repeats: how often each split within slides is drawn.
+        random_test: the share of spots that "random" and "block" test.
+        few_labels: the share of spots that the probe learns from under "few_labels"; it is tested on the others.
+        block_cells: side of a block, in cells of the lattice.
+        block_buffer: training spots nearer than this to a test spot are left out, in pitches.
     """
 
-    donor_folds: int | None = Field(None, ge=2)
-    random_repeats: int = Field(5, ge=0)
-    random_test: float = Field(0.2, gt=0, lt=1)
-    few_labels_repeats: int = Field(0, ge=0)
-    few_labels: float = Field(0.2, gt=0, lt=1)
-    block_repeats: int = Field(0, ge=0)
-    block_cells: int = Field(6, ge=1)
-    block_buffer: float = Field(2, ge=0)
+    donor_folds: int | None = Field(default=None, ge=2)
+    random_repeats: int = Field(default=5, ge=0)
+    random_test: float = Field(default=0.2, gt=0, lt=1)
+    few_labels_repeats: int = Field(default=0, ge=0)
+    few_labels: float = Field(default=0.2, gt=0, lt=1)
+    block_repeats: int = Field(default=0, ge=0)
+    block_cells: int = Field(default=6, ge=1)
+    block_buffer: float = Field(default=2, ge=0)
 
     @property
     def repeats(self) -> dict[str, int]:
@@ -104,16 +120,18 @@ class Splits(Frozen):
 
 
 class Config(Frozen):
+    """The whole experiment. See `config/default/simulated.yaml` for what each key means."""
+
     name: str = Field(pattern=NAME)
     dataset: Dataset
     methods: tuple[Method, ...] = Field(min_length=1)
     tasks: tuple[Task, ...] = Field(min_length=1)
     budget: Budget = Budget()
     splits: Splits = Splits()
-    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     neighbours: tuple[int, ...] = (0, 8)
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    methods_per_job: int = Field(1, ge=1)
+    methods_per_job: int = Field(default=1, ge=1)
 
     @field_validator("methods")
     @classmethod
@@ -130,6 +148,7 @@ class Config(Frozen):
         return self
 
     def method(self, label: str) -> Method:
+        """The entry with this label. Raises UnitBenchError: there is none."""
         for method in self.methods:
             if method.label == label:
                 return method
@@ -137,7 +156,10 @@ class Config(Frozen):
 
 
 def build(model: type[Frozen], values: Any, where: object) -> Any:
-    """`model(**values)`, with pydantic's complaint told as our one line: where, which key, what to do.
+    """`model(**values)`. An error of pydantic becomes one line: the file, the key, the remedy.
+
+    Args:
+        where: the file, for the message.
 
     Raises:
         UnitBenchError: unknown key (names the nearest known one), wrong type, missing key.
@@ -149,19 +171,19 @@ def build(model: type[Frozen], values: Any, where: object) -> Any:
     try:
         return model(**values)
     except ValidationError as error:
-        # An unknown key first: it is often the misspelling of the one that is missing.
-        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-        place = ".".join(str(part) for part in first["loc"])
+        # An unknown key comes first: it is often a misspelling of the key that is missing.
+        first = min(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
+        key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = _fields_at(model, first["loc"][:-1])
-            raise UnitBenchError(where, f"unknown key {place!r}", nearest(str(first["loc"][-1]), known)) from None
+            raise UnitBenchError(where, f"unknown key {key!r}", nearest(str(first["loc"][-1]), known)) from None
         if first["type"] == "missing":
-            raise UnitBenchError(where, f"key {place!r} is missing", "see config/default/simulated.yaml") from None
-        raise UnitBenchError(where, f"{place}: {first['msg']}" if place else first["msg"], "correct it") from None
+            raise UnitBenchError(where, f"key {key!r} is missing", "see config/default/simulated.yaml") from None
+        raise UnitBenchError(where, f"{key}: {first['msg']}" if key else first["msg"], "correct it") from None
 
 
 def _fields_at(model: Any, path: tuple) -> list[str]:
-    """Names of the fields of the model that lies at `path` inside `model`."""
+    """Names of the fields of the model at `path` inside `model`."""
     for part in path:
         if isinstance(part, str) and part in model.model_fields:
             annotation = model.model_fields[part].annotation
@@ -170,9 +192,9 @@ def _fields_at(model: Any, path: tuple) -> list[str]:
 
 
 def read_config(path: Path) -> Config:
-    """The experiment of a file, its shorthand written out.
+    """The experiment of a file, with its shorthand (`extends`, `include`, `vary`) replaced by what it stands for.
 
     Raises:
-        UnitBenchError: no file, no YAML, or a key or value that is not understood.
+        UnitBenchError: no file, no YAML, or a key or value that is not valid.
     """
     return build(Config, read_values(path), path)

@@ -1,4 +1,4 @@
-"""Environments beside the main one, for methods whose packages it cannot hold: made by conda, or here as a venv."""
+"""Environments other than the main one, for methods with packages that the main one cannot hold."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,15 +19,19 @@ from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.files import fingerprint, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @dataclass(frozen=True)
 class Environment:
-    """`envs/<name>.yaml`, an environment file of conda that asks for Python and pip, and `envs/<name>.post-deploy.sh`,
-    which installs the rest. Snakemake makes it so under --use-conda; `make` makes a venv of the same two files.
+    """An environment that two files describe.
+
+    `envs/<name>.yaml` is an environment file of conda; it asks for Python and pip. `envs/<name>.post-deploy.sh`
+    installs the rest. Under --use-conda Snakemake makes the environment from these files. `make` makes a venv from the
+    same files.
 
     Attributes:
-        home: the folder that holds `envs`, and the venv.
+        home: the folder of `envs` and of the venv.
     """
 
     name: str
@@ -50,30 +55,32 @@ class Environment:
 
     @property
     def ready(self) -> Path:
-        """The mark of a whole venv, written last; it holds the recipe."""
+        """A file with the recipe, written last: a venv with this file is complete."""
         return self.venv / ".ready"
 
     @cached_property
     def recipe(self) -> str:
-        """Names what all files of `envs/<name>.*` say."""
+        """A fingerprint of the files `envs/<name>.*`."""
         files = sorted(self.file.parent.glob(f"{self.name}.*"))
         return fingerprint([path.read_text(encoding="utf-8") for path in files])
 
     @property
     def made(self) -> bool:
+        """Whether there is a complete venv of this recipe."""
         return self.ready.exists() and self.ready.read_text(encoding="utf-8") == self.recipe
 
     def make(self) -> None:
-        """Make the venv unless it is there. Runs that ask at once wait for one another; no half-made one is left.
+        """Make the venv, if it is not made yet. Processes that call this at the same time wait for each other.
 
         Raises:
-            UnitBenchError: there is no such Python, the file asks for what a venv cannot hold, or the script fails.
+            UnitBenchError: this version of Python is missing, the file asks for other packages than Python and pip, or
+                the script fails. Nothing is left of the venv then.
         """
         with open(f"{self.venv}.lock", "w", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self.made:
                 return
-            shutil.rmtree(self.venv, ignore_errors=True)  # of another recipe, or cut off
+            shutil.rmtree(self.venv, ignore_errors=True)  # it has another recipe, or was cut off
             try:
                 self._build()
                 write_text(self.ready, self.recipe)
@@ -83,51 +90,57 @@ class Environment:
 
     def _build(self) -> None:
         self._call(*python_maker(self._python_version()), self.venv)
-        place = os.environ | {"VIRTUAL_ENV": str(self.venv), "PATH": f"{self.python.parent}:{os.getenv('PATH')}"}
+        variables = os.environ | {"VIRTUAL_ENV": str(self.venv), "PATH": f"{self.python.parent}:{os.getenv('PATH')}"}
         if self.script.exists():
-            self._call("bash", self.script, env=place)
+            self._call("bash", self.script, env=variables)
 
-    def _call(self, *command: object, **options: object) -> None:
-        done = subprocess.run(list(map(str, command)), cwd=self.home, **options)
+    def _call(self, *command: str | Path, env: Mapping[str, str] | None = None) -> None:
+        """Run a command in the folder `home`.
+
+        Raises:
+            UnitBenchError: it ends with another code than 0.
+        """
+        done = subprocess.run(list(map(str, command)), cwd=self.home, env=env)
         if done.returncode:
             raise UnitBenchError(
                 f"environment {self.name!r}",
-                f"{Path(command[0]).name} {command[1]} ended with {done.returncode}, its words are above",
-                f"see to it, then: unitbench environment {self.name}",
+                f"{Path(command[0]).name} {command[1]} ended with {done.returncode}, its output is above",
+                f"correct the cause, then: unitbench make-environment {self.name}",
             )
 
     def _python_version(self) -> str:
-        """The version of Python that the file asks for, or this one's."""
-        found = f"{sys.version_info.major}.{sys.version_info.minor}"
-        for need in yaml.safe_load(self.file.read_text(encoding="utf-8"))["dependencies"]:
-            asked = re.fullmatch(r"(python|pip)(=+(\d+\.\d+)\S*)?", str(need))
-            if not asked:
-                cause = f"asks for {need!r}, and a venv holds Python and pip alone"
+        """The version of Python that the file asks for. Default: the version that runs this."""
+        version = THIS_PYTHON
+        for package in yaml.safe_load(self.file.read_text(encoding="utf-8"))["dependencies"]:
+            match = re.fullmatch(r"(python|pip)(=+(\d+\.\d+)\S*)?", str(package))
+            if not match:
+                cause = f"asks for {package!r}, and a venv holds Python and pip alone"
                 raise UnitBenchError(self.file, cause, f"install it in {self.script.name}, or use --use-conda")
-            found = asked[3] if asked[1] == "python" and asked[3] else found
-        return found
+            if match[1] == "python" and match[3]:
+                version = match[3]
+        return version
 
 
 def python_maker(version: str) -> list[str]:
-    """The command that makes a venv of this version of Python; it wants a folder.
+    """The command that makes a venv of this version of Python; the folder is its last argument.
 
     Raises:
-        UnitBenchError: that version is not on PATH, nor uv, which would fetch it.
+        UnitBenchError: neither this version nor uv, which downloads it, is on PATH.
     """
-    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+    if version == THIS_PYTHON:
         return [sys.executable, "-m", "venv"]
     if python := shutil.which(f"python{version}"):
         return [python, "-m", "venv"]
     if uv := shutil.which("uv"):
         return [uv, "venv", "--seed", "--python", version]
-    raise UnitBenchError(f"Python {version}", "not on PATH", "install it, or uv, which fetches it")
+    raise UnitBenchError(f"Python {version}", "not on PATH", "install it, or uv, which downloads it")
 
 
 def find_environment(name: str) -> Environment:
-    """The environment of that name, of the `envs` of the working folder, or else of this project's.
+    """The environment of that name. The folder `envs` of the working folder comes before the one of this project.
 
     Raises:
-        UnitBenchError: neither has its file.
+        UnitBenchError: there is no `envs/<name>.yaml` in either of them.
     """
     for home in (Path.cwd(), ROOT):
         if (home / "envs" / f"{name}.yaml").exists():

@@ -1,4 +1,4 @@
-"""The one exception a user meets: a single line that names the file or key, the cause and the remedy."""
+"""The one exception for users: one line with the file or key, the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from collections.abc import Iterable
 
 
 class UnitBenchError(Exception):
-    """Bad input. The command line prints it as one line and exits with 2."""
+    """Bad input. The command line prints it as one line and exits with 2.
+
+    Args:
+        where: the file, key or plugin at fault.
+        cause: what is wrong.
+        remedy: what to do, in the imperative.
+    """
 
     def __init__(self, where: object, cause: str, remedy: str = ""):
         self.where, self.cause, self.remedy = str(where), cause, remedy
@@ -15,7 +21,7 @@ class UnitBenchError(Exception):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A remedy for an unknown name: the nearest known one, or the list of what there is."""
+    """A remedy for an unknown name: the known name that is most like it, or a list of all known names."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known) or 'none'}"

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, then renamed into it."""
+"""Files that are complete or absent: each is written under another name, then renamed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from benchmark.core.errors import UnitBenchError
 
 
 class WriteError(UnitBenchError):
-    """A file cannot be written: the disk is full, say. No fault of a method, so no arm takes it for its own."""
+    """A file cannot be written: the disk is full, say. That is no error of a method, so no arm counts as failed."""
 
 
 def write_atomic(path: Path, write: Callable[[Path], Any]) -> Path:
-    """Call `write(temporary)` and rename the temporary file to `path`; on any failure nothing is left behind.
+    """Call `write(temporary)` and rename the temporary file to `path`. After a failure nothing is left.
 
-    The temporary name ends like `path`, since several writers choose their format by the suffix.
+    The temporary name has the suffix of `path`, because some writers choose their format by it.
 
     Raises:
-        WriteError: whatever the writer raises; on a full disk torch and h5py raise RuntimeError, others OSError.
+        WriteError: for any error of the writer. On a full disk torch and h5py raise RuntimeError, others OSError.
     """
     path = Path(path)
     temporary = None
@@ -37,7 +37,7 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> Path:
         os.replace(temporary, path)
     except Exception as error:
         cause = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-        remedy = "free some space or choose another results folder"
+        remedy = "free disk space or choose another results folder"
         raise WriteError(path, f"cannot be written ({cause})", remedy) from error
     finally:
         if temporary:
@@ -46,15 +46,17 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> Path:
 
 
 def write_text(path: Path, text: str) -> Path:
+    """Text as UTF-8. Raises WriteError."""
     return write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, value: Any) -> Path:
-    """JSON with sorted keys; NaN is refused, since no other reader takes it."""
+    """JSON with sorted keys. Raises WriteError, also for NaN, which is not JSON."""
     return write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
+    """Raises UnitBenchError: no file, or no JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -64,10 +66,11 @@ def read_json(path: Path) -> Any:
 
 
 def sha256(path: Path) -> str:
+    """The checksum of a file, 64 hex digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(value: Any) -> str:
-    """First 12 hex digits of the sha256 of a JSON value: names results by what made them."""
+    """First 12 hex digits of the sha256 of a JSON value. Results are named by the fingerprint of what made them."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Methods, datasets, tasks and channel rules, found by entry point; the built-in ones come as anybody's plugin does."""
+"""Methods, datasets, tasks and channel rules: all are plugins, found by entry point, the built-in ones too."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from benchmark.core.contracts import API_VERSION, offer
 from benchmark.core.errors import UnitBenchError, nearest
 
-ENVIRONMENTS = "unitbench.environments"  # method = the environment that it needs
+ENVIRONMENTS = "unitbench.environments"  # entries: name of a method = name of the environment that it needs
 GROUPS = {kind: f"unitbench.{kind}" for kind in ("methods", "datasets", "tasks", "channels")}
 Kind = Literal["methods", "datasets", "tasks", "channels"]
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """A named entry of a group, not yet imported. `environment` is "" where it runs in the main one."""
+    """A plugin that is installed, not yet imported. `environment` is "" where it runs in the main environment."""
 
     name: str
     kind: Kind
@@ -32,7 +32,11 @@ class Plugin:
     environment: str = ""
 
     def load(self) -> Any:
-        """Import it. An error names the package and its cause, whatever went wrong inside."""
+        """Import the plugin.
+
+        Raises:
+            UnitBenchError: the import fails, for any reason, or the plugin is for another version of the contracts.
+        """
         try:
             loaded = self.entry.load()
         except Exception as error:
@@ -53,29 +57,31 @@ class Plugin:
 
 
 def plugins(kind: Kind) -> dict[str, Plugin]:
-    """All installed plugins of a kind, by name, none imported.
+    """All installed plugins of a kind, by name. None of them is imported.
 
     Raises:
-        UnitBenchError: two distributions claim one name.
+        UnitBenchError: two packages use the same name.
     """
     return _plugins(kind, tuple(sys.path))
 
 
 @cache
 def _plugins(kind: Kind, path: tuple[str, ...]) -> dict[str, Plugin]:
-    """Looked up once for each `path`: every lookup opens the records of all installed packages."""
-    found: dict[str, Plugin] = {}
+    """Cached for each `path`, because every lookup opens the metadata of all installed packages."""
+    by_name: dict[str, Plugin] = {}
     needs = {entry.name: entry.value for entry in entry_points(group=ENVIRONMENTS)} if kind == "methods" else {}
     for entry in sorted(entry_points(group=GROUPS[kind]), key=lambda entry: entry.name):
+        if entry.dist is None:  # made by hand, not installed
+            continue
         plugin = Plugin(entry.name, kind, entry.dist.name, entry.dist.version, entry, needs.get(entry.name, ""))
-        other = found.setdefault(entry.name, plugin)
+        other = by_name.setdefault(entry.name, plugin)
         if (other.distribution, other.entry.value) != (plugin.distribution, entry.value):
             raise UnitBenchError(
                 f"{kind[:-1]} {entry.name!r}",
                 f"named by {other.distribution} and by {plugin.distribution}",
                 "uninstall one of them",
             )
-    return found
+    return by_name
 
 
 def find(kind: Kind, name: str) -> Plugin:
@@ -84,17 +90,17 @@ def find(kind: Kind, name: str) -> Plugin:
     Raises:
         UnitBenchError: no such plugin; names the nearest one.
     """
-    found = plugins(kind)
-    if name not in found:
-        raise UnitBenchError(f"{kind[:-1]} {name!r}", "not installed", nearest(name, found))
-    return found[name]
+    by_name = plugins(kind)
+    if name not in by_name:
+        raise UnitBenchError(f"{kind[:-1]} {name!r}", "not installed", nearest(name, by_name))
+    return by_name[name]
 
 
 def make(kind: Kind, name: str, options: Mapping[str, Any]) -> Any:
-    """The plugin of that name, made with these options: the keywords of its class, of the types that it states.
+    """The plugin of that name, made with these options: keyword arguments of its class, checked by their type hints.
 
     Raises:
-        UnitBenchError: no such plugin or option (names the nearest one), or a value that it refuses.
+        UnitBenchError: no such plugin or option (names the nearest one), or the plugin refuses a value.
     """
     plugin, where = find(kind, name).load(), f"{kind[:-1]} {name!r}"
     known = inspect.signature(plugin).parameters
@@ -114,8 +120,8 @@ def make(kind: Kind, name: str, options: Mapping[str, Any]) -> Any:
 
 
 def _types(plugin: Any) -> dict[str, Any]:
-    """The types of a class's options. A model of pydantic checks its own; a name that only type checkers import
-    tells nothing."""
+    """The type hints of the options of a class. Empty for a model of pydantic, which checks its options itself, and
+    where a hint can be read by type checkers alone."""
     if issubclass(plugin, BaseModel):
         return {}
     try:
@@ -125,10 +131,10 @@ def _types(plugin: Any) -> dict[str, Any]:
 
 
 def _checked(where: str, option: str, value: Any, kind: Any) -> Any:
-    """The value as its type has it: a list becomes a tuple, say.
+    """The value, converted to its type: a list becomes a tuple, say.
 
     Raises:
-        UnitBenchError: it has another type, or is none of the values of a `Literal` (names the nearest).
+        UnitBenchError: the value has another type, or is not among the values of a `Literal` (names the nearest).
     """
     try:
         return TypeAdapter(kind).validate_python(value)

@@ -1,4 +1,4 @@
-"""The score row: the one format of every result, and the files that hold rows."""
+"""The score row: the one format of all results, and the files of rows."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ Status = Literal["ok", "failed", "not applicable"]
 
 
 class Score(BaseModel):
-    """What was measured, on which slide, under which split, with which value or which reason for none.
+    """What was measured, on which slide, under which split, and the value, or the reason why there is none.
 
-    `slide` and `donor` are "pooled" where the metric is taken over the test spots of all slides together.
-    `neighbours` is the number of spatial neighbours that every embedding was averaged over before scoring.
-    `reference` says why the method is no rival of the others, such as "not compute-matched"; `note`, what else to know
-    of this one row.
-    `options` is canonical JSON of the plugin and the options behind the label `method`: factors are read from it.
+    Attributes:
+        slide, donor: "pooled" where the metric is taken over the test spots of all slides together.
+        neighbours: over how many spatial neighbours every embedding was averaged before scoring.
+        reference: why the method is no rival of the others, such as "not compute-matched".
+        note: what else to know about this row.
+        options: the plugin and the options of the method, as canonical JSON. Factors are read from it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,12 +67,12 @@ COLUMNS = list(Score.model_fields)
 
 
 def write_rows(path: Path, rows: Iterable[Score]) -> Path:
-    """One JSON file a job."""
+    """One JSON file for each job."""
     return write_json(path, [row.model_dump() for row in rows])
 
 
 def read_rows(paths: Iterable[Path]) -> pd.DataFrame:
-    """All rows of many files as one table, in a fixed order: the same rows give the same file."""
+    """All rows of many files as one table. The order is fixed, so that the same rows give the same file."""
     rows = [row for path in paths for row in read_json(path)]
     table = pd.DataFrame([Score(**row).model_dump() for row in rows], columns=COLUMNS)
     keys = [column for column in COLUMNS if column not in ("value", "reason", "n_train", "n_test")]
@@ -79,7 +80,7 @@ def read_rows(paths: Iterable[Path]) -> pd.DataFrame:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Score rows of a Parquet file; columns that it is too old to have are filled with their defaults."""
+    """Score rows of a Parquet file. Columns that an old file lacks get their default values."""
     table = pd.read_parquet(path)
     known = {name: field.default for name, field in Score.model_fields.items() if not field.is_required()}
     return table.assign(**{name: default for name, default in known.items() if name not in table})[COLUMNS]
@@ -92,7 +93,11 @@ def write_table(path: Path, table: pd.DataFrame) -> Path:
 
 
 def status_line(arms: pd.DataFrame) -> str:
-    """How many arms were expected, finished, failed and not applicable; `arms` has one row an arm with `status`."""
+    """How many arms were expected, finished, failed and not applicable.
+
+    Args:
+        arms: one row for each arm, with the column `status`.
+    """
     counts = arms["status"].value_counts()
     ok, failed, absent = (int(counts.get(status, 0)) for status in ("ok", "failed", "not applicable"))
     return f"{len(arms)} arms expected: {ok} finished, {failed} failed, {absent} not applicable"

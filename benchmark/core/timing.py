@@ -1,4 +1,4 @@
-"""Where a run's time goes: what its jobs took in all, and how much of that was training and scoring."""
+"""How much time the jobs of a run took, and how much of it was training and scoring."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ REST = "tables and report"
 
 
 class Work:
-    """Seconds spent inside `with WORK:`, without the imports that happen there for the first time.
+    """Seconds spent inside `with WORK:`, without first imports.
 
-    Imports are put off to where they are needed, so that no process pays for those of another; they are start-up all
-    the same. What a method reads of its slides is part of its work. Not to be nested, and for one thread.
+    Modules are imported where they are needed, so that each process imports only its own. That time is start-up, not
+    work. The time that a method takes to read its slides is part of its work. Do not nest; one thread only.
     """
 
     def __init__(self):
@@ -48,26 +48,30 @@ WORK = Work()  # of this process
 
 
 def read_times(folder: Path, jobs: Iterable[str]) -> tuple[dict[str, float], dict[str, float]]:
-    """Seconds of each job and of its work, as Snakemake (`<step>.<job>.tsv`) and the job itself (`.json`) left them.
+    """Seconds of each job, and seconds of its work.
 
-    A job that Snakemake has not run is left out.
+    Snakemake writes the first to `<step>.<job>.tsv`, the job itself the second to `<step>.<job>.json`. Jobs that
+    Snakemake has not run are left out.
+
+    Args:
+        jobs: "<step>" or "<step>.<job>".
     """
     total, work = {}, {}
     for job in jobs:
-        whole, own = (folder / f"{job}{suffix}" for suffix in (".tsv", ".json"))
-        if whole.exists():
-            with open(whole, encoding="utf-8") as file:
+        of_job, of_work = (folder / f"{job}{suffix}" for suffix in (".tsv", ".json"))
+        if of_job.exists():
+            with open(of_job, encoding="utf-8") as file:
                 total[job] = sum(float(row["s"]) for row in csv.DictReader(file, delimiter="\t"))
-            work[job] = json.loads(own.read_text(encoding="utf-8")) if own.exists() else 0.0
+            work[job] = json.loads(of_work.read_text(encoding="utf-8")) if of_work.exists() else 0.0
     return total, work
 
 
 def time_line(total: Mapping[str, float], work: Mapping[str, float]) -> str:
-    """One line: core-seconds of all jobs (each has one core), the share that trained and scored, and the others'.
+    """One line: core-seconds of all jobs (each has one core), and the shares of training and scoring and of the rest.
 
     Args:
-        total: seconds of each job, from the start of its process to its end, by "<step>" or "<step>.<job>".
-        work: of these, the seconds of training and scoring.
+        total: seconds of each job, from the start of the process to its end, by "<step>" or "<step>.<job>".
+        work: how many of these seconds were training and scoring.
     """
     everything, working = sum(total.values()), sum(work.values())
     outside = dict.fromkeys((*PARTS, REST), 0.0)

@@ -1,4 +1,4 @@
-"""What this machine and this installation can do: one line a check, with the remedy where something is amiss."""
+"""What this machine and this installation can do: one line a check, with a remedy where something is wrong."""
 
 from __future__ import annotations
 
@@ -10,29 +10,51 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from packaging.requirements import Requirement
 
 from benchmark.core.environments import find_environment
 from benchmark.core.errors import UnitBenchError
-from benchmark.core.registry import GROUPS, plugins
+from benchmark.core.registry import Kind, plugins
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 REINSTALL = 'pip install -c constraints.txt -e ".[dev]"'
-ENOUGH = 5e9  # bytes: her2st's embeddings and weights with room to spare
+ENOUGH = 5e9  # bytes: more than the embeddings and weights of her2st take
 
 
 class Check(NamedTuple):
-    """`remedy` is empty where all is well; nothing runs without what is `needed`."""
+    """`remedy` is empty where all is well. Where a check is `needed`, nothing runs without it."""
 
     name: str
-    found: str
+    finding: str
     remedy: str = ""
     needed: bool = False
 
 
+def show(results: Path, console: Console) -> bool:
+    """Print all checks, each as soon as it is made.
+
+    Args:
+        results: the folder where a run would write.
+
+    Returns:
+        Whether a run can begin.
+    """
+    ready = True
+    for check in checks(results):
+        mark = "[green]ok  [/]" if not check.remedy else "[red]bad [/]" if check.needed else "[yellow]warn[/]"
+        console.print(mark, end=" ")
+        line = f"{check.name}: {check.finding}" + (f" → {check.remedy}" if check.remedy else "")
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        ready &= not (check.needed and check.remedy)
+    return ready
+
+
 def checks(results: Path) -> Iterator[Check]:
-    """All checks, each made when it is asked for; `results` is where a run would write."""
+    """All checks."""
     yield Check("python", f"{platform.python_version()}, {sys.executable}")
     yield packages()
     yield device()
@@ -42,31 +64,32 @@ def checks(results: Path) -> Iterator[Check]:
     yield disk(results.resolve())
     yield conda()
     yield from environments()
-    telemetry = os.environ.get("MLFLOW_DISABLE_TELEMETRY", "").lower() != "true"
-    yield Check("MLflow telemetry", *(("on", "export MLFLOW_DISABLE_TELEMETRY=true") if telemetry else ("off",)))
+    yield telemetry()
     yield from broken_plugins()
 
 
 def packages() -> Check:
-    """Every required package is there, in a version that fits, and can be imported."""
+    """Whether every required package is installed, in a version that fits, and can be imported."""
     modules = {name.lower(): module for module, names in packages_distributions().items() for name in names}
-    required = [need for need in map(Requirement, requires("unitbench")) if not need.marker or need.marker.evaluate()]
-    amiss = []
-    for need in required:
+    requirements = map(Requirement, requires("unitbench") or [])
+    required = [package for package in requirements if not package.marker or package.marker.evaluate()]
+    faults = []
+    for package in required:
         try:
-            if not need.specifier.contains(version(need.name), prereleases=True):
-                amiss.append(f"{need.name} {version(need.name)} is not {need.specifier}")
-            import_module(modules[need.name.lower()])
+            if not package.specifier.contains(version(package.name), prereleases=True):
+                faults.append(f"{package.name} {version(package.name)} is not {package.specifier}")
+            import_module(modules[package.name.lower()])
         except PackageNotFoundError:
-            amiss.append(f"{need.name} is missing")
+            faults.append(f"{package.name} is missing")
         except Exception as error:
-            amiss.append(f"{need.name} fails to import ({type(error).__name__}: {error})")
-    if amiss:
-        return Check("packages", "; ".join(amiss), REINSTALL, needed=True)
-    return Check("packages", f"all {len(required)} are there; Snakemake {version('snakemake')}")
+            faults.append(f"{package.name} fails to import ({type(error).__name__}: {error})")
+    if faults:
+        return Check("packages", "; ".join(faults), REINSTALL, needed=True)
+    return Check("packages", f"all {len(required)} are installed; Snakemake {version('snakemake')}")
 
 
 def device() -> Check:
+    """Where methods train, and with which precision."""
     import torch
 
     from benchmark.training.loop import precision
@@ -77,6 +100,7 @@ def device() -> Check:
 
 
 def data() -> Check:
+    """Where real tissue is read from."""
     folder = os.environ.get("UNITBENCH_DATA")
     if not folder:
         return Check("data", "UNITBENCH_DATA is not set: real tissue is downloaded when a config asks for it")
@@ -86,18 +110,20 @@ def data() -> Check:
 
 
 def disk(results: Path) -> Check:
-    free = shutil.disk_usage(next(place for place in (results, *results.parents) if place.exists())).free
-    remedy = "" if free > ENOUGH else "free some space, or choose another --results"
+    """Whether the disk has room for a run."""
+    free = shutil.disk_usage(next(folder for folder in (results, *results.parents) if folder.exists())).free
+    remedy = "" if free > ENOUGH else "free disk space, or choose another --results"
     return Check("disk", f"{free / 1e9:.0f} GB free for {results}", remedy)
 
 
 def conda() -> Check:
-    if where := shutil.which("conda"):
-        return Check("conda", f"{where}: `snakemake --use-conda` makes an environment for the rules")
+    """Whether `snakemake --use-conda` would work."""
+    if program := shutil.which("conda"):
+        return Check("conda", f"{program}: `snakemake --use-conda` makes an environment for the rules")
     return Check(
         "conda",
         "not on PATH: `snakemake --use-conda` would fail; without the flag rules run in this environment, and methods "
-        "that need another one in a venv that the workflow makes",
+        "that need another one run in a venv that the workflow makes",
     )
 
 
@@ -109,16 +135,26 @@ def environments() -> Iterator[Check]:
             needed.setdefault(plugin.environment, []).append(plugin.name)
     for name, methods in sorted(needed.items()):
         try:
-            place = find_environment(name)
+            environment = find_environment(name)
         except UnitBenchError as error:
             yield Check(f"environment {name}", f"of {', '.join(methods)}: {error.where}, {error.cause}", error.remedy)
             continue
-        state = f"made, {place.venv}" if place.made else f"not made; a run that needs it makes {place.venv}"
+        state = f"made, {environment.venv}"
+        if not environment.made:
+            state = f"not made; a run that needs it makes {environment.venv}"
         yield Check(f"environment {name}", f"of {', '.join(methods)}: {state}")
 
 
+def telemetry() -> Check:
+    """Whether MLflow may send usage data."""
+    if os.environ.get("MLFLOW_DISABLE_TELEMETRY", "").lower() == "true":
+        return Check("MLflow telemetry", "off")
+    return Check("MLflow telemetry", "on", "export MLFLOW_DISABLE_TELEMETRY=true")
+
+
 def broken_plugins() -> Iterator[Check]:
-    for kind in GROUPS:
+    """A line for each plugin that fails to import."""
+    for kind in get_args(Kind):
         for plugin in plugins(kind).values():
             try:
                 plugin.load()

@@ -1,7 +1,8 @@
-"""Where a run keeps what, and which jobs it has."""
+"""Where a run keeps its files, and which jobs it has."""
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from benchmark.core.contracts import offer
 from benchmark.core.environments import Environment, find_environment
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.files import fingerprint
-from benchmark.experiment.arms import arms, folds
+from benchmark.experiment.arms import Arm, arms, folds
 from benchmark.stats.options import LEAST_ENTRANTS
 
 
@@ -26,11 +27,23 @@ class Run:
     results: Path
 
     @property
+    def arguments(self) -> str:
+        """How the command line names this run: `--config PATH --results FOLDER`, quoted for a shell."""
+        return shlex.join(["--config", str(self.path), "--results", str(self.results.parent)])
+
+    # Files
+
+    @property
     def corpus(self) -> Path:
         return self.results / "corpus"
 
+    @property
+    def record(self) -> Path:
+        """What `prepare` writes last: a corpus with this file is complete."""
+        return self.corpus / "record.json"
+
     def arms(self, job: str) -> Path:
-        """What `pretrain` leaves of a job: the record of each of its arms."""
+        """What `pretrain` writes of a job: the records of all its arms."""
         return self.results / "jobs" / f"{job}.arms.json"
 
     def scores(self, job: str) -> Path:
@@ -40,54 +53,81 @@ class Run:
         return self.results / "jobs" / f"{job}.maps.parquet"
 
     def checked(self, job: str) -> Path:
-        """Says that the methods of a job can be fitted to the corpus. Its name tells their settings: changed ones lack
-        it, while a job whose settings are as before finds its own."""
+        """A mark: the methods of the job can be fitted to the corpus. The name holds a fingerprint of their settings,
+        so a job with changed settings has no mark."""
         return self.results / "checked" / f"{job}.{fingerprint(self.settings(job))}.json"
 
     @property
+    def scored(self) -> list[Path]:
+        """What `score` writes of all jobs."""
+        return [file(job) for file in (self.scores, self.maps) for job in self.jobs]
+
+    @property
+    def tables(self) -> list[Path]:
+        """What `leaderboard` writes."""
+        names = ["scores.parquet", "scores.csv", "leaderboard.csv", "leakage.csv", "maps.parquet", "manifest.json"]
+        grids = ["ablation.csv", "effects.csv"] if self.varied else []
+        return [self.results / name for name in names + grids]
+
+    @property
+    def pages(self) -> list[Path]:
+        """What `report` writes."""
+        names = ["report.html", "overview.png", *(["ablation.png"] if self.varied else [])]
+        return [self.results / name for name in names]
+
+    @property
+    def summary(self) -> Path:
+        """What `show` writes where no arm has failed."""
+        return self.results / "summary.txt"
+
+    @property
     def times(self) -> Path:
-        """Snakemake's clock of each job, `<step>.<job>.tsv`, and beside it `.json`, the seconds of its work."""
+        """Seconds of each job, `<step>.<job>.tsv` by Snakemake, and beside it the seconds of its work, `.json`."""
         return self.results / "benchmarks"
 
-    def progress(self, job: str) -> Path:
-        return self.results / "progress" / f"{job}.json"
+    def progress(self, name: str) -> Path:
+        """How far the process is that works on a job, or on one arm alone."""
+        return self.results / "progress" / f"{name}.json"
+
+    # Jobs
 
     @cached_property
     def jobs(self) -> dict[str, list[tuple[str, str]]]:
-        """The (method, fold) pairs of each job, by its name. The dataset's record alone says which folds there are.
+        """The (method, fold) pairs of each job, by its name. The record of the dataset alone tells the folds.
 
-        A job runs in one environment: "fold0-1" in the main one, "fold0-1@scgpt" in another. A process in another
-        environment finds the same jobs there, whatever it lacks of the methods of the others.
+        A job runs in one environment: "fold0-1" in the main one, "fold0-1@scgpt" in another. A process in any
+        environment finds the same jobs, even where methods of other environments are not installed.
         """
         groups = registry.make("datasets", self.config.dataset.name, self.config.dataset.options).record()["groups"]
-        size, together = self.config.methods_per_job, {}
+        size = self.config.methods_per_job
+        labels_in: dict[str, list[str]] = {}
         for method in self.config.methods:
-            place = _needs(method)
-            together.setdefault(f"@{place}" if place else "", []).append(method.label)
+            environment = _needs(method)
+            labels_in.setdefault(f"@{environment}" if environment else "", []).append(method.label)
         return {
-            f"{fold}-{first // size}{place}": [(label, fold) for label in labels[first : first + size]]
+            f"{fold}-{first // size}{environment}": [(label, fold) for label in labels[first : first + size]]
             for fold in folds(self.config, groups)
-            for place, labels in together.items()
+            for environment, labels in labels_in.items()
             for first in range(0, len(labels), size)
         }
 
     def environment(self, job: str) -> Environment | None:
-        """Where a job runs, None in the main environment."""
+        """Where a job runs; None: in the main environment."""
         name = job.partition("@")[2]
         return find_environment(name) if name else None
 
     @property
     def environments(self) -> list[Environment]:
-        """All that some job needs besides the main one."""
+        """All environments that the jobs need, without the main one."""
         return list(dict.fromkeys(filter(None, map(self.environment, self.jobs))))
 
     @property
     def varied(self) -> bool:
-        """Whether some plugin stands in the config often enough to make a grid: the run then has an ablation."""
+        """Whether one plugin has enough entries in the config to make a grid: the run then has an ablation."""
         return max(Counter(method.method for method in self.config.methods).values()) >= LEAST_ENTRANTS
 
     def chosen(self, job: str | None) -> list[str]:
-        """That job, or all of them.
+        """That job, or all jobs.
 
         Raises:
             UnitBenchError: there is no such job.
@@ -96,9 +136,8 @@ class Run:
             raise UnitBenchError(f"job {job!r}", f"not in {self.path}", nearest(job, self.jobs))
         return [job] if job else list(self.jobs)
 
-    def plan(self, *jobs: str) -> dict[str, int]:
-        """How many arms each of these jobs has, or all. Makes their methods and tasks: what cannot be made is known
-        before anything runs.
+    def plan(self, *jobs: str) -> dict[str, list[Arm]]:
+        """The arms of each of these jobs, or of all jobs. Makes their methods and tasks, to find errors early.
 
         Raises:
             UnitBenchError: a plugin fails to import, or refuses its options.
@@ -109,29 +148,29 @@ class Run:
         methods = map(self.config.method, dict.fromkeys(label for job in jobs for label, _ in self.jobs[job]))
         unit = {m.label: registry.make("methods", m.method, m.options).unit for m in methods}
         return {
-            job: sum(len(list(arms(self.config, label, unit[label], fold))) for label, fold in self.jobs[job])
+            job: [arm for label, fold in self.jobs[job] for arm in arms(self.config, label, unit[label], fold)]
             for job in jobs
         }
 
     @property
     def steps(self) -> list[str]:
-        """Names of all jobs of the workflow before its verdict: "<step>" or "<step>.<job>"."""
+        """The jobs of the workflow before `show`: "<step>" or "<step>.<job>"."""
         once = ["prepare", "check", "leaderboard", "report", "track"]
         return once + [f"{step}.{job}" for step in ("pretrain", "score") for job in self.jobs]
 
     def settings(self, job: str) -> dict:
-        """All that a job depends on besides the data, its plugins' versions too: a change runs it again."""
+        """All that a job depends on, other than the data. A change, also of a plugin's version, runs the job again."""
         shared = self.config.model_dump(include={"budget", "splits", "seeds", "neighbours", "precision", "tasks"})
         methods = [self.config.method(label) for label, _ in self.jobs[job]]
         plugins = [registry.find("methods", method.method) for method in methods]
         versions = [f"{plugin.distribution} {plugin.version}" for plugin in plugins]
-        if place := self.environment(job):
-            versions.append(f"{place.name} {place.recipe}")
+        if environment := self.environment(job):
+            versions.append(f"{environment.name} {environment.recipe}")
         return shared | {"methods": [method.model_dump() for method in methods], "versions": versions}
 
 
 def _needs(method: Method) -> str:
-    """The environment of a method, "" for the main one: that of a method that cannot be used, too."""
+    """The environment that a method needs; "": the main one. A method that cannot be used needs no other."""
     plugin = registry.plugins("methods").get(method.method)
     if plugin is None or not plugin.environment:
         return ""
@@ -139,16 +178,21 @@ def _needs(method: Method) -> str:
     return "" if offer(made, "not_applicable") else plugin.environment
 
 
-def open_run(config: Path, results: Path = Path("results"), job: str | None = None) -> Run:
-    """Raises UnitBenchError: the config is not understood, or names a method or task that is not installed.
+def open_run(config: Path | str, results: Path | str = "results", job: str | None = None) -> Run:
+    """The run of a config.
 
-    With a `job` its methods are looked for and no others: those may be installed in another environment.
+    Args:
+        job: if given, only the methods of this job are looked for. Others may be installed in another environment.
+
+    Raises:
+        UnitBenchError: the config is not understood, or names a method or task that is not installed.
     """
-    run = Run(Path(config), read_config(config), Path(results))
-    chosen = run.config.methods if job is None else [run.config.method(label) for label, _ in run.jobs.get(job, [])]
-    for method in chosen:
+    values = read_config(Path(config))
+    run = Run(Path(config), values, Path(results) / values.name)
+    methods = values.methods if job is None else [values.method(label) for label, _ in run.jobs.get(job, [])]
+    for method in methods:
         registry.find("methods", method.method)
-    for task in run.config.tasks:
+    for task in values.tasks:
         registry.find("tasks", task.task)
-    registry.find("datasets", run.config.dataset.name)
-    return Run(run.path, run.config, run.results / run.config.name)
+    registry.find("datasets", values.dataset.name)
+    return run

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import read_json
+from benchmark.core.reasons import read_reason
 from benchmark.core.scores import read_table, status_line
 from benchmark.core.timing import read_times, time_line
 from benchmark.report.terminal import print_board
@@ -22,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def written(run: Run) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
-    """Score rows, leaderboard, maps and manifest, as the rule `leaderboard` has left them.
+    """Score rows, leaderboard, maps and manifest, as the rule `leaderboard` has written them.
 
     Raises:
-        UnitBenchError: there is none yet.
+        UnitBenchError: it has not run yet.
     """
     if not (run.results / "manifest.json").exists():
         raise UnitBenchError(run.results / "manifest.json", "file not found", f"make run CONFIG={run.path} first")
@@ -33,31 +36,46 @@ def written(run: Run) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     return rows, leaderboard(rows), maps, read_json(run.results / "manifest.json")
 
 
-def tell(run: Run, console: Console) -> int:
+def show(run: Run, console: Console) -> int:
     """Print the leaderboard, how many arms failed and why, where the time went, and where the files are.
 
     Returns:
         How many arms failed.
     """
-    rows, board, _, about = written(run)
-    every = arms(rows)
-    failed = every[every["status"] == "failed"]
+    rows, board, _, manifest = written(run)
+    all_arms = arms(rows)
+    failed = all_arms[all_arms["status"] == "failed"]
     print_board(board, console)
-    if warning := same_donor(about["folds"]):
+    if warning := same_donor(manifest["folds"]):
         console.print(warning, highlight=False, soft_wrap=True, style="yellow")
-    console.print(status_line(every), highlight=False, style="bold red" if len(failed) else "bold")
+    console.print(status_line(all_arms), highlight=False, style="bold red" if len(failed) else "bold")
     total, work = read_times(run.times, run.steps)
     if len(total) == len(run.steps):  # a step that was done by hand has no time
         console.print(time_line(total, work), highlight=False, soft_wrap=True)
-    for (method, reason), its in failed.groupby(["method", "reason"]):
-        console.print(f"  failed: {method}, {len(its)} arms: {reason}", highlight=False, markup=False, soft_wrap=True)
+    for line in failure_lines(failed, run.results):
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
     if len(failed):
-        again = f"unitbench pretrain --config {run.path} --results {run.results.parent}"
+        again = f"unitbench pretrain {run.arguments}"
         console.print(f"  Failed arms are tried again by: {again}; then run again", highlight=False, soft_wrap=True)
-    for what, where in (
+    for what, path in (
         ("report", run.results / "report.html"),
         ("tables", f"{run.results}/leaderboard.csv, leakage.csv, scores.csv, scores.parquet"),
         ("MLflow", f"make board CONFIG={run.path}"),
     ):
-        console.print(f"  {what}  {where}", highlight=False, soft_wrap=True)
+        console.print(f"  {what}  {path}", highlight=False, soft_wrap=True)
     return len(failed)
+
+
+def failure_lines(failed: pd.DataFrame, results: Path) -> Iterator[str]:
+    """Failed arms, one line for each method and cause, with the path of one traceback.
+
+    Args:
+        failed: one row an arm, with `method` and `reason`.
+        results: the folder of the run's results, to which the paths in reasons are relative.
+    """
+    reasons = [read_reason(reason) for reason in failed["reason"]]
+    failed = failed.assign(cause=[r.cause for r in reasons], traceback=[r.traceback for r in reasons])
+    for (method, cause), group in failed.groupby(["method", "cause"]):
+        path = min(group["traceback"])
+        n_arms = f"{len(group)} arm{'s' * (len(group) > 1)}"
+        yield f"failed: {method}, {n_arms}: {cause}" + (f"; traceback: {results / path}" if path else "")

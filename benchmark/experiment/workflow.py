@@ -14,6 +14,7 @@ import psutil
 from rich.console import Console
 
 from benchmark.core.errors import UnitBenchError
+from benchmark.experiment.jobs import take_in
 from benchmark.experiment.progress import watch
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def run_workflow(run: Run, cores: str, resume: bool) -> int:
         _wait_for_others(log, console)
         log.truncate(0)
         shutil.rmtree(run.results / "progress", ignore_errors=True)
-        (run.results / "logs/verdict.log").unlink(missing_ok=True)
+        (run.results / "logs/show.log").unlink(missing_ok=True)
+        take_in(run)
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--cores", cores]
         command += ["--config", f"experiment={run.path}", f"results={run.results.parent}"]
         if resume:
@@ -55,7 +57,7 @@ def run_workflow(run: Run, cores: str, resume: bool) -> int:
 
 
 def _wait_for_others(log: TextIO, console: Console) -> None:
-    """Lock the log. The lock lives as long as any process that writes to it, so it survives no kill but an orphan's."""
+    """Lock the log. The lock ends with the last process that writes to the log, even where the run was killed."""
     try:
         fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -75,25 +77,25 @@ def _stop(child: subprocess.Popen) -> None:
 
 
 def _conclude(run: Run, code: int, console: Console) -> int:
-    """The leaderboard if the run came that far, else the last line of each log that Snakemake names as failed.
+    """Print the leaderboard if the run came that far, else the last line of each log that Snakemake names as failed.
 
     Returns:
         The exit code of the run.
     """
-    from benchmark.experiment.summary import tell
+    from benchmark.experiment.summary import show
 
-    if code == 0 or (run.results / "logs/verdict.log").exists():
-        tell(run, console)
+    if code == 0 or (run.results / "logs/show.log").exists():
+        show(run, console)
         return min(code, 1)
     log = run.results / "snakemake.log"
     lines = log.read_text(encoding="utf-8").splitlines()
     if any("LockException" in line for line in lines):
         console.print(f"a run was cut off here; go on with: make resume CONFIG={run.path}", highlight=False)
         return 1
-    console.print(f"the workflow stopped; all its words are in {log}", highlight=False, soft_wrap=True)
+    console.print(f"the workflow stopped; its output is in {log}", highlight=False, soft_wrap=True)
     failed = [Path(line.removeprefix("Logfile ").rstrip(":")) for line in lines if line.startswith("Logfile ")]
     for path in filter(Path.exists, dict.fromkeys(failed)):
-        last = path.read_text(encoding="utf-8").strip().splitlines()[-1:] or ["no words"]
+        last = path.read_text(encoding="utf-8").strip().splitlines()[-1:] or ["the log is empty"]
         console.print(f"  {path}: {last[0]}", markup=False, highlight=False, soft_wrap=True)
     if not failed:
         console.print("\n".join(lines[-10:]), markup=False, highlight=False, soft_wrap=True)

@@ -8,7 +8,8 @@ import pandas as pd
 
 from benchmark.core.config import Config, build
 from benchmark.core.scores import read_rows, write_rows
-from benchmark.experiment.arms import check_methods, run_arms
+from benchmark.experiment.check import check_methods
+from benchmark.experiment.fit import run_arms
 from benchmark.experiment.score import score_arms
 from benchmark.testing.tissue import scratch
 

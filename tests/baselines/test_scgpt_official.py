@@ -13,7 +13,7 @@ from baselines.scgpt_official import ScGPTOfficial
 from benchmark.core.config import Config, build
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.registry import make
-from benchmark.experiment.arms import check_methods
+from benchmark.experiment.check import check_methods
 
 ARGS = {"embsize": 16, "nheads": 2, "nlayers": 1, "d_hid": 24, "dropout": 0.2, "n_layers_cls": 3}
 ARGS |= {"pad_token": "<pad>", "pad_value": -2}

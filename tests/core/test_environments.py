@@ -1,4 +1,4 @@
-"""Methods that need another environment: where it is made, what stays of a failure, and which jobs run in it."""
+"""Methods that need another environment: where it is made, what a failure leaves, and which jobs run in it."""
 
 from __future__ import annotations
 
@@ -16,27 +16,13 @@ from benchmark.core.errors import UnitBenchError
 from benchmark.experiment.layout import open_run
 from benchmark.experiment.workflow import SNAKEFILE
 from tests.helpers.command import environment
-from tests.helpers.guest import install_guest, times_made, write_environment
+from tests.helpers.guest import CONFIG, install_guest, times_made, write_environment
 from tests.helpers.plugins import install
-
-CONFIG = {
-    "name": "tiny",
-    "dataset": {
-        "name": "simulated",
-        "options": {"n_donors": 2, "slides_per_donor": 1, "shape": [8, 8], "n_genes": 30, "image": False},
-    },
-    "methods": ["random", "guest", "scgpt_official"],
-    "splits": {"donor_folds": 2, "random_repeats": 0},
-    "seeds": [0],
-    "neighbours": [0],
-    "methods_per_job": 4,
-    "tasks": ["domain"],
-}
 
 
 @pytest.fixture
 def house(tmp_path, monkeypatch):
-    """The environment `guesthouse` of the working folder; its venvs hold no pip, which takes seconds to install."""
+    """The environment `guesthouse` of the working folder. Its venvs have no pip: that takes seconds to install."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(environments, "python_maker", lambda version: [*python_maker(version), "--without-pip"])
     write_environment(tmp_path)
@@ -44,6 +30,7 @@ def house(tmp_path, monkeypatch):
 
 
 def left(house) -> list[str]:
+    """What there is in the folder, other than the files of the environment."""
     return sorted(path.name for path in house.home.iterdir() if path.name not in ("envs", "made.txt"))
 
 
@@ -53,8 +40,8 @@ def left(house) -> list[str]:
 def test_the_venv_holds_what_the_script_installs_and_is_made_once(house):
     assert not house.made
     house.make()
-    said = subprocess.run([house.python, "-c", "import only_there, sys; print(sys.prefix)"], capture_output=True)
-    assert said.stdout.decode().strip() == str(house.home / ".venv-guesthouse")
+    done = subprocess.run([house.python, "-c", "import only_there, sys; print(sys.prefix)"], capture_output=True)
+    assert done.stdout.decode().strip() == str(house.home / ".venv-guesthouse")
     house.make()
     assert house.made and times_made(house.home) == 1
 
@@ -76,12 +63,14 @@ def test_runs_that_need_it_at_once_make_it_once(house):
 
 def test_nothing_is_left_of_a_failure(house):
     write_environment(house.home, "exit 3")
-    with pytest.raises(UnitBenchError, match=r"environment 'guesthouse': bash .* ended with 3.*unitbench environment"):
+    with pytest.raises(
+        UnitBenchError, match=r"environment 'guesthouse': bash .* ended with 3.*unitbench make-environment guesthouse"
+    ):
         find_environment("guesthouse").make()
     assert left(house) == [".venv-guesthouse.lock"]
 
 
-def test_what_a_kill_has_left_is_no_ground_to_build_on(house):
+def test_what_a_kill_has_left_is_not_used(house):
     (house.venv / "lib").mkdir(parents=True)
     (house.venv / "lib/half.txt").touch()
     house.make()
@@ -142,12 +131,12 @@ def test_a_job_holds_methods_of_one_environment(opened):
 
 def test_an_environment_needs_the_methods_of_its_own_jobs_alone(opened):
     everywhere, jobs = opened("guests", "others")
-    run, there = opened("guests", job="fold1-0@guesthouse")
-    assert there["fold1-0@guesthouse"] == jobs["fold1-0@guesthouse"]
+    run, jobs_of_one = opened("guests", job="fold1-0@guesthouse")
+    assert jobs_of_one["fold1-0@guesthouse"] == jobs["fold1-0@guesthouse"]
     assert run.environment("fold1-0@guesthouse").name == "guesthouse" and run.environment("fold1-0") is None
     with pytest.raises(UnitBenchError, match="method 'other': not installed"):
         opened("guests")
-    assert [place.name for place in everywhere.environments] == ["guesthouse"]
+    assert [environment.name for environment in everywhere.environments] == ["guesthouse"]
 
 
 def test_a_change_of_the_environment_runs_its_arms_again_and_no_others(opened, house):
@@ -168,7 +157,7 @@ def test_a_change_of_the_environment_runs_its_arms_again_and_no_others(opened, h
 
 
 def snakemake(folder, *words: object, config: str = "tiny.yaml") -> str:
-    """What Snakemake said in `folder`, where it ended well."""
+    """What Snakemake prints in `folder`; it must end well."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", SNAKEFILE, "--cores", "2", *words]
     command = [*map(str, command), "--config", f"experiment={config}"]
     done = subprocess.run(command, cwd=folder, env=environment(folder / "site"), capture_output=True, text=True)
@@ -194,27 +183,27 @@ def rows(folder) -> pd.DataFrame:
 
 def test_the_workflow_makes_the_venv_once_and_runs_the_method_there(folder, rows):
     assert times_made(folder) == 1
-    its = rows[rows["method"] == "guest"]
-    assert set(its["status"]) == {"ok"} and len(its[its["task"] == "domain"])
+    guest = rows[rows["method"] == "guest"]
+    assert set(guest["status"]) == {"ok"} and len(guest[guest["task"] == "domain"])
 
 
 def test_without_a_checkpoint_the_official_scgpt_is_not_applicable_and_makes_no_environment(folder, rows):
-    its = rows[rows["method"] == "scgpt_official"]
-    assert set(its["task"]) == {"arm", "domain"}
-    assert set(its["status"]) == {"not applicable"} and set(its["reason"]) == {"no checkpoint"}
+    official = rows[rows["method"] == "scgpt_official"]
+    assert set(official["task"]) == {"arm", "domain"}
+    assert set(official["status"]) == {"not applicable"} and set(official["reason"]) == {"no checkpoint"}
     assert not (folder / ".venv-scgpt").exists()
 
 
 def test_a_reference_says_so_beside_its_name_and_which_slides_it_has_seen(folder, rows):
     names = pd.read_csv(folder / "results/tiny/leaderboard.csv")["name"]
     assert set(names) == {"random", "guest (a guest)", "scgpt_official (not compute-matched)"}
-    its = rows[(rows["method"] == "guest") & (rows["task"] == "domain")].set_index("slide")
-    assert set(its.loc["donor0_0", "note"]) == {"in the released model's pretraining"}
-    assert its.loc["donor0_0", "transductive"].all() and not its.loc["donor1_0", "transductive"].any()
-    assert set(its.loc["donor1_0", "note"]) == {""}
+    guest = rows[(rows["method"] == "guest") & (rows["task"] == "domain")].set_index("slide")
+    assert set(guest.loc["donor0_0", "note"]) == {"in the released model's pretraining"}
+    assert guest.loc["donor0_0", "transductive"].all() and not guest.loc["donor1_0", "transductive"].any()
+    assert set(guest.loc["donor1_0", "note"]) == {""}
 
 
 def test_another_experiment_finds_the_venv(folder):
     (folder / "other.yaml").write_text(yaml.safe_dump(CONFIG | {"name": "other", "seeds": [1]}))
-    said = snakemake(folder, "-n", config="other.yaml")
-    assert "pretrain_in" in said and "environment_" not in said
+    output = snakemake(folder, "-n", config="other.yaml")
+    assert "pretrain_in" in output and "environment_" not in output

@@ -1,14 +1,17 @@
-"""Arms: who may see what, each fitted once, whatever ends it."""
+"""Arms: which slides each may see; each is fitted once; what is left when one fails or is killed."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from benchmark.core.files import read_json
+from benchmark.core.reasons import read_reason
 from benchmark.data.splits import Fold, check_disjoint
-from benchmark.experiment.arms import folds, run_arms
+from benchmark.experiment.arms import folds
+from benchmark.experiment.fit import run_arms
 from benchmark.experiment.score import score_arms
 from tests.helpers.arms import PATCH, config, run
+from tests.helpers.plugins import install
 
 pytestmark = pytest.mark.usefixtures("micro_trunk")
 
@@ -17,7 +20,7 @@ def embeddings(results, name) -> dict[str, np.ndarray]:
     return dict(np.load(results / "arms" / name / "embeddings.npz"))
 
 
-# Who may see what
+# Which slides an arm may see
 
 
 def test_a_fold_that_shares_a_group_does_not_start(tissue):
@@ -30,7 +33,7 @@ def test_a_fold_that_shares_a_group_does_not_start(tissue):
         check_disjoint(serial, donors, donors)
 
 
-def test_the_record_of_an_arm_says_who_was_seen_where(tissue, tmp_path):
+def test_the_record_of_an_arm_says_which_slides_were_seen(tissue, tmp_path):
     records, _ = run(config(), tissue, tmp_path, "random", "fold0")
     seen = read_json(tmp_path / "arms/random/fold0/0-seed0/arm.json")["seen"]
     assert seen == records[0]["seen"]
@@ -56,9 +59,9 @@ def test_each_donor_is_held_out_once(tissue):
 
 def test_a_finished_arm_is_not_run_again(tissue, tmp_path):
     first, _ = run(config(), tissue, tmp_path, "patch")
-    again, told = run(config(), tissue, tmp_path, "patch")
+    again, reports = run(config(), tissue, tmp_path, "patch")
     assert again == first
-    assert [(name, done) for name, done, *_ in told] == [(f"patch/fold0/{n:g}-seed0", True) for n in (0, 1e8)]
+    assert [(name, done) for name, done, *_ in reports] == [(f"patch/fold0/{n:g}-seed0", True) for n in (0, 1e8)]
 
 
 def test_an_arm_with_other_options_is_run_anew_and_nothing_old_is_left(tissue, tmp_path):
@@ -68,9 +71,9 @@ def test_an_arm_with_other_options_is_run_anew_and_nothing_old_is_left(tissue, t
     fresh, _ = run(other, tissue, tmp_path / "fresh", "patch")
     assert [arm["key"] for arm in changed] == [arm["key"] for arm in fresh]
     for arm in ("patch/fold0/0-seed0", "patch/fold0/1e+08-seed0"):
-        found, expected = (embeddings(tmp_path / folder, arm) for folder in ("changed", "fresh"))
-        assert found.keys() == expected.keys()
-        assert all(np.array_equal(found[slide], expected[slide]) for slide in expected)
+        values, expected = (embeddings(tmp_path / folder, arm) for folder in ("changed", "fresh"))
+        assert values.keys() == expected.keys()
+        assert all(np.array_equal(values[slide], expected[slide]) for slide in expected)
 
 
 @pytest.fixture
@@ -93,15 +96,15 @@ def test_a_checkpoint_of_other_options_is_not_resumed(killed, tissue, tmp_path):
     other = config(tasks=["clustering"], methods=[PATCH | {"options": PATCH["options"] | {"n_channels": 8}}])
     run(other, tissue, killed, "patch")
     run(other, tissue, tmp_path / "fresh", "patch")
-    found, expected = (embeddings(results, "patch/fold0/1e+08-seed0") for results in (killed, tmp_path / "fresh"))
-    assert all(np.array_equal(found[slide], expected[slide]) for slide in expected)
+    values, expected = (embeddings(results, "patch/fold0/1e+08-seed0") for results in (killed, tmp_path / "fresh"))
+    assert all(np.array_equal(values[slide], expected[slide]) for slide in expected)
 
 
 def test_an_arm_that_is_killed_ends_as_an_unbroken_one(killed, tissue, tmp_path):
     settings = config(tasks=["clustering"])
-    resumed, told = run(settings, tissue, killed, "patch")
+    resumed, reports = run(settings, tissue, killed, "patch")
     unbroken, _ = run(settings, tissue, tmp_path / "unbroken", "patch")
-    assert min(fraction for name, done, fraction, _ in told if not done) > 0.5  # it did not begin anew
+    assert min(fraction for name, done, fraction, _ in reports if not done) > 0.5  # it did not begin anew
     rows, expected = (
         pd.DataFrame(
             [row.model_dump() for row in score_arms(config(tasks=["clustering"]), tissue, results, records)[0]]
@@ -122,3 +125,79 @@ def test_a_failure_is_a_record_with_its_reason_and_the_next_arm_runs(tissue, tmp
     assert {row.budget for row in failed} == {3}
     assert {row.task for row in failed} == {"arm", "domain", "clustering", "reconstruction"}
     assert all(row.reason for row in failed)
+
+
+# What a failure leaves
+
+FAILS = """
+from pathlib import Path
+
+class Fails:
+    unit = "none"
+
+    def __init__(self, mended: str = ""):
+        self.mended = Path(mended)
+
+    def fit(self, corpus, budget, seed):
+        if not self.mended.exists():
+            raise ValueError("two\\nlines")
+
+    def embed(self, slide):
+        return slide.obsm["position"]
+"""
+
+
+@pytest.fixture
+def failing(tmp_path, monkeypatch):
+    """A config whose one method fails until the file `mended` exists."""
+    install(tmp_path / "site", "failing", FAILS, "fails = failing:Fails")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    return config(methods=[{"method": "fails", "options": {"mended": str(tmp_path / "mended")}}], tasks=["clustering"])
+
+
+def test_the_traceback_is_a_file_that_the_reason_names(failing, tissue, tmp_path):
+    (record,), _ = run(failing, tissue, tmp_path, "fails")
+    assert record["reason"] == "ValueError: two lines; traceback: arms/fails/fold0/0-seed0/error.txt"
+    assert read_reason(record["reason"]) == ("ValueError: two lines", "arms/fails/fold0/0-seed0/error.txt")
+    text = (tmp_path / "arms/fails/fold0/0-seed0/error.txt").read_text()
+    assert text.startswith("Traceback") and "failing.py" in text and text.endswith("ValueError: two\nlines\n")
+    rows, _ = score_arms(failing, tissue, tmp_path, [record])
+    assert all(row.reason.endswith(record["reason"]) for row in rows)
+
+
+def test_the_traceback_goes_when_the_arm_succeeds(failing, tissue, tmp_path):
+    run(failing, tissue, tmp_path, "fails")
+    (tmp_path / "mended").touch()
+    (record,), _ = run(failing, tissue, tmp_path, "fails")
+    assert record["status"] == "ok" and record["reason"] == ""
+    assert not (tmp_path / "arms/fails/fold0/0-seed0/error.txt").exists()
+
+
+def test_an_arm_that_begins_anew_has_no_old_record_and_no_old_traceback(failing, tissue, tmp_path, monkeypatch):
+    run(failing, tissue, tmp_path, "fails")
+    left = []
+
+    def stop(*_):
+        left.extend(path.name for path in (tmp_path / "arms/fails/fold0/0-seed0").iterdir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchmark.experiment.fit._fit", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(failing, tissue, tmp_path, "fails")
+    assert left == ["key"]
+
+
+def test_a_second_attempt_keeps_what_has_ended_and_gives_up_what_has_not(failing, tissue, tmp_path):
+    (first,), _ = run(failing, tissue, tmp_path, "fails")
+    (tmp_path / "mended").touch()
+    assert run(failing, tissue, tmp_path, "fails", attempt=2)[0] == [first]
+    (tmp_path / "arms/fails/fold0/0-seed0/arm.json").unlink()
+    (record,), _ = run(failing, tissue, tmp_path, "fails", attempt=2)
+    assert record["reason"] == "pretraining: its process was killed; give it more memory"
+
+
+def test_a_method_that_is_not_applicable_stays_so_in_a_second_attempt(tissue, tmp_path):
+    settings = config(methods=["scgpt_official"], tasks=["domain"])
+    for attempt in (1, 2):
+        (record,), _ = run(settings, tissue, tmp_path, "scgpt_official", attempt=attempt)
+        assert (record["status"], record["reason"]) == ("not applicable", "no checkpoint")

@@ -17,11 +17,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.test_environments import CONFIG
 
 from tests.helpers.command import environment
 from tests.helpers.conda_stand_in import set_up
-from tests.helpers.guest import install_guest, times_made, write_environment
+from tests.helpers.guest import CONFIG, install_guest, times_made, write_environment
 from tests.helpers.paths import ROOT
 
 INSTALL = """
@@ -50,7 +49,7 @@ def run_with_conda(project: Path, variables: dict[str, str]) -> None:
     variables = environment(project.parent / "site") | variables
     done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 arms expected: 2 finished" in (project / "results/tiny/verdict.txt").read_text()
+    assert "2 arms expected: 2 finished" in (project / "results/tiny/summary.txt").read_text()
     assert times_made(project) == 1 and not (project / ".venv-guesthouse").exists()
 
 

@@ -1,4 +1,4 @@
-"""Score rows: whole for every way that an arm can end, and at chance where there is nothing to learn."""
+"""Score rows: complete however an arm ends, and at chance where there is nothing to learn."""
 
 from itertools import product
 
@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.core.errors import UnitBenchError
 from benchmark.core.scores import COLUMNS
 from benchmark.data.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.experiment.score import score_arms
 from tests.helpers.arms import PATCH, SPOT, config, run
+from tests.helpers.plugins import install
 
 pytestmark = pytest.mark.usefixtures("micro_trunk")
 
@@ -44,12 +46,51 @@ def test_a_fold_without_labels_has_a_reason_and_no_gap(tissue, tmp_path):
     rows = []
     for fold in ("fold0", "fold1"):
         records, _ = run(config(), corpus, tmp_path, "random", fold)
-        found, _ = score_arms(config(), corpus, tmp_path, records)
-        rows += [row for row in found if row.task in ("domain", "clustering")]
+        of_fold, _ = score_arms(config(), corpus, tmp_path, records)
+        rows += [row for row in of_fold if row.task in ("domain", "clustering")]
     assert {(row.task, row.status, row.reason) for row in rows if row.fold == "fold0"} == {
         (task, "not applicable", "no labelled slide to test") for task in ("domain", "clustering")
     }
     assert {row.status for row in rows if row.fold == "fold1"} == {"ok"}
+
+
+TASK = """
+from benchmark.core.contracts import KeyScore, Measured, Metric
+
+class Colour:
+    name = "colour"
+    requires = "embed"
+    splits = ("donor",)
+    metrics = (Metric("hue"),)
+    key_scores = (KeyScore("hue", "all", "hue"),)
+
+    def __init__(self, metric: str = "hue", setting: str = "all"):
+        self.result = Measured(setting, metric, 0.5)
+
+    def score(self, train, test, seed):
+        yield self.result
+"""
+
+
+@pytest.fixture
+def colour(tissue, tmp_path, monkeypatch):
+    """`colour(options)`: the metrics that are scored of a task with these options; it declares "hue" alone."""
+    install(tmp_path / "site", "colours", TASK, "colour = colours:Colour", group="unitbench.tasks")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+
+    def score(**options) -> set[str]:
+        settings = config(methods=["random"], tasks=[{"task": "colour", "options": options}])
+        records, _ = run(settings, tissue, tmp_path, "random")
+        return {row.metric for row in score_arms(settings, tissue, tmp_path, records)[0] if row.task == "colour"}
+
+    return score
+
+
+def test_a_metric_that_the_task_does_not_declare_is_an_error_of_the_task(colour):
+    assert colour() == {"hue"}
+    with pytest.raises(UnitBenchError, match=r"task 'colour': measured 'hues', which .*; did you mean 'hue'\?"):
+        colour(metric="hues")
+    assert colour(metric="hues", setting="method") == {"hues"}
 
 
 # All rows of a small experiment
@@ -61,9 +102,9 @@ def scored(tissue, tmp_path_factory):
     results, rows, maps = tmp_path_factory.mktemp("scored"), [], []
     for method, fold in product(["random", "gene_mean", "patch", "spot"], ["fold0", "fold1", "fold2", "all"]):
         records, _ = run(config(), tissue, results, method, fold)
-        found, drawn = score_arms(config(), tissue, results, records)
-        rows += found
-        maps.append(drawn)
+        arm_rows, arm_maps = score_arms(config(), tissue, results, records)
+        rows += arm_rows
+        maps.append(arm_maps)
     return pd.DataFrame([row.model_dump() for row in rows], columns=COLUMNS), pd.concat(maps)
 
 
@@ -109,9 +150,9 @@ def test_splits_within_slides_are_pooled_and_flagged_as_transductive(scored):
 def test_what_a_method_cannot_do_is_a_row(scored):
     rows, _ = scored
     absent = rows[(rows["status"] == "not applicable") & ~rows["metric"].isin(["energy_joules", "any"])]
-    found = set(absent[["method", "task", "split"]].itertuples(index=False, name=None))
+    lacking = set(absent[["method", "task", "split"]].itertuples(index=False, name=None))
     embeds = {("domain", "donor"), ("domain", "random"), ("domain", "block"), ("clustering", "donor")}
-    assert found == {("gene_mean", task, split) for task, split in embeds} | {
+    assert lacking == {("gene_mean", task, split) for task, split in embeds} | {
         (method, "reconstruction", "donor") for method in ("spot", "random")
     }
     assert absent["reason"].str.startswith("the method has no ").all()
@@ -155,7 +196,7 @@ def test_shuffled_expression_brings_every_method_to_chance(tmp_path):
         records, _ = run(settings, corpus, tmp_path, method.label, fold)
         rows += [row.model_dump() for row in score_arms(settings, corpus, tmp_path, records)[0]]
     rows = pd.DataFrame(rows)
-    found = rows[(rows["metric"] == "balanced_accuracy") & (rows["setting"] == "knn")]
-    mean = found.groupby(["method", "budget", "neighbours"])["value"].mean().astype(float)
+    probed = rows[(rows["metric"] == "balanced_accuracy") & (rows["setting"] == "knn")]
+    mean = probed.groupby(["method", "budget", "neighbours"])["value"].mean().astype(float)
     assert len(mean) == 2 * (3 + 2 * 3)
     assert (mean - 1 / data.n_domains).abs().max() < 0.07, mean

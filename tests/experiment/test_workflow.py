@@ -1,4 +1,4 @@
-"""The whole workflow, as a user runs it: its files, its repetition, its interruption, its failures."""
+"""The whole workflow, as a user runs it: what it writes, and what happens when it is repeated, cut off, or fails."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def plugins(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, plugins) -> tuple[Path, subprocess.CompletedProcess]:
-    """A run that nothing disturbs: its folder, and what it said."""
+    """A run that nothing disturbs: its folder, and what it printed."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
     return folder, unitbench(*RUN, cwd=folder, plugins=plugins)
@@ -104,7 +104,7 @@ def snakemake(folder: Path, plugins: Path, *words: str) -> str:
 
 
 def scores(folder: Path) -> pd.DataFrame:
-    """All rows that the clock has no part in, of the methods that both runs have."""
+    """All rows that do not depend on the clock, of the methods that both runs have."""
     rows = pd.read_parquet(folder / "results/tiny/scores.parquet")
     return rows[~rows["metric"].isin(OF_THE_CLOCK) & ~rows["method"].isin(["fails", "dies"])].reset_index(drop=True)
 
@@ -131,7 +131,7 @@ def test_second_run_has_nothing_to_do(whole, plugins):
     assert "Nothing to be done" in snakemake(whole[0], plugins, "-n")
 
 
-def test_snakemake_finds_nothing_to_blame(whole, plugins):
+def test_snakemake_finds_no_fault(whole, plugins):
     assert "good condition" in snakemake(whole[0], plugins, "--lint")
 
 
@@ -158,8 +158,9 @@ def test_settings_that_are_refused_stop_the_run_before_any_arm_and_a_change_of_t
         (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(CONFIG | few))
         return unitbench(*RUN, cwd=tmp_path, plugins=plugins)
 
-    said = run(61)
-    assert said.returncode == 2 and "method 'patch': patch unit: 61 channels of 60 genes; set fewer" in said.stdout
+    refused = run(61)
+    assert refused.returncode == 2
+    assert "method 'patch': patch unit: 61 channels of 60 genes; set fewer" in refused.stdout
     assert not (tmp_path / "results/tiny/arms").exists()
     corpus = tmp_path / "results/tiny/corpus/record.json"
     prepared = corpus.stat().st_mtime_ns
@@ -170,7 +171,7 @@ def test_settings_that_are_refused_stop_the_run_before_any_arm_and_a_change_of_t
     assert corpus.stat().st_mtime_ns == prepared
 
 
-def test_a_change_of_a_config_runs_what_it_changes_and_no_more(tmp_path, plugins):
+def test_a_change_of_a_config_runs_only_what_it_changes(tmp_path, plugins):
     def run(n_components: int) -> tuple[set[str], dict[str, int]]:
         pca = {"method": "pca", "options": {"n_components": n_components}}
         few = {"methods": ["random", pca], "methods_per_job": 1, "seeds": [0], "tasks": ["domain"]}
@@ -202,7 +203,11 @@ def test_failing_method_is_a_row_and_an_exit_code(killed):
     folder, run = killed
     assert run.returncode == 1, run.stdout + run.stderr
     assert "20 arms expected: 14 finished, 6 failed, 0 not applicable" in run.stdout
-    assert "fails, 4 arms: MemoryError: no room for the model" in run.stdout
+    line = (
+        "fails, 4 arms: MemoryError: no room for the model; traceback: results/tiny/arms/fails/fold0/0-seed0/error.txt"
+    )
+    assert line in run.stdout
+    assert "no room for the model" in (folder / "results/tiny/arms/fails/fold0/0-seed0/error.txt").read_text()
     rows = pd.read_parquet(folder / "results/tiny/scores.parquet")
     rows = rows[rows["method"] == "fails"]
     assert set(rows["status"]) == {"failed"} and rows["value"].isna().all()

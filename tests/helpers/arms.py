@@ -1,7 +1,7 @@
 """Arms of a small experiment, on trunks that train in an instant."""
 
 from benchmark.core.config import Config, build
-from benchmark.experiment.arms import run_arms
+from benchmark.experiment.fit import run_arms
 
 PATCH = {"method": "patch", "options": {"size": 4, "n_channels": 16, "preset": "micro"}}
 SPOT = {"method": "spot", "options": {"n_tokens": 16, "preset": "micro"}}
@@ -18,10 +18,12 @@ SETTINGS = {
 
 
 def config(**changes) -> Config:
+    """The small experiment with these keys changed."""
     return build(Config, SETTINGS | changes, "test")
 
 
-def run(settings, corpus, results, method, fold="fold0"):
-    told = []
-    records = run_arms(settings, corpus, results, method, fold, lambda *news: told.append(news))
-    return records, told
+def run(settings, corpus, results, method, fold="fold0", attempt=1) -> tuple[list[dict], list[tuple]]:
+    """The records of the arms of a method in a fold, and all reports of their progress."""
+    reports = []
+    records = run_arms(settings, corpus, results, method, fold, lambda *report: reports.append(report), attempt)
+    return records, reports

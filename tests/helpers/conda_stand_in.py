@@ -1,8 +1,7 @@
-"""A stand-in for conda, just enough of it for `snakemake --use-conda`: py-rattler solves and links, offline.
+"""A stand-in for conda: it does what `snakemake --use-conda` needs, offline, with py-rattler.
 
-As a program it answers the calls that Snakemake makes. `set_up` makes its home, and a local channel in place of
-conda-forge with two packages: a `python` that is the interpreter which runs this, with the packages that it has, and an
-empty `pip`.
+As a program it answers the calls of Snakemake. `set_up` makes its home, and a local channel in place of conda-forge.
+The channel has two packages: `python`, which is the interpreter that runs this, with its packages; and an empty `pip`.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ import sysconfig
 import tarfile
 from pathlib import Path
 
-HOME = "CONDA_STAND_IN"  # variable with the folder that `set_up` has filled
+HOME = "CONDA_STAND_IN"  # the variable with the folder that `set_up` has filled
 ACTIVATE = 'export CONDA_PREFIX="$1" PATH="$1/bin:$PATH"\necho "$1" >> {home}/activated.txt\n'
 
 
 def set_up(home: Path) -> dict[str, str]:
-    """Fill `home`, which must be empty, and return the variables that put `conda` on PATH and keep pip offline."""
+    """Fill the empty folder `home`. Returns the variables that put `conda` on PATH and keep pip offline."""
     (home / "bin").mkdir(parents=True)
     (home / "bin/activate").write_text(ACTIVATE.format(home=home))
     (home / "bin/conda").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).resolve()}" "$@"\n')
@@ -36,12 +35,12 @@ def set_up(home: Path) -> dict[str, str]:
         f"lib/{version}/site-packages/main.pth": f"import site; site.addsitedir({purelib!r})\n",
     }
     links = {f"bin/{name}": str(base) for name in ("python", "python3", version)}
-    note = {"share/pip.txt": "pip is among the packages of python\n"}
+    note = {"share/pip.txt": "pip is one of the packages of python\n"}
     channel = home / "channel/noarch"
     packages = _write_package(channel, "python", platform.python_version(), files, links)
     packages |= _write_package(channel, "pip", "26.0", note, {})
     (channel / "repodata.json").write_text(json.dumps({"info": {"subdir": "noarch"}, "packages": packages}))
-    offline = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}  # 0: there is none
+    offline = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}  # 0 switches isolation off
     return {HOME: str(home), "PATH": f"{home / 'bin'}:{os.environ['PATH']}", **offline}
 
 
@@ -49,7 +48,7 @@ def _write_package(folder: Path, name: str, version: str, files: dict[str, str],
     """A conda package of these files and symbolic links, `{path: text}` and `{path: target}`.
 
     Returns:
-        Its entry in the channel's list.
+        The entry of the package in the list of the channel.
     """
     folder.mkdir(parents=True, exist_ok=True)
     kinds = dict.fromkeys(files, "hardlink") | dict.fromkeys(links, "softlink")
@@ -75,14 +74,14 @@ def _write_package(folder: Path, name: str, version: str, files: dict[str, str],
 
 
 async def create(file: Path, prefix: Path, home: Path) -> None:
-    """What the environment file asks for, solved on the local channel and linked into `prefix`."""
+    """Solve the environment file on the local channel, and link the packages into `prefix`."""
     import rattler
     import yaml
 
-    asked = yaml.safe_load(file.read_text())
-    assert asked.keys() <= {"name", "channels", "dependencies"} and asked["channels"] == ["conda-forge"], asked
+    values = yaml.safe_load(file.read_text())
+    assert values.keys() <= {"name", "channels", "dependencies"} and values["channels"] == ["conda-forge"], values
     channel = rattler.Channel(f"file://{home}/channel")
-    records = await rattler.solve([channel], asked["dependencies"], platforms=["noarch"])
+    records = await rattler.solve([channel], values["dependencies"], platforms=["noarch"])
     await rattler.install(records, prefix, cache_dir=home / "packages", show_progress=False)
 
 
@@ -101,11 +100,11 @@ def main(words: list[str]) -> None:
             parser.add_argument("--prefix", type=Path)
             given = parser.parse_args(options)
             asyncio.run(create(given.file, given.prefix, home))
-            os._exit(0)  # some of rattler's threads outlive the interpreter, and at times crash it
+            os._exit(0)  # some threads of rattler may crash the interpreter when it ends
         case ["clean", "-y", "--tarballs", *_]:
             pass
         case _:
-            sys.exit(f"the stand-in for conda knows no `conda {' '.join(words)}`")
+            sys.exit(f"the stand-in for conda does not know `conda {' '.join(words)}`")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Guest:
-    """Features of a module that its environment alone holds."""
+    """Features with a size that is read from a module of its environment."""
 
     unit = "none"
     reference = "a guest"
@@ -26,6 +26,20 @@ class Guest:
     def embed(self, slide):
         return np.random.default_rng(0).normal(size=(slide.n_obs, self.size))
 '''
+# A small experiment with the guest in it.
+CONFIG = {
+    "name": "tiny",
+    "dataset": {
+        "name": "simulated",
+        "options": {"n_donors": 2, "slides_per_donor": 1, "shape": [8, 8], "n_genes": 30, "image": False},
+    },
+    "methods": ["random", "guest", "scgpt_official"],
+    "splits": {"donor_folds": 2, "random_repeats": 0},
+    "seeds": [0],
+    "neighbours": [0],
+    "methods_per_job": 4,
+    "tasks": ["domain"],
+}
 FILE = "channels:\n  - conda-forge\ndependencies:\n  - python={version}\n  - pip\n"
 SCRIPT = """#!/usr/bin/env bash
 set -euo pipefail
@@ -44,7 +58,11 @@ def install_guest(site: Path) -> None:
 
 
 def write_environment(home: Path, then: str = "", version: str = sysconfig.get_python_version()) -> None:
-    """`envs/guesthouse.*` in `home`: the packages of this Python and one module; `then`: more lines of the script."""
+    """Write `envs/guesthouse.*` in `home`: an environment with the packages of this Python and one module.
+
+    Args:
+        then: more lines of the script.
+    """
     (home / "envs").mkdir(exist_ok=True)
     (home / "envs/guesthouse.yaml").write_text(FILE.format(version=version))
     script = SCRIPT.format(main=sysconfig.get_path("purelib"), home=home) + then
@@ -52,5 +70,5 @@ def write_environment(home: Path, then: str = "", version: str = sysconfig.get_p
 
 
 def times_made(home: Path) -> int:
-    """How often the script has run to its end."""
+    """How often the script has ended well."""
     return (home / "made.txt").read_text().count("made") if (home / "made.txt").exists() else 0

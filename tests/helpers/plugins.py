@@ -1,4 +1,4 @@
-"""Third-party packages for tests: built as a wheel, or written by hand where they must be broken."""
+"""Third-party packages for tests: one is built as a wheel, others are written by hand."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def install_example(target: Path, scratch: Path) -> None:
 
 def install(target: Path, name: str, code: str, entry: str, group: str = "unitbench.methods") -> None:
     """A package `name` of one module of that name, with one entry point: "plugin = module:object"."""
+    sys.modules.pop(name, None)  # another test may have imported a package of this name
     target.mkdir(parents=True, exist_ok=True)
     (target / f"{name}.py").write_text(code)
     info = target / f"{name}-1.0.dist-info"

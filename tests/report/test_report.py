@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from benchmark.core.scores import status_line
-from benchmark.experiment.score import NO_MAP
+from benchmark.experiment.maps import NO_MAP
 from benchmark.report import findings, ledger, maps, tables
 from benchmark.report.glance import QUESTIONS
 from benchmark.report.page import write_report

@@ -13,7 +13,7 @@ from benchmark.data.corpus import write_corpus
 from benchmark.data.normalisation import lognorm
 from benchmark.data.tiles import cut
 from benchmark.datasets.simulated import Simulated
-from benchmark.experiment.arms import run_arms
+from benchmark.experiment.fit import run_arms
 from benchmark.experiment.score import score_arms
 from benchmark.tasks.domain import Domain
 from benchmark.tasks.expression_from_image import ExpressionFromImage, most_variable, reduced, ridge

@@ -1,0 +1,107 @@
+"""The score rows of one arm: what it cost, what a task measured, and why there is no value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from benchmark.core.config import Config
+from benchmark.core.contracts import Measured, NotApplicable, Split, Task
+from benchmark.core.declarations import declared
+from benchmark.core.errors import UnitBenchError, nearest
+from benchmark.core.scores import Score, Status
+from benchmark.data.corpus import Corpus
+
+COSTS = {
+    "flops": "flops",
+    "device_seconds": "device_seconds",
+    "spots": "spots_seen",
+    "unique_spots": "unique_spots",
+    "steps": "steps",
+    "peak_memory_bytes": "peak_memory_bytes",
+    "energy_joules": "energy_joules",
+}
+PRETRAINED_ON = "in the released model's pretraining"
+OF_THE_METHOD = "method"  # the setting of numbers that a method says of itself; no task declares those
+
+
+@dataclass(frozen=True)
+class ArmRows:
+    """Makes the rows of the arm that `record` is about."""
+
+    config: Config
+    corpus: Corpus
+    record: Mapping[str, Any]
+
+    @cached_property
+    def shared(self) -> dict[str, Any]:
+        """What all rows of the arm have in common."""
+        config, record = self.config, self.record
+        return {
+            "dataset": config.dataset.name if config.dataset.name != "h5ad_folder" else config.name,
+            "method": record["method"],
+            "options": config.method(record["method"]).canonical,
+            "unit": record["unit"],
+            "budget_axis": config.budget.axis,
+            "budget": record["amount"],
+            "seed": record["seed"],
+            "fold": record["fold"],
+            "transductive": record["seen"]["transductive"],
+            "reference": record.get("reference", ""),  # old records have none
+        }
+
+    def costs(self) -> Iterator[Score]:
+        """Whether the arm finished, and what it cost."""
+        record, shared = self.record, self.shared | {"split": "none", "setting": "pretraining"}
+        if record["status"] != "ok":
+            yield Score(**shared, task="arm", metric="status", status=record["status"], reason=record["reason"])
+            return
+        yield Score(**shared, task="arm", metric="status", value=1.0)
+        costs = {"arm_seconds": record["seconds"], "parameters": record["parameters"]}
+        if spent := record["spent"]:
+            costs |= {metric: spent[name] for name, metric in COSTS.items()}
+            costs |= {f"{self.config.budget.axis}_target": spent["amount"]}
+            costs |= {"epochs": spent["spots"] / self.corpus.subset(record["seen"]["fit"]).n_spots}
+        for metric, value in costs.items():
+            row = shared | {"task": "cost", "metric": metric}
+            if value is not None:
+                yield Score(**row, value=value)
+            elif metric == "energy_joules":
+                yield Score(**row, status="not applicable", reason="no energy counter here")
+
+    def absent(self, task: Task, split: Split, status: Status, reason: str) -> Score:
+        """The first key score of the task, without a value."""
+        key = task.key_scores[0]
+        row = self.shared | {"split": split, "task": task.name, "setting": key.setting, "metric": key.metric}
+        return Score(**row, status=status, reason=reason)
+
+    def measured(self, task: Task, split: Split, result: Measured | NotApplicable, **more: Any) -> Score:
+        """A value that the task measured, or why it could not.
+
+        Args:
+            more: other columns of the row, such as `neighbours`.
+
+        Raises:
+            UnitBenchError: the task does not declare the metric.
+        """
+        donor, slides = "pooled", self.record["seen"]["test"]
+        if result.slide != "pooled":
+            donor, slides = self.corpus.record["slides"][result.slide]["donor"], [result.slide]
+        row = self.shared | {"split": split, "task": task.name, "setting": result.setting}
+        row |= {"slide": result.slide, "donor": donor, **more}
+        if {row["dataset"], *slides} & set(self.record.get("pretrained_on", [])):
+            row |= {"transductive": True, "note": PRETRAINED_ON}
+        if isinstance(result, NotApplicable):
+            return Score(**row, metric="any", status="not applicable", reason=result.reason)
+        check_declared(task.name, result)
+        return Score(**row, metric=result.metric, value=result.value, n_train=result.n_train, n_test=result.n_test)
+
+
+def check_declared(task: str, result: Measured) -> None:
+    """Raises UnitBenchError: the task measured a metric that it does not declare."""
+    known = declared(task).metrics
+    if result.metric not in known and result.setting != OF_THE_METHOD:
+        cause = f"measured {result.metric!r}, which is not among its metrics"
+        raise UnitBenchError(f"task {task!r}", cause, f"declare it; {nearest(result.metric, known)}")

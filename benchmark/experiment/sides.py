@@ -1,0 +1,93 @@
+"""The two sides of a split: spots that a probe learns from, and spots that it is tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from benchmark.core.config import Splits
+from benchmark.core.contracts import Split, Spots, Task, offer
+from benchmark.data.corpus import Corpus
+from benchmark.data.splits import block_spots, random_spots
+from benchmark.tasks.served import served
+
+Embeddings = Mapping[str, np.ndarray]  # of each slide, [n_spots, d]
+
+
+class Part(NamedTuple):
+    """Some spots of a slide, by index `[n]`, and their labels `[n]`."""
+
+    slide: str
+    spots: np.ndarray
+    label: np.ndarray
+
+
+def labelled(corpus: Corpus, task: Task, slides: Iterable[str]) -> list[Part]:
+    """The spots with a label of those slides that the task can use. A task without labels has all spots, label ""."""
+    key, usable, parts = offer(task, "key"), served(task, corpus), []
+    for slide in slides:
+        if slide not in usable:
+            continue
+        label = corpus[slide].obs[key] if key else pd.Series("", range(corpus[slide].n_obs))
+        spots = np.flatnonzero(label.notna())
+        parts.append(Part(slide, spots, label.to_numpy(dtype=object)[spots].astype(str)))
+    return parts
+
+
+def sides(
+    splits: Splits, corpus: Corpus, task: Task, split: Split, record: Mapping, embeddings: Embeddings
+) -> Iterator[tuple[str, Spots, Spots]]:
+    """Training and test spots of each repeat of a split, with the name of the fold or repeat.
+
+    Within slides the test spots of all slides are pooled, as is usual in the field.
+
+    Args:
+        record: of the arm; it says which slides were held out.
+
+    Raises:
+        UnitBenchError: blocks that leave no training spot or no test spot on a slide.
+    """
+    counted = corpus if offer(task, "key") is None else None
+    if split == "donor":
+        fit, held_out = (labelled(corpus, task, record["seen"][side]) for side in ("fit", "test"))
+        yield record["fold"], spots_of(embeddings, fit, counted), spots_of(embeddings, held_out, counted)
+        return
+    parts = labelled(corpus, task, sorted(embeddings))
+    for repeat in range(splits.repeats[split]):
+        train: list[Part] = []
+        test: list[Part] = []
+        for part in parts:
+            rng = np.random.default_rng([repeat, crc32(part.slide.encode())])
+            position = corpus[part.slide].obsm["position"][part.spots]
+            for side, chosen in zip((train, test), _divide(splits, split, position, rng), strict=True):
+                side.append(Part(part.slide, part.spots[chosen], part.label[chosen]))
+        pooled = np.repeat("pooled", sum(len(part.spots) for part in test))
+        tested = replace(spots_of(embeddings, test, counted), slide=pooled)
+        yield f"repeat{repeat}", spots_of(embeddings, train, counted), tested
+
+
+def _divide(
+    splits: Splits, split: Split, position: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the training spots and of the test spots of a slide; `position` `[n_spots, 2]`, in pitches."""
+    if split == "random":
+        return random_spots(len(position), splits.random_test, rng)
+    if split == "few_labels":
+        return random_spots(len(position), 1 - splits.few_labels, rng)
+    return block_spots(position, splits.block_cells, splits.random_test, splits.block_buffer, rng)
+
+
+def spots_of(embeddings: Embeddings, parts: list[Part], counted: Corpus | None = None) -> Spots:
+    """The spots of several slides, with their raw counts where `counted`, the corpus to read them from, is given."""
+    return Spots(
+        np.concatenate([embeddings[slide][spots] for slide, spots, _ in parts]),
+        np.concatenate([part.label for part in parts]),
+        np.concatenate([np.repeat(slide, len(spots)) for slide, spots, _ in parts]),
+        sp.vstack([counted[slide].X[spots] for slide, spots, _ in parts], format="csr") if counted else None,
+    )

@@ -1,0 +1,34 @@
+"""The tables of a run: all score rows gathered, and what is made from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from benchmark.core.files import write_json
+from benchmark.core.scores import read_rows, write_table
+from benchmark.experiment.manifest import manifest
+from benchmark.stats import ablation
+from benchmark.stats.grids import grids
+from benchmark.stats.leaderboard import leaderboard
+from benchmark.stats.leakage import leakage
+
+if TYPE_CHECKING:
+    from benchmark.experiment.layout import Run
+
+
+def write_tables(run: Run) -> None:
+    """Write `run.tables`: score rows, maps, leaderboard, leakage index, ablation where options vary, manifest."""
+    rows = read_rows(run.scores(job) for job in run.jobs)
+    maps = pd.concat([pd.read_parquet(run.maps(job)) for job in run.jobs], ignore_index=True)
+    for suffix in (".parquet", ".csv"):
+        write_table(run.results / f"scores{suffix}", rows)
+    write_table(run.results / "maps.parquet", maps)
+    write_table(run.results / "leaderboard.csv", leaderboard(rows))
+    write_table(run.results / "leakage.csv", leakage(rows))
+    if run.varied:
+        settings = grids(rows)
+        write_table(run.results / "ablation.csv", ablation.means(settings))
+        write_table(run.results / "effects.csv", ablation.effects(settings))
+    write_json(run.results / "manifest.json", manifest(run))
