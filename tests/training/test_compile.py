@@ -1,4 +1,4 @@
-"""Compiled steps, as on a GPU: one graph, compiled twice for all numbers of tokens, with the loss of the plain module."""
+"""Compiled steps, as on a GPU: one graph, compiled twice for all token counts, with the loss of the plain module."""
 
 import copy
 from functools import partial

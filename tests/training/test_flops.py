@@ -108,8 +108,8 @@ def test_a_trunk_is_counted_as_by_hand():
 def test_convolutions_are_counted_as_by_hand(layer, groups):
     channels, side, kernel = 8, 6, 3
     module = Step(layer(channels, channels, kernel, padding=1, groups=groups))
-    # Each output pixel and channel reads kernel x kernel pixels of its group's channels. The weights' gradient costs the
-    # same again. The input is data and needs no gradient.
+    # Each output pixel and channel reads kernel x kernel pixels of its group's channels. The gradient of the weights
+    # costs the same again. The input is data and needs no gradient.
     forward = 2 * side**2 * channels * kernel**2 * channels // groups
     assert count_flops(module, {"values": torch.rand(1, channels, side, side)}) == 2 * forward
     module.of = nn.Sequential(nn.Conv2d(channels, channels, 1), module.of)
@@ -124,7 +124,7 @@ def test_a_slide_of_4096_tokens_is_counted_with_its_attention(monkeypatch):
     attention = MICRO.layers * 3 * 2 * (2 * t * t * MICRO.d)
     counted = count_flops(module, batch, hidden)
     # PyTorch's versions count the CPU's fused attention differently. Some count nothing. Others count more than the
-    # mathematics needs, since the backward pass computes some products again. Without a formula the counter sees nothing.
+    # mathematics needs, since the backward pass computes some products again. A counter without a formula sees nothing.
     for operation in ("flash_attention_for_cpu", "flash_attention_for_cpu_backward"):
         monkeypatch.delitem(flop_registry, getattr(torch.ops.aten, f"_scaled_dot_product_{operation}"), raising=False)
     blind = counted_here(module, batch, hidden)
