@@ -22,7 +22,7 @@ from benchmark.training import resources
 from benchmark.training.budget import Budget
 from benchmark.training.loop import cosine
 from benchmark.units import expression
-from benchmark.units.patch import places
+from benchmark.units.patch import candidates
 from methods.patch.method import Patch
 
 
@@ -144,7 +144,7 @@ def test_preparing_the_corpus_is_not_on_the_clock(tissue, name, fake_time, monke
         return lognorm(counts)
 
     monkeypatch.setattr(expression, "lognorm", slow)
-    for cached in (expression.fields, expression.by_spot, places):
+    for cached in (expression.fields, expression.by_spot, candidates):
         cached.cache_clear()
     _, meter = fitted(name, tissue, Budget("spots", SPOTS[name]))
     assert fake_time.seconds > 3600 > meter.device_seconds
