@@ -25,6 +25,14 @@ def top_variance(corpus: Corpus, n_genes: int) -> np.ndarray:
     return np.argsort(-variance, kind="stable")[:n_genes]
 
 
+def top_log_variance(counts: sp.csr_matrix, n_genes: int) -> np.ndarray:
+    """Indices of the genes whose log1p of raw counts `[n_spots, n_all_genes]` varies most, greatest first."""
+    values = sp.csr_matrix(counts, dtype=np.float64).log1p()
+    mean = np.asarray(values.mean(axis=0)).ravel()
+    variance = np.asarray(values.multiply(values).mean(axis=0)).ravel() - mean**2
+    return np.argsort(-variance, kind="stable")[:n_genes]
+
+
 def top_dispersion(corpus: Corpus, n_genes: int) -> np.ndarray:
     """Indices of the genes with the greatest dispersion among genes of similar mean over `corpus`, greatest first."""
     return _order(*moments(corpus, per_ten_thousand))[:n_genes]

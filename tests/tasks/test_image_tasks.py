@@ -10,14 +10,16 @@ from baselines.image_features import ImagePCA, ImageTexture, MeanColour
 from benchmark.core.config import Config, build
 from benchmark.core.contracts import Spots
 from benchmark.data.corpus import write_corpus
+from benchmark.data.gene_selection import top_log_variance
 from benchmark.data.normalisation import lognorm
 from benchmark.data.tiles import cut
 from benchmark.datasets.simulated import Simulated
 from benchmark.experiment.arms import run_arms
 from benchmark.experiment.score import score_arms
 from benchmark.tasks.domain import Domain
-from benchmark.tasks.expression_from_image import ExpressionFromImage, most_variable, reduced, ridge
+from benchmark.tasks.expression_from_image import ExpressionFromImage
 from benchmark.tasks.label_from_image import LabelFromImage
+from benchmark.tasks.regressors import reduced, ridge
 
 CONTROLS = [MeanColour(), ImageTexture(), ImagePCA(n_components=8)]
 
@@ -44,7 +46,7 @@ def measured(train: Spots, test: Spots, **options) -> dict[str, float]:
 def test_genes_are_those_whose_log_counts_vary_most_in_training():
     counts = np.random.default_rng(0).poisson([1, 5, 30, 2], (50, 4)) * [1, 1, 1, 20]
     expected = np.argsort(-np.log1p(counts).var(axis=0))
-    np.testing.assert_array_equal(most_variable(csr_matrix(counts), 3), expected[:3])
+    np.testing.assert_array_equal(top_log_variance(csr_matrix(counts), 3), expected[:3])
 
 
 def test_the_penalty_of_ridge_is_100_over_features_times_genes():
