@@ -137,7 +137,7 @@ def write_corpus(
     if not names:
         raise UnitBenchError(folder, "the dataset has no slides", "check its options")
     if len(genes) == 0:
-        raise UnitBenchError(folder, "no gene is in every slide", "check that all slides name genes alike")
+        raise UnitBenchError(folder, "no gene is in every slide", "use the same gene names in all slides")
     entries = {name: _finish(_path(folder, name), genes) for name in names}
     write_json(
         folder / "record.json",

@@ -136,7 +136,7 @@ def read_mask(path: Path) -> tuple[np.ndarray, float, float]:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnitBenchError(path, f"cannot be read ({error})", "replace the file") from None
     if mask.ndim != 2 or not np.array_equal(mask, np.rint(mask)) or mask.min() < 0:
-        raise UnitBenchError(path, "no cell mask: its pixels are no whole numbers from 0", "give the CellLabels file")
+        raise UnitBenchError(path, "no cell mask: its pixels are not whole numbers from 0", "give the CellLabels file")
     left, top = tie[3:5] if tie else (0, mask.shape[0])
     return mask.astype(np.int32), left, top
 
