@@ -95,6 +95,24 @@ def test_most_modules_fit_on_a_page():
     assert statistics.median(len(path.read_text(encoding="utf-8").splitlines()) for path in CORE) <= MEDIAN
 
 
+@pytest.mark.parametrize(
+    "path", [path for path in CORE if room(path) in ("tasks", "units", "training", "experiment")], ids=name_of
+)
+def test_plugins_are_asked_through_their_contract_alone(path):
+    """`benchmark.core.contracts.offer` is the one function that looks whether a plugin has something."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    asked = [ast.unparse(call.args[0]) for call in calls if ast.unparse(call.func) in ("getattr", "hasattr")]
+    assert not {name.split(".")[-1] for name in asked} & {
+        "method",
+        "task",
+        "unit",
+        "sampler",
+        "module",
+        "rule",
+        "dataset",
+    }
+
+
 def run(code: str) -> None:
     """In a process of its own, which has imported nothing yet."""
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, check=True)
