@@ -133,22 +133,11 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
 def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Write the report, one HTML page that opens from disk, and its overview and ablation as pictures."""
     from benchmark.experiment.summary import written
-    from benchmark.report.ablation_picture import ablation_figure
-    from benchmark.report.page import write_report
-    from benchmark.report.picture import readme_figure
-    from benchmark.report.words import same_donor
-    from benchmark.stats.ablation import grids, means
-    from benchmark.stats.contests import leading, select
-    from benchmark.stats.options import between
+    from benchmark.report.views import write_views
 
     run = _run(config, results)
     rows, board, maps, made_by = written(run)
-    brief = board[~board["method"].isin(between(rows, select(board, leading(board)[1])))]
-    readme_figure(brief, maps, run.results / "overview.png", bool(same_donor(made_by["folds"])))
-    if run.varied:
-        found = grids(rows)
-        ablation_figure(found, means(found), run.results / "ablation.png")
-    write_report(rows, board, maps, made_by, run.results / "report.html")
+    write_views(rows, board, maps, made_by, run.results, ablation=run.varied)
 
 
 @app.command()
@@ -231,6 +220,23 @@ def bench(
     if not run.record.exists():
         prepare(config, results)
     print("\n".join(lines(*bench(open_corpus(run.corpus), preset, threads))))
+
+
+@app.command()
+def check_plugin(
+    name: Annotated[str, typer.Argument(help="Its entry point's name, as `unitbench list` shows it.")],
+    kind: Annotated[
+        str, typer.Option(help="methods, tasks, datasets or channels; needed where two share the name.")
+    ] = "",
+    options: Annotated[str, typer.Option(help="Its options as in a config: '{\"size\": 4}'.")] = "{}",
+    method: Annotated[str, typer.Option(help="For a task: the method to try it with.")] = "",
+) -> None:
+    """Hold a plugin to its contract; print a line for each check and exit with 1 if one is violated."""
+    from rich.console import Console
+
+    from benchmark.testing.show import check_plugin
+
+    raise typer.Exit(check_plugin(name, kind, options, method, Console(soft_wrap=True)))
 
 
 @app.command()

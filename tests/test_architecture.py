@@ -133,7 +133,7 @@ def test_training_needs_no_more_than_a_bare_machine_has():
         for absent in "anndata pandas sklearn scanpy h5py pydantic yaml mlflow safetensors".split():
             sys.modules[absent] = None
         import torch
-        from benchmark.training.bench import MadeUp
+        from benchmark.training.made_up import MadeUp
         from benchmark.training.budget import Budget
         from benchmark.model.masked import MaskedSpots
         from benchmark.model.trunk import PRESETS

@@ -50,10 +50,6 @@ def declared(task: str) -> Declaration:
     )
 
 
-def lower_is_better(task: str, metric: str) -> bool:
-    return declared(task).metric(metric).lower_is_better
-
-
 def in_order(tasks: Iterable[str]) -> list[str]:
     """The distinct tasks, in the order in which tables show them."""
     return sorted(set(tasks), key=lambda task: (declared(task).order, task))

@@ -1,1 +1,1 @@
-"""Slides and what is read off them: lattice, corpus, splits, tiles of images, normalisation, neighbours, genes."""
+"""Slides and what is computed from them: lattice, corpus, splits, image tiles, normalisation, neighbours, genes."""

@@ -1,12 +1,12 @@
-"""Prepared slides on disk: one record, one `.h5ad` a slide, read one slide at a time."""
+"""Prepared slides on disk: one record and one `.h5ad` for each slide, written once, read one slide at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -30,7 +30,8 @@ class Corpus:
     names: tuple[str, ...]
 
     @cached_property
-    def record(self) -> dict:
+    def record(self) -> dict[str, Any]:
+        """What `write_corpus` wrote: the dataset's own record, `genes`, and under `slides` an entry for each slide."""
         return read_json(self.folder / "record.json")
 
     @cached_property
@@ -40,7 +41,7 @@ class Corpus:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row a slide: donor, group, n_spots, labels (a count for each label)."""
+        """One row for each slide: donor, group, n_spots, labels (a count for each label)."""
         return pd.DataFrame.from_dict(self.record["slides"], orient="index").loc[list(self.names)]
 
     @property
@@ -49,15 +50,21 @@ class Corpus:
 
     @property
     def labelled(self) -> tuple[str, ...]:
+        """The slides with labels, by the record."""
         return tuple(name for name in self.names if self.record["slides"][name]["labels"])
 
     def labelled_by(self, key: str) -> tuple[str, ...]:
-        """The slides with a value in the column `key` of obs. The record knows "label"; else the slides are read."""
+        """The slides with a value in the column `key` of obs. Any other column than "label" is read from the slides."""
         if key == "label":
             return self.labelled
         return tuple(name for name in self.names if key in self[name].obs and self[name].obs[key].notna().any())
 
     def subset(self, names: Iterable[str]) -> Corpus:
+        """The corpus of these slides.
+
+        Raises:
+            UnitBenchError: there is no slide of one of the names.
+        """
         names = tuple(names)
         if missing := set(names) - set(self.record["slides"]):
             raise UnitBenchError(self.folder, f"no slide {min(missing)!r}", "run `unitbench prepare`")
@@ -67,25 +74,35 @@ class Corpus:
         return len(self.names)
 
     def __getitem__(self, name: str) -> ad.AnnData:
-        """The slide `name`. It is shared: copy before changing it."""
+        """The slide `name`. It is shared: copy it before you change it.
+
+        Raises:
+            UnitBenchError: its file is missing, or was altered since it was prepared.
+        """
         return _read(_path(self.folder, name), self.record["slides"][name]["sha256"])
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[ad.AnnData]:
         return (self[name] for name in self.names)
 
 
 @lru_cache(maxsize=SLIDES_IN_MEMORY)
 def _read(path: Path, digest: str) -> ad.AnnData:
-    """The slide as it was prepared, its checksum taken first: a slide that has changed is no result's slide."""
+    """The slide as it was prepared. Its checksum is verified, so that no result is of an altered slide."""
     if not path.is_file() or sha256(path) != digest:
         what = "altered since it was prepared" if path.is_file() else "file not found"
         raise UnitBenchError(path, what, "run `unitbench prepare` again")
-    from anndata import read_h5ad  # dear to import, and most commands read the record alone
+    from anndata import read_h5ad  # slow to import, and most commands read the record alone
 
     return read_h5ad(path)
 
 
+def forget_slides() -> None:
+    """Let every slide be read from disk when it is asked for again."""
+    _read.cache_clear()
+
+
 def open_corpus(folder: Path) -> Corpus:
+    """All slides of a prepared folder."""
     record = read_json(Path(folder) / "record.json")
     return Corpus(Path(folder), tuple(record["slides"]))
 
@@ -93,35 +110,43 @@ def open_corpus(folder: Path) -> Corpus:
 def write_corpus(
     slides: Iterable[ad.AnnData],
     folder: Path,
-    record: dict,
+    record: Mapping[str, Any],
     progress: Callable[[str], None] = lambda name: None,
 ) -> Corpus:
-    """Check every slide, keep the genes that all of them have, write them and, last, the record.
+    """Check all slides, keep the genes that every one of them has, write the slides and then the record.
 
-    The record comes last, so a folder with a record is complete. The common genes are known only after the last slide,
-    so the files are passed over twice; no more than one slide is in memory.
+    The record is written last, so a folder with a record is complete. The common genes are known only after the last
+    slide, so each file is written, then read and cut to the common genes. One slide at a time is in memory.
+
+    Args:
+        record: what the dataset is, as `Dataset.record` gives it.
+        progress: called with the name of each slide once it is written.
+
+    Raises:
+        UnitBenchError: no slides, two slides of one name, a slide against the schema, or no common gene.
     """
     folder = Path(folder)
     (folder / "slides").mkdir(parents=True, exist_ok=True)
     (folder / "record.json").unlink(missing_ok=True)
-    names, genes, n_union = [], None, set()
+    names: list[str] = []
+    genes, union = pd.Index([]), set[str]()
     for slide in slides:
         name = check_slide(slide, f"slide {slide.uns.get('slide', '?')}").uns["slide"]
         if name in names:
             raise UnitBenchError(f"slide {name}", "two slides have this name", "rename one")
         _write(_path(folder, name), slide)
-        genes = slide.var_names if genes is None else genes[genes.isin(slide.var_names)]
-        n_union |= set(slide.var_names)
+        genes = genes[genes.isin(slide.var_names)] if names else slide.var_names
+        union |= set(slide.var_names)
         names.append(name)
         progress(name)
     if not names:
         raise UnitBenchError(folder, "the dataset has no slides", "check its options")
     if len(genes) == 0:
-        raise UnitBenchError(folder, "no gene is in every slide", "check that all slides name genes alike")
+        raise UnitBenchError(folder, "no gene is in every slide", "use the same gene names in all slides")
     entries = {name: _finish(_path(folder, name), genes) for name in names}
     write_json(
         folder / "record.json",
-        record | {"genes": list(genes), "n_genes_union": len(n_union), "slides": entries},
+        {**record, "genes": list(genes), "n_genes_union": len(union), "slides": entries},
     )
     return open_corpus(folder)
 
@@ -131,7 +156,7 @@ def _path(folder: Path, name: str) -> Path:
 
 
 def _write(path: Path, slide: ad.AnnData) -> None:
-    """As `.h5ad`, built in memory and written at once: HDF5 crashes where it meets a full disk."""
+    """Write a `.h5ad`. It is built in memory first, since HDF5 crashes on a full disk."""
     from anndata.io import write_elem
 
     with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
@@ -141,8 +166,8 @@ def _write(path: Path, slide: ad.AnnData) -> None:
     write_atomic(path, lambda temporary: temporary.write_bytes(image))
 
 
-def _finish(path: Path, genes: pd.Index) -> dict:
-    """Keep the common genes of a written slide; what the record says of it."""
+def _finish(path: Path, genes: pd.Index) -> dict[str, Any]:
+    """Cut a written slide to the common genes. Returns its entry of the record."""
     from anndata import read_h5ad
 
     slide = read_h5ad(path)
@@ -161,5 +186,5 @@ def _finish(path: Path, genes: pd.Index) -> dict:
 
 
 def _plain(value: object) -> object:
-    """NumPy's scalars and arrays as JSON's."""
+    """NumPy's scalars and arrays as JSON values."""
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

@@ -1,4 +1,4 @@
-"""A file from the web: resumed where it stopped, checked before it gets its name."""
+"""Download of a file: it resumes where it stopped, and the file gets its name only if its checksum is right."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ LOCAL_COPY = "or set UNITBENCH_DATA to a folder with a local copy"
 
 
 def fetch(url: str, path: Path, digest: str) -> Path:
-    """Download `url` to `path`, unless it is there already; returns `path`, whose sha256 is `digest`.
+    """Download `url` to `path`, unless that file exists. Returns `path`, whose sha256 is `digest`.
 
-    What has arrived so far lies in `<path>.part`; a later call asks the server for the rest only.
+    The bytes received so far are in `<path>.part`; a later call asks the server for the rest only.
 
     Raises:
-        UnitBenchError: no http(s) address, the server refuses, the transfer breaks off, the checksum differs.
+        UnitBenchError: not an http(s) address, the server refuses, the transfer breaks off, or the checksum differs.
     """
     if path.is_file():
         return check_file(path, digest)
@@ -41,19 +41,19 @@ def fetch(url: str, path: Path, digest: str) -> Path:
         raise UnitBenchError(url, f"download broke off ({error})", f"run again to resume, {LOCAL_COPY}") from error
     if sha256(part) != digest:
         part.unlink()
-        raise UnitBenchError(url, "sha256 differs from the record", f"run again to download it afresh, {LOCAL_COPY}")
+        raise UnitBenchError(url, "sha256 differs from the record", f"run again to download it anew, {LOCAL_COPY}")
     os.replace(part, path)
     return path
 
 
 def _transfer(url: str, part: Path) -> None:
-    """Append to `part` what is missing of it, or write all of it where the server knows no ranges."""
+    """Append the missing bytes to `part`, or write all of it if the server does not support ranges."""
     have = part.stat().st_size if part.exists() else 0
     request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urlopen(request, timeout=TIMEOUT)
     except HTTPError as error:
-        if error.code == 416 and have:  # nothing lies beyond what we have: the checksum decides
+        if error.code == 416 and have:  # the server has no more bytes: the checksum decides
             return
         raise
     with response:
@@ -65,12 +65,19 @@ def _transfer(url: str, part: Path) -> None:
         ):
             shutil.copyfileobj(source, file)
         arrived, total = part.stat().st_size, length + have * resumed
-        if length and arrived < total:  # a cut connection reads like the end of the file
+        if length and arrived < total:  # a broken connection looks like the end of the file
             raise ConnectionError(f"{arrived} of {total} bytes")
 
 
 def check_file(path: Path, digest: str, size: int | None = None) -> Path:
-    """`path`, if its content has this sha256 (and, told apart for a clearer message, this size in bytes)."""
+    """`path`, if its content has this sha256.
+
+    Args:
+        size: in bytes, if known: a file that is too short then gets a message that says so.
+
+    Raises:
+        UnitBenchError: the file is truncated or altered.
+    """
     if size is not None and path.stat().st_size < size:
         raise UnitBenchError(path, f"truncated: {path.stat().st_size} of {size} bytes", "replace it or delete it")
     if sha256(path) != digest:

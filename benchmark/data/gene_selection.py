@@ -1,4 +1,4 @@
-"""What genes are chosen by: their variance, dispersion and spatial variation over some slides, and weighted draws."""
+"""Statistics that genes are chosen by (variance, dispersion, spatial variation over slides), and weighted draws."""
 
 from __future__ import annotations
 
@@ -19,14 +19,22 @@ if TYPE_CHECKING:
 def top_variance(corpus: Corpus, n_genes: int) -> np.ndarray:
     """Indices of the genes whose log-normalised value varies most over all spots of `corpus`, greatest first.
 
-    All genes where there are fewer than `n_genes`.
+    `[n_genes]`, or all genes of the corpus if they are fewer.
     """
     _, variance = moments(corpus)
     return np.argsort(-variance, kind="stable")[:n_genes]
 
 
+def top_log_variance(counts: sp.csr_matrix, n_genes: int) -> np.ndarray:
+    """Indices of the genes whose log1p of raw counts `[n_spots, n_all_genes]` varies most, greatest first."""
+    values = sp.csr_matrix(counts, dtype=np.float64).log1p()
+    mean = np.asarray(values.mean(axis=0)).ravel()
+    variance = np.asarray(values.multiply(values).mean(axis=0)).ravel() - mean**2
+    return np.argsort(-variance, kind="stable")[:n_genes]
+
+
 def top_dispersion(corpus: Corpus, n_genes: int) -> np.ndarray:
-    """Indices of the genes whose dispersion stands out most among genes of like mean over `corpus`, greatest first."""
+    """Indices of the genes with the greatest dispersion among genes of similar mean over `corpus`, greatest first."""
     return _order(*moments(corpus, per_ten_thousand))[:n_genes]
 
 
@@ -40,17 +48,17 @@ def by_dispersion(values: sp.csr_matrix) -> np.ndarray:
 def _order(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Genes by normalised dispersion.
 
-    The rule of Satija et al. 2015 that scanpy calls flavour "seurat": log of variance by mean of the counts per 10,000,
-    standardised within 20 bins of the mean's log1p. Genes that never vary come last.
+    The rule of Satija et al. 2015 that scanpy calls flavour "seurat": the log of variance over mean of the counts per
+    10,000, standardised within 20 bins of log1p of the mean. Constant genes come last.
     """
     import pandas as pd
 
     varies = variance > 0
     dispersion = np.log(variance, where=varies, out=np.full_like(variance, np.nan))
     dispersion -= np.log(mean, where=varies, out=np.zeros_like(mean))
-    alike = pd.Series(dispersion).groupby(pd.cut(np.log1p(mean), bins=20, labels=False))
-    standardised = (dispersion - alike.transform("mean")) / alike.transform("std")
-    # A gene alone in its bin has no spread to be measured by; scanpy gives it 1.
+    in_bin = pd.Series(dispersion).groupby(pd.cut(np.log1p(mean), bins=20, labels=False))
+    standardised = (dispersion - in_bin.transform("mean")) / in_bin.transform("std")
+    # A gene that is alone in its bin has no standard deviation; scanpy gives it 1.
     standardised = np.where(varies, standardised.fillna(1.0), -np.inf)
     return np.argsort(-standardised, kind="stable")
 
@@ -83,18 +91,18 @@ def moments(
 
 
 def draw_weighted(weights: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw `m` genes without replacement in each row, each draw with a chance in proportion to the weights.
+    """Draw `m` genes in each row without replacement; the chance of a gene at each draw is proportional to its weight.
 
-    An exponential clock a gene, which runs at the rate of its weight; the first `m` to ring are drawn. This is the
-    weighted reservoir of Efraimidis and Spirakis (2006, Information Processing Letters 97), its keys on a log scale,
-    so that small weights do not underflow.
+    Each gene gets a random time from an exponential distribution whose rate is its weight, and the first `m` are drawn.
+    This is the weighted reservoir of Efraimidis and Spirakis (2006, Information Processing Letters 97). Its keys are on
+    a log scale, so small weights do not underflow.
 
     Args:
-        weights: at least 0, `[n, n_genes]`; zeros are drawn only when nothing else is left.
+        weights: at least 0, `[n, n_genes]`; a gene of weight 0 is drawn only if no other is left.
 
     Returns:
-        int64 `[n, m]`, in no order.
+        int64 `[n, m]`, in no particular order.
     """
-    clock = rng.standard_exponential(weights.shape, dtype=np.float32)
-    clock /= np.maximum(weights, 1e-10, dtype=np.float32)
-    return np.argpartition(clock, m - 1, axis=1)[:, :m]
+    time = rng.standard_exponential(weights.shape, dtype=np.float32)
+    time /= np.maximum(weights, 1e-10, dtype=np.float32)
+    return np.argpartition(time, m - 1, axis=1)[:, :m]

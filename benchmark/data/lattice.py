@@ -1,12 +1,12 @@
 """Positions on an integer grid: square arrays, Visium's hexagons, and single cells binned at a pitch.
 
-Every function returns a `Lattice`. Positions are isotropic, so distances in them are physical distances in
-pitches, and no spot is dropped: those that share a cell, or lie beyond a stated shape, stay and are counted.
+Every function returns a `Lattice`. Positions are isotropic: distances are physical distances in pitches. No spot is
+dropped. Spots that share a cell, or lie outside a stated shape, are kept and counted.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,23 +14,23 @@ from benchmark.core.errors import UnitBenchError
 
 
 class Lattice(NamedTuple):
-    """Where the spots of one slide lie.
+    """The lattice cells and positions of the spots of one slide.
 
     cell: (row, column) from 0, int32 `[n_spots, 2]`.
     position: (y, x) in pitches, float32 `[n_spots, 2]`.
     record: kind ("square", "hex" or "binned"), pitch and its unit, shape [H, W], n_spots, n_shared (spots
-        that share their cell) and n_outside (spots beyond the stated shape; 0 where none is stated).
+        that share their cell) and n_outside (spots outside the stated shape; 0 if none is stated).
     """
 
     cell: np.ndarray
     position: np.ndarray
-    record: dict
+    record: dict[str, Any]
 
 
 def square(
     row: np.ndarray, column: np.ndarray, pitch: float, unit: str, shape: tuple[int, int] | None = None
 ) -> Lattice:
-    """A square array, from its row and column indices `[n_spots]`; indices off the integers are rounded."""
+    """A square array, from its row and column indices `[n_spots]`, which are rounded to integers."""
     cell = np.rint(np.stack([row, column], axis=1)).astype(np.int64)
     origin = _origin(cell, shape)
     return _lattice("square", cell - origin, cell - origin, pitch, unit, shape, origin)
@@ -39,13 +39,13 @@ def square(
 def hexagonal(
     row: np.ndarray, column: np.ndarray, pitch: float, unit: str, shape: tuple[int, int] | None = None
 ) -> Lattice:
-    """Visium's array, from `array_row` and `array_col` `[n_spots]`, where columns step by 2 within a row.
+    """Visium's array, from `array_row` and `array_col` `[n_spots]`. Columns step by 2 within a row.
 
-    Cell (row, column // 2) is an offset coordinate: each hexagon has a cell of its own, without holes.
-    All six neighbours of a spot lie at distance 1.
+    Cell (row, column // 2) is an offset coordinate: each hexagon has its own cell, and no cell is left out.
+    All six neighbours of a spot are at distance 1.
 
     Raises:
-        UnitBenchError: row + column is even for some spots and odd for others, so these are no such indices.
+        UnitBenchError: row + column is even for some spots and odd for others, so these are not Visium's indices.
     """
     index = np.rint(np.stack([row, column], axis=1)).astype(np.int64)
     if len(np.unique(index.sum(axis=1) % 2)) > 1:
@@ -54,7 +54,7 @@ def hexagonal(
             "row + column is odd for some spots and even for others",
             "give array_row and array_col",
         )
-    # An even origin keeps the same rows shifted by half a pitch as in the array itself.
+    # With an even origin the rows that are shifted by half a pitch stay the same as in the array.
     origin = _origin(index // 2, shape) * 2
     index = index - origin
     position = index * [np.sqrt(3) / 2, 0.5]
@@ -62,7 +62,7 @@ def hexagonal(
 
 
 def binned(y: np.ndarray, x: np.ndarray, pitch: float, unit: str, shape: tuple[int, int] | None = None) -> Lattice:
-    """Single cells anywhere, `[n_cells]` in `unit`, on square bins of side `pitch`."""
+    """Single cells at any position, `[n_cells]` in `unit`, in square bins of side `pitch`."""
     position = np.stack([y, x], axis=1).astype(np.float64) / pitch
     cell = np.floor(position).astype(np.int64)
     origin = _origin(cell, shape)
@@ -70,15 +70,23 @@ def binned(y: np.ndarray, x: np.ndarray, pitch: float, unit: str, shape: tuple[i
 
 
 def _origin(cell: np.ndarray, shape: tuple[int, int] | None) -> np.ndarray:
-    """The cell that becomes (0, 0), `[2]`: the array's own where a shape is stated, else the least."""
+    """The cell that becomes (0, 0), `[2]`: that of the array if a shape is stated, else the least occupied one."""
     if len(cell) == 0:
         raise UnitBenchError("lattice", "0 spots", "a slide needs at least 2")
     least = cell.min(axis=0)
     return least if shape is None else np.minimum(least, 0)
 
 
-def _lattice(kind, cell, position, pitch, unit, shape, origin) -> Lattice:
-    """Put the pieces together; `shape` counts from the array's own (0, 0), which `origin` gives back."""
+def _lattice(
+    kind: str,
+    cell: np.ndarray,
+    position: np.ndarray,
+    pitch: float,
+    unit: str,
+    shape: tuple[int, int] | None,
+    origin: np.ndarray,
+) -> Lattice:
+    """The lattice with its record. `shape` counts from the (0, 0) of the array, so `origin` is added to the cells."""
     _, spots_in_cell = np.unique(cell, axis=0, return_counts=True)
     array_cell = cell + origin
     outside = 0 if shape is None else ((array_cell < 0) | (array_cell >= shape)).any(axis=1).sum()

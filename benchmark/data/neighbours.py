@@ -1,4 +1,4 @@
-"""Nearest neighbours in space: the mean over them, and how much a gene is alike among them."""
+"""Nearest neighbours in space: the mean over them, and the spatial autocorrelation of genes (Moran's I)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import scipy.sparse as sp
 
 
 def neighbour_mean(values: np.ndarray, position: np.ndarray, k: int) -> np.ndarray:
-    """Mean of `values` `[n_spots, d]` over each spot itself and its `k` nearest others; k = 0 changes nothing.
+    """Mean of `values` `[n_spots, d]` over each spot and its `k` nearest others, `[n_spots, d]`; k = 0 changes nothing.
 
-    Of neighbours at the same distance the tree's order decides, so equal input gives equal output. A slide of
-    fewer than k + 1 spots is averaged over those it has.
+    Between neighbours at the same distance the order of the tree decides, so equal input gives equal output. A slide of
+    fewer than k + 1 spots is averaged over all its spots.
 
     Args:
         position: `[n_spots, 2]`, isotropic.
@@ -23,7 +23,7 @@ def neighbour_mean(values: np.ndarray, position: np.ndarray, k: int) -> np.ndarr
 
 
 def morans_i(values: sp.csr_matrix, position: np.ndarray, k: int = 6) -> np.ndarray:
-    """Spatial autocorrelation of each gene: 1 where neighbours agree, about 0 where place says nothing.
+    """Spatial autocorrelation of each gene: 1 where neighbours agree, about 0 where position tells nothing.
 
     Moran (1950, Biometrika 37), with equal weights for each of a spot's `k` nearest others.
 
@@ -32,7 +32,7 @@ def morans_i(values: sp.csr_matrix, position: np.ndarray, k: int = 6) -> np.ndar
         position: `[n_spots, 2]`, isotropic.
 
     Returns:
-        `[n_genes]`; 0 where a gene is constant.
+        `[n_genes]`; 0 for a constant gene.
     """
     from scanpy.metrics import morans_i as of_rows
 
@@ -44,13 +44,13 @@ def morans_i(values: sp.csr_matrix, position: np.ndarray, k: int = 6) -> np.ndar
 
 
 def _near(position: np.ndarray, k: int) -> sp.csr_array:
-    """Ones at each spot itself and its `k` nearest others, or as many as there are: float32 `[n_spots, n_spots]`."""
+    """Ones at each spot itself and at its `k` nearest others, or at all if they are fewer: `[n_spots, n_spots]`."""
     from scipy.spatial import cKDTree  # slow to import, and many commands need no neighbours
 
     n_spots = len(position)
     size = min(k + 1, n_spots)
     nearest = cKDTree(position).query(position, k=size)[1].reshape(n_spots, size)
-    # Where more than k spots share one place, the tree may leave the spot itself out.
+    # If more than k spots share a position, the tree may leave the spot itself out.
     itself = np.arange(n_spots)
     absent = (nearest != itself[:, None]).all(axis=1)
     nearest[absent, -1] = itself[absent]

@@ -1,4 +1,4 @@
-"""The schema of a slide: what an AnnData must hold before anything here will read it.
+"""The schema of a slide: what an AnnData must hold, and the check that it does.
 
 | where              | what                                                                           |
 |--------------------|--------------------------------------------------------------------------------|
@@ -11,16 +11,17 @@
 | obs["label"]       | optional: category of each spot, missing where undetermined                    |
 | uns["slide"]       | name of the slide                                                              |
 | uns["donor"]       | the individual                                                                 |
-| uns["group"]       | the slides that stay on one side of a split share it                           |
+| uns["group"]       | slides of one group stay on the same side of a split                           |
 | uns["lattice"]     | kind, pitch, shape, n_shared, n_outside (see `lattice.py`)                      |
-| uns["image"]       | optional: stain; kind, "morphology" or, where a spot is few pixels, "colour";   |
+| uns["image"]       | optional: stain; kind, "morphology" or, if a spot is few pixels, "colour";      |
 |                    | microns_per_pixel; scale; and pixels `[h, w, 3]`, or folder, path, url, sha256; |
-|                    | light, "fluorescence" unless bright field; band, the one colour to be seen      |
+|                    | light, "fluorescence" unless bright field; band, the only colour to show        |
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -36,18 +37,25 @@ MIN_SPOTS = 2
 
 def make_slide(
     counts: sp.spmatrix | np.ndarray,
-    genes: np.ndarray,
-    spots: np.ndarray,
+    genes: Sequence[str] | np.ndarray | pd.Index,
+    spots: Sequence[str] | np.ndarray | pd.Index,
     *,
     name: str,
     donor: str,
     group: str | None = None,
     position: np.ndarray,
     lattice: np.ndarray,
-    lattice_record: dict,
+    lattice_record: Mapping[str, Any],
     label: np.ndarray | pd.Series | None = None,
 ) -> ad.AnnData:
-    """An AnnData in the schema above, from plain arrays. Does not validate: `check_slide` does."""
+    """An AnnData in the schema above, from plain arrays. It is not checked: `check_slide` does that.
+
+    Args:
+        counts: raw counts, `[n_spots, n_genes]`.
+        group: the donor, if it is left out.
+        position, lattice, lattice_record: those of a `Lattice`.
+        label: of each spot, `[n_spots]`; missing where undetermined.
+    """
     from anndata import AnnData
 
     obs = pd.DataFrame(index=pd.Index(np.asarray(spots, dtype=str)))
@@ -73,7 +81,7 @@ def check_slide(slide: ad.AnnData, where: object) -> ad.AnnData:
     """The slide itself, if it satisfies the schema.
 
     Raises:
-        UnitBenchError: naming `where` (the file) and the first violation.
+        UnitBenchError: it does not. The message names `where` (the file) and the first violation.
     """
     for key in ("slide", "donor", "group", "lattice"):
         if key not in slide.uns:
@@ -102,7 +110,7 @@ def check_slide(slide: ad.AnnData, where: object) -> ad.AnnData:
 
 
 def check_counts(counts: sp.spmatrix | np.ndarray, where: object) -> None:
-    """Refuse what is no count: NaN, infinite, negative or fractional values."""
+    """Raises UnitBenchError for NaN, infinite, negative or fractional values."""
     values = counts.data if sp.issparse(counts) else np.asarray(counts).ravel()
     if not np.isfinite(values).all():
         raise UnitBenchError(where, "NaN or infinite counts", "give raw counts")

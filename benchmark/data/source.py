@@ -1,9 +1,11 @@
-"""Where a dataset's files lie: a local copy under UNITBENCH_DATA, else a cache filled from their source."""
+"""Where the files of a dataset are: in a local copy under UNITBENCH_DATA, else in a cache filled from their source."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from benchmark.core.errors import UnitBenchError
@@ -11,10 +13,10 @@ from benchmark.data.download import check_file, fetch
 
 
 def local_folder(folder: str) -> Path | None:
-    """`UNITBENCH_DATA/<folder>`, or None where there is no such local copy.
+    """`UNITBENCH_DATA/<folder>`, or None if there is no local copy.
 
     Raises:
-        UnitBenchError: UNITBENCH_DATA is set, but to no folder.
+        UnitBenchError: UNITBENCH_DATA is set, but is not a folder.
     """
     if not (data := os.environ.get("UNITBENCH_DATA")):
         return None
@@ -24,14 +26,20 @@ def local_folder(folder: str) -> Path | None:
 
 
 def cache_folder() -> Path:
+    """UNITBENCH_CACHE, or `~/.cache/unitbench`."""
     return Path(os.environ.get("UNITBENCH_CACHE") or Path.home() / ".cache" / "unitbench")
 
 
-def locate(folder: str, file: dict, url: str) -> Path:
-    """Path of a file of the record (`path`, `sha256`, perhaps `bytes`), checked; `url` is its public source.
+def locate(folder: str, file: Mapping[str, Any], url: str) -> Path:
+    """Path of a file, its checksum verified.
+
+    Args:
+        folder: of the dataset, under UNITBENCH_DATA or in the cache.
+        file: its `path`, `sha256` and perhaps `bytes`, as in the record.
+        url: the public source; the file is at `<url>/<path>`.
 
     Raises:
-        UnitBenchError: missing from the local copy, truncated, altered, or not to be had from its source.
+        UnitBenchError: it is missing from the local copy, truncated, altered, or its source does not give it.
     """
     local = local_folder(folder)
     if local is None:

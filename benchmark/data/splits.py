@@ -1,9 +1,10 @@
-"""Which spots are learned from and which are scored: donors held out, blocks with a buffer, random spots."""
+"""Splits into what is learned from and what is scored: donors held out, blocks with a buffer, random spots."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from benchmark.core.errors import UnitBenchError
 
 @dataclass(frozen=True)
 class Fold:
-    """`fit`: slides that pretraining may see; `test`: slides that are scored. Equal where nothing is held out."""
+    """`fit`: slides that pretraining may see; `test`: slides that are scored. They are equal if nothing is held out."""
 
     name: str
     fit: tuple[str, ...]
@@ -24,10 +25,14 @@ class Fold:
 
 
 def donor_folds(groups: Mapping[str, str], n_folds: int | None) -> tuple[Fold, ...]:
-    """Folds that hold out whole groups, dealt out in the order of their names; None: one fold a group.
+    """Folds that hold out whole groups, each group once. Groups are dealt to the folds in the order of their names.
 
     Args:
-        groups: the group of each slide.
+        groups: the group of each slide, by its name.
+        n_folds: at most as many as groups; None: one fold for each group.
+
+    Raises:
+        UnitBenchError: there are fewer than two groups.
     """
     names = sorted(set(groups.values()))
     if len(names) < 2:
@@ -45,14 +50,14 @@ def donor_folds(groups: Mapping[str, str], n_folds: int | None) -> tuple[Fold, .
 
 
 def everything(slides: Sequence[str]) -> Fold:
-    """The transductive fold: pretraining sees the slides whose spots are later split."""
+    """The transductive fold: pretraining sees all slides, and their spots are split later."""
     return Fold("all", tuple(slides), tuple(slides))
 
 
 def random_spots(n_spots: int, test: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The field's usual protocol: indices of training and of test spots, drawn without regard to place.
+    """The usual protocol of the field: indices of training and of test spots, drawn without regard to their position.
 
-    At least one spot is tested and one is left to learn from, where there are two.
+    Of two or more spots, at least one is tested and at least one is learned from.
     """
     order = rng.permutation(n_spots)
     n_test = min(max(1, round(n_spots * test)), n_spots - 1)
@@ -62,18 +67,18 @@ def random_spots(n_spots: int, test: float, rng: np.random.Generator) -> tuple[n
 def block_spots(
     position: np.ndarray, cells: int, test: float, buffer: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of training and of test spots: whole squares of `cells` × `cells` pitches are tested, and spots within
-    `buffer` pitches of a test spot are in neither.
+    """Indices of training and of test spots. Whole squares of `cells` × `cells` pitches are tested. Spots within
+    `buffer` pitches of a test spot are neither learned from nor tested.
 
-    Squares are drawn until `test` of the spots is reached; one square at least stays to learn from.
+    Squares are drawn until a share `test` of the spots is reached. At least one square is left to learn from.
 
     Args:
         position: (y, x) in pitches, `[n_spots, 2]`.
 
     Raises:
-        UnitBenchError: one square covers the slide, or the buffer all that is not tested.
+        UnitBenchError: one square covers the slide, or no spot is left to learn from.
     """
-    from scipy.spatial import cKDTree  # dear to import, and most commands split no slide
+    from scipy.spatial import cKDTree  # slow to import, and most commands split no slide
 
     block = np.floor((position - position.min(axis=0)) / cells).astype(int)
     _, block = np.unique(block, axis=0, return_inverse=True)
@@ -95,10 +100,10 @@ def block_spots(
     return np.flatnonzero(is_train), np.flatnonzero(is_test)
 
 
-def check_disjoint(fold: Fold, donors: Mapping[str, str], groups: Mapping[str, str]) -> dict:
-    """What an arm's manifest says of who was seen where.
+def check_disjoint(fold: Fold, donors: Mapping[str, str], groups: Mapping[str, str]) -> dict[str, Any]:
+    """The slides of a fold, and the slides, donors and groups on both its sides, for the manifest of an arm.
 
-    A donor may lie on both sides, by another group: serial sections of one donor are held out in pairs. It is recorded.
+    A donor may be on both sides, if pairs of its serial sections are separate groups. That is recorded.
 
     Raises:
         UnitBenchError: a slide or group is on both sides of a fold that holds something out.

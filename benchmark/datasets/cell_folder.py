@@ -1,4 +1,4 @@
-"""What the folders of imaging assays share: the description of one, its images, and the reading of tables."""
+"""What the readers of imaging assays share: the keys of a description, the image of a slide, the reading of tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BANDS = ("red", "green", "blue")
 
 
 class Stain(Frozen):
-    """One way to see the cells. `path`: of the image, unless its name tells it; `band`: one colour of it."""
+    """A stain of the cells. `path`: of its image, unless the reader finds it by its name; `band`: one colour of it."""
 
     stain: str
     path: str | None = None
@@ -26,11 +26,11 @@ class Stain(Frozen):
 
 
 class CellDescription(Frozen):
-    """The YAML file's keys that every reader has. An empty `images` declares that there are none."""
+    """The keys of the YAML file that every reader has. An empty `images` declares that the slides have no image."""
 
     name: str
     title: str
-    folder: str  # under UNITBENCH_DATA; where it is not there, files come from `<url>/<path>`
+    folder: str  # under UNITBENCH_DATA; if it does not exist, files come from `<url>/<path>`
     url: str
     source: str
     licence: str
@@ -45,7 +45,7 @@ class CellDescription(Frozen):
 
 
 class CellFolder(Frozen):
-    """`describe`: path of the YAML file; `stain`: one of its `images`, the first where it is left out."""
+    """`describe`: path of the YAML file; `stain`: one of its `images`, the first if it is left out."""
 
     kind: ClassVar[type[CellDescription]] = CellDescription
     describe: Path
@@ -53,14 +53,15 @@ class CellFolder(Frozen):
 
     @cached_property
     def about(self) -> Any:
+        """The description, of the class `kind`."""
         return read_description(self.describe, self.kind)
 
     def names(self) -> list[str]:
-        """The slides' names."""
+        """The names of the slides."""
         raise NotImplementedError
 
-    def record(self) -> dict:
-        """What this dataset is; no file is read but its description."""
+    def record(self) -> dict[str, Any]:
+        """What this dataset is. Only the description is read."""
         donors = dict.fromkeys(self.names(), self.about.donor)
         return {
             **self.about.model_dump(
@@ -73,15 +74,22 @@ class CellFolder(Frozen):
         }
 
     def locate(self, path: str) -> Path:
-        """Where the file lies, its checksum taken.
+        """The file on this machine, its checksum verified.
+
+        Args:
+            path: as in `files` of the description.
 
         Raises:
-            UnitBenchError: missing, altered, or not among the files of the description.
+            UnitBenchError: it is missing, altered, or not among `files`.
         """
         return locate(self.about.folder, {"path": path, "sha256": self._digest(path)}, self.about.url)
 
     def table(self, path: str, columns: dict[str, Any]) -> pd.DataFrame:
-        """These columns of a CSV file, perhaps gzipped, of these types."""
+        """These columns of a CSV file, which may be gzipped, read as these types.
+
+        Raises:
+            UnitBenchError: the file is missing, altered or damaged, or lacks a column.
+        """
         file = self.locate(path)
         options = {"compression": "gzip"} if path.endswith(".gz") else {}
         try:
@@ -90,25 +98,32 @@ class CellFolder(Frozen):
             raise UnitBenchError(file, f"cannot be read ({error})", "replace it") from error
 
     def image(self, path: str | None = None) -> dict[str, Any] | None:
-        """What a slide says of its image, which is not opened; None: declared absent. `path`: where no stain has it."""
-        looks = self.about.images
-        if self.stain is not None and self.stain not in looks:
-            raise UnitBenchError(self.describe, f"no image {self.stain!r}", nearest(self.stain, looks))
-        if not looks:
+        """`uns["image"]` of a slide; None: declared absent. The image is not opened.
+
+        Args:
+            path: of the image, if its stain does not have it.
+
+        Raises:
+            UnitBenchError: there is no image of this stain, or it is not among `files`.
+        """
+        images = self.about.images
+        if self.stain is not None and self.stain not in images:
+            raise UnitBenchError(self.describe, f"no image {self.stain!r}", nearest(self.stain, images))
+        if not images:
             return None
-        look = looks[self.stain or next(iter(looks))]
-        path = look.path or path
+        stain = images[self.stain or next(iter(images))]
+        path = stain.path or path
         record = {
             "folder": self.about.folder,
             "path": path,
             "url": self.about.url,
             "sha256": self._digest(path),
-            "stain": look.stain,
+            "stain": stain.stain,
             "light": "fluorescence",
             "kind": "morphology",
             "microns_per_pixel": self.about.microns_per_pixel,
         }
-        return record | ({"band": BANDS.index(look.band)} if look.band else {})
+        return record | ({"band": BANDS.index(stain.band)} if stain.band else {})
 
     def _digest(self, path: str) -> str:
         if path not in self.about.files:

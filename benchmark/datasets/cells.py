@@ -1,9 +1,9 @@
-"""Single cells from arrays: counts of transcripts, cells of masks and polygons, and the slide they make."""
+"""Single cells from arrays: counts of transcripts, cells of masks and polygons, and a slide of cells."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,19 +15,25 @@ from benchmark.data.slide import make_slide
 if TYPE_CHECKING:
     import anndata as ad
 
-CONTROLS = ("negprb", "negative", "blank", "falsecode", "systemcontrol")  # how names of probes of no gene begin
+CONTROLS = ("negprb", "negative", "blank", "falsecode", "systemcontrol")  # first letters of the names of controls
 
 
-def is_control(targets: Sequence[str]) -> np.ndarray:
-    """Which names are of negative probes or of unused barcodes, bool `[n]`."""
+def is_control(targets: Sequence[str] | pd.Index) -> np.ndarray:
+    """Which names belong to negative probes or unused barcodes, bool `[n]`."""
     return pd.Index(targets).str.lower().str.startswith(CONTROLS)
 
 
-def count(cell: np.ndarray, gene: np.ndarray, cells: Sequence, genes: Sequence[str]) -> sp.csr_matrix:
-    """Transcripts of each gene in each cell, `[n_cells, n_genes]`.
+def count(
+    cell: np.ndarray | pd.Series,
+    gene: np.ndarray | pd.Series,
+    cells: Sequence[Any] | np.ndarray,
+    genes: Sequence[str] | pd.Index,
+) -> sp.csr_matrix:
+    """Number of transcripts of each gene in each cell, CSR float32 `[n_cells, n_genes]`.
 
     Args:
-        cell, gene: of each transcript, `[n]`; one whose cell or gene is not among `cells` and `genes` counts nowhere.
+        cell, gene: of each transcript, `[n]`. A transcript is skipped if its cell is not in `cells` or its gene not in
+            `genes`.
     """
     row, column = pd.Index(cells).get_indexer(cell), pd.Index(genes).get_indexer(gene)
     known = (row >= 0) & (column >= 0)
@@ -36,25 +42,28 @@ def count(cell: np.ndarray, gene: np.ndarray, cells: Sequence, genes: Sequence[s
 
 
 def mask_centres(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The cells of a mask `[h, w]`, 0 where there is none: ids `[n]`, and centres (x, y) in pixels `[n, 2]`.
+    """The cells of a mask `[h, w]`, which is 0 outside cells: ids `[n]`, and centres (x, y) in pixels `[n, 2]`.
 
-    A pixel spans [i, i + 1), so the middle of the first is 0.5.
+    A pixel spans [i, i + 1), so the middle of the first is at 0.5.
     """
     rows, columns = np.nonzero(mask)
-    ids, of = np.unique(mask[rows, columns], return_inverse=True)
-    size = np.bincount(of)
-    return ids, np.stack([np.bincount(of, columns), np.bincount(of, rows)], axis=1) / size[:, None] + 0.5
+    ids, cell = np.unique(mask[rows, columns], return_inverse=True)
+    size = np.bincount(cell)
+    return ids, np.stack([np.bincount(cell, columns), np.bincount(cell, rows)], axis=1) / size[:, None] + 0.5
 
 
 def share_inside(mask: np.ndarray, x: np.ndarray, y: np.ndarray, cell: np.ndarray) -> float:
-    """Share of transcripts at (x, y) pixels `[n]` that lie in the mask `[h, w]` of their cell `[n]`; 1 of none."""
+    """Share of the transcripts at (x, y) pixels `[n]` whose pixel of the mask `[h, w]` is their cell `[n]`.
+
+    1 if there are no transcripts.
+    """
     column, row = np.floor([x, y]).astype(int)
     on = (row >= 0) & (row < mask.shape[0]) & (column >= 0) & (column < mask.shape[1])
     return float((mask[row[on], column[on]] == cell[on]).sum() / len(cell)) if len(cell) else 1.0
 
 
 def polygon_centre(corners: np.ndarray) -> np.ndarray:
-    """Centre of the area within corners (x, y) `[k, 2]`, the first repeated at the end, `[2]`."""
+    """Centre of the area of a polygon, `[2]`, from its corners (x, y) `[k, 2]`; the last corner repeats the first."""
     middle = corners.mean(axis=0)
     a, b = corners[:-1] - middle, corners[1:] - middle
     twice_area = a[:, 0] * b[:, 1] - b[:, 0] * a[:, 1]
@@ -62,48 +71,52 @@ def polygon_centre(corners: np.ndarray) -> np.ndarray:
 
 
 def within(points: np.ndarray, polygons: Sequence[np.ndarray]) -> np.ndarray:
-    """The polygon that each point (x, y) `[n, 2]` lies in, `[n]`; -1: in none. Of several it is the last."""
+    """Index of the polygon around each point (x, y) `[n, 2]`, int `[n]`: -1 if there is none, the last of several."""
     from skimage.measure import points_in_poly
 
-    found = np.full(len(points), -1)
+    polygon = np.full(len(points), -1)
     order = np.argsort(points[:, 1])
     ordered = points[order]
     for number, corners in enumerate(polygons):
         low, high = np.searchsorted(ordered[:, 1], [corners[:, 1].min(), corners[:, 1].max()])
         near = low + np.flatnonzero(np.abs(ordered[low:high, 0] - corners[0, 0]) <= np.ptp(corners[:, 0]))
-        found[order[near[points_in_poly(ordered[near], corners)]]] = number
-    return found
+        polygon[order[near[points_in_poly(ordered[near], corners)]]] = number
+    return polygon
 
 
 def cell_slide(
     counts: sp.csr_matrix,
-    genes: Sequence[str],
-    cells: Sequence,
+    genes: Sequence[str] | pd.Index,
+    cells: Sequence[Any] | np.ndarray,
     pixel: np.ndarray,
     *,
     name: str,
     donor: str,
     region: str,
-    image: dict | None,
+    image: dict[str, Any] | None,
     microns_per_pixel: float,
     pitch: float,
 ) -> ad.AnnData:
-    """A slide of cells with centres (x, y) in pixels of the image, `[n_cells, 2]`, binned at a pitch in µm.
+    """A slide of cells, binned at a pitch in µm.
 
-    It keeps SpatialData's convention of a table too: obs["cell_ID"] are the instances of the element obs["fov"], and
-    obsm["spatial"] is where they lie in it. `image` None: declared absent.
+    It is also a table in the convention of SpatialData: obs["cell_ID"] are the instances of the element obs["fov"], and
+    obsm["spatial"] are their positions in it.
+
+    Args:
+        pixel: (x, y) of each centre in pixels of the image, `[n_cells, 2]`.
+        image: `uns["image"]`; None: declared absent.
     """
     x, y = np.asarray(pixel).T * microns_per_pixel
-    place = lattice.binned(y, x, pitch, "µm")
+    laid = lattice.binned(y, x, pitch, "µm")
     slide = make_slide(
         counts,
         genes,
         [f"{region}_{cell}" for cell in cells],
         name=name,
         donor=donor,
-        position=place.position,
-        lattice=place.cell,
-        lattice_record=place.record,
+        position=laid.position,
+        lattice=laid.cell,
+        lattice_record=laid.record,
     )
     slide.obs["cell_ID"] = np.asarray(cells)
     slide.obs["fov"] = pd.Categorical([region] * len(cells))

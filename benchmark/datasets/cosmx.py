@@ -1,4 +1,4 @@
-"""CosMx: single cells of transcripts, cell masks and composite images in the vendor's folders; a slide a field."""
+"""CosMx: single cells from transcripts, cell masks and images in the folders of the vendor; a slide for each field."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ONE_SEGMENTATION = "give mask and transcripts of one segmentation"
 COLUMNS = {
     "fov": np.int32, "cell_ID": np.int32, "x_local_px": np.float64, "y_local_px": np.float64, "target": "category",
 }  # fmt: skip
-TIEPOINT = 33922  # GeoTIFF: pixel (0, 0, 0), then its (x, y, z): written where a mask is a part of its field
+TIEPOINT = 33922  # GeoTIFF: pixel (0, 0, 0), then its (x, y, z); it is written if a mask is a part of its field
 
 
 class CosmxDescription(CellDescription):
-    """Masks and images are found among `files`, in folders CellLabels and CellComposite, by the `_F002` of their names.
+    """Masks and images are those of `files` in folders CellLabels and CellComposite, with names such as `…_F002.tif`.
 
-    y_axis: "up" where y_local_px grows towards the first row of the image, as in the first public data sets.
+    y_axis: "up" if y_local_px grows towards the first row of the image, as in the first public data sets.
     """
 
     y_axis: Literal["up", "down"]
@@ -41,11 +41,11 @@ class Cosmx(CellFolder):
     kind: ClassVar = CosmxDescription
 
     def slides(self) -> Iterator[ad.AnnData]:
-        """The fields of view, one at a time; all have the genes of the whole table.
+        """The fields of view, one at a time. All have the genes of the whole table.
 
         Raises:
-            UnitBenchError: a file is missing or damaged, a mask and the transcripts name different cells or lie
-                differently, or a field has no image and none is declared absent.
+            UnitBenchError: a file is missing or damaged, a mask and the transcripts name different cells or do not lie
+                on each other, or a field lacks an image that is not declared absent.
         """
         transcripts = self.table(self.about.transcripts, COLUMNS)
         targets = transcripts["target"].cat.categories
@@ -58,10 +58,10 @@ class Cosmx(CellFolder):
 
     def _paths(self, folder: str) -> dict[int, str]:
         """Path of each field's file in one of the vendor's folders."""
-        found = {int(m[1]): m[0] for p in self.about.files if (m := re.search(rf"^.*{folder}/.*_F(\d+)\.\w+$", p))}
-        if not found and folder == "CellLabels":
+        paths = {int(m[1]): m[0] for p in self.about.files if (m := re.search(rf"^.*{folder}/.*_F(\d+)\.\w+$", p))}
+        if not paths and folder == "CellLabels":
             raise UnitBenchError(self.describe, "no cell masks: no CellLabels/…_F<number>.tif", "add them to `files`")
-        return dict(sorted(found.items()))
+        return dict(sorted(paths.items()))
 
     def _slide(self, fov: int, mask_path: Path, transcripts: pd.DataFrame, genes: pd.Index) -> ad.AnnData:
         image = None
@@ -75,7 +75,7 @@ class Cosmx(CellFolder):
         cells, centres = mask_centres(mask)
         inside = transcripts[transcripts["cell_ID"] > 0]
         check_same_cells(cells, inside["cell_ID"].unique(), mask_path, self.about.transcripts)
-        self._check_lie(mask, left, top, inside, mask_path)
+        self._check_y_axis(mask, left, top, inside, mask_path)
         slide = cell_slide(
             count(inside["cell_ID"], inside["target"], cells, genes),
             genes,
@@ -94,9 +94,9 @@ class Cosmx(CellFolder):
         }
         return check_slide(slide, mask_path)
 
-    def _check_lie(self, mask: np.ndarray, left: float, top: float, inside: pd.DataFrame, path: Path) -> None:
-        """Refuse a mask that does not lie on its transcripts: its y axis may be upside down."""
-        # A whole number is the middle of a pixel, in both axes: measured on the masks of Lung12.
+    def _check_y_axis(self, mask: np.ndarray, left: float, top: float, inside: pd.DataFrame, path: Path) -> None:
+        """Raises UnitBenchError if the mask does not lie on its transcripts: its y axis may be upside down."""
+        # In both axes a whole number is the middle of a pixel: measured on the masks of Lung12.
         x = inside["x_local_px"].to_numpy() - left + 0.5
         up = top - inside["y_local_px"].to_numpy() + 0.5
         share = {
@@ -112,17 +112,21 @@ class Cosmx(CellFolder):
 
 
 def check_same_cells(masked: np.ndarray, named: np.ndarray, path: Path, table: str) -> None:
-    """Refuse a mask and a table that name different cells."""
-    for lost, cause in (
+    """Raises UnitBenchError if a mask and a table name different cells."""
+    for cells, cause in (
         (np.setdiff1d(masked, named), f"that {table} does not name"),
-        (np.setdiff1d(named, masked), "less than its transcripts name"),
+        (np.setdiff1d(named, masked), "fewer than its transcripts name"),
     ):
-        if len(lost):
-            raise UnitBenchError(path, f"{len(lost)} cell(s) {cause}, such as {lost[0]}", ONE_SEGMENTATION)
+        if len(cells):
+            raise UnitBenchError(path, f"{len(cells)} cell(s) {cause}, such as {cells[0]}", ONE_SEGMENTATION)
 
 
 def read_mask(path: Path) -> tuple[np.ndarray, float, float]:
-    """Cell of each pixel, int `[h, w]`, and the (x, y) of the first pixel's corner in its field, whose y is up."""
+    """Cell of each pixel, int32 `[h, w]`, and the (x, y) of the first pixel's corner in its field, with y up.
+
+    Raises:
+        UnitBenchError: the file cannot be read, or its pixels are not cell numbers.
+    """
     from PIL import Image
 
     try:
@@ -132,7 +136,7 @@ def read_mask(path: Path) -> tuple[np.ndarray, float, float]:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnitBenchError(path, f"cannot be read ({error})", "replace the file") from None
     if mask.ndim != 2 or not np.array_equal(mask, np.rint(mask)) or mask.min() < 0:
-        raise UnitBenchError(path, "no cell mask: its pixels are no whole numbers from 0", "give the CellLabels file")
+        raise UnitBenchError(path, "no cell mask: its pixels are not whole numbers from 0", "give the CellLabels file")
     left, top = tie[3:5] if tie else (0, mask.shape[0])
     return mask.astype(np.int32), left, top
 

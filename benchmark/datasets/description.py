@@ -1,4 +1,4 @@
-"""What a folder of `.h5ad` slides holds, and under which names: the short YAML file, typed."""
+"""The short YAML file that describes a folder of `.h5ad` slides: its keys, typed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AnyDescription = TypeVar("AnyDescription", bound=Frozen)
 
 
 class Grid(Frozen):
-    """Where the positions are: two columns of obs (square, hex), or (x, y) in a key of obsm (binned)."""
+    """The lattice, and its positions: in two columns of obs (square, hex), or (x, y) in a key of obsm (binned)."""
 
     kind: Literal["square", "hex", "binned"]
     pitch: float = Field(gt=0)
@@ -27,27 +27,31 @@ class Grid(Frozen):
 
 
 class Picture(Frozen):
-    """An image that each slide carries as scanpy's Visium layout has it: `uns["spatial"][library]["images"]`."""
+    """An image in each slide, as in scanpy's Visium layout: `uns["spatial"][library]["images"]`."""
 
     resolution: str = "lowres"  # or "hires"
     stain: str
-    kind: Literal["morphology", "colour"]  # colour: a spot is too few pixels for its cells to show
+    kind: Literal["morphology", "colour"]  # colour: a spot is so few pixels that its cells do not show
 
 
 class InUns(Frozen):
+    """A key of uns."""
+
     uns: str
 
 
 class InObs(Frozen):
+    """A column of obs, with one value in a slide."""
+
     obs: str
 
 
-# Where a slide's donor or group is written: in the slide, or here, for each slide.
-Place = Annotated[InUns | InObs | dict[str, str], Field(union_mode="left_to_right")]
+# Where the donor or group of a slide is written: in the slide, or in the description, under the name of each slide.
+Origin = Annotated[InUns | InObs | dict[str, str], Field(union_mode="left_to_right")]
 
 
 class Description(Frozen):
-    """The YAML file. `files` gives each file's sha256; without it, every `.h5ad` of the folder is read."""
+    """The keys of the YAML file. `files` has the sha256 of each file; without it, all files of the folder are read."""
 
     name: str
     title: str
@@ -57,21 +61,25 @@ class Description(Frozen):
     citation: str | None = None
     technology: str
     label: str | None = None  # column of obs
-    labels: str = "none"  # what they mean, and whence they come
+    labels: str = "none"  # what they mean, and who gave them
     unlabelled: tuple[str, ...] = ()  # values of that column that mean "no label"
-    donor: Place
-    group: Place | None = None  # the donor, where it is left out
+    donor: Origin
+    group: Origin | None = None  # the donor, if it is left out
     lattice: Grid
     image: Picture | None = None
     files: dict[str, str] = Field(default_factory=dict)
 
 
-def read_description(path: Path, kind: type[AnyDescription] = Description) -> AnyDescription:
-    """Raises UnitBenchError: no file, no YAML, or a key or value that is not understood."""
+def read_description(path: Path, kind: type[AnyDescription]) -> AnyDescription:
+    """The description in a YAML file, of the class `kind`.
+
+    Raises:
+        UnitBenchError: the file is missing, is not YAML, or has a key or value that is not understood.
+    """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UnitBenchError(path, error.strerror, "give the path of a description") from None
+        raise UnitBenchError(path, str(error.strerror), "give the path of a description") from None
     except yaml.YAMLError as error:
         raise UnitBenchError(path, f"no valid YAML ({str(error).splitlines()[0]})", "correct it") from None
     return build(kind, values, path)

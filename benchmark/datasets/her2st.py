@@ -26,23 +26,23 @@ UNLABELLED = "undetermined"
 
 
 @cache
-def source() -> dict:
-    """The record in `her2st.json`: where each file comes from and its sha256."""
+def source() -> dict[str, Any]:
+    """The record in `her2st.json`: the source and the sha256 of each file."""
     return read_json(Path(str(files("benchmark.datasets") / "her2st.json")))
 
 
 class Her2st(Frozen):
-    """`only`: names of the slides to read, such as A1; all 36 where it is empty."""
+    """`only`: names of the slides to read, such as A1; all 36 if it is empty."""
 
     only: tuple[str, ...] = ()
 
-    def record(self) -> dict:
-        """What this dataset is; its donor is the first letter of a slide's name."""
+    def record(self) -> dict[str, Any]:
+        """What this dataset is. The donor of a slide is the first letter of its name."""
         donors = {slide: slide[0] for slide in self._names()}
         return source() | {"donors": donors, "groups": donors}
 
     def slides(self) -> Iterator[ad.AnnData]:
-        """The slides, each with the genes of its own count matrix, read when it is asked for.
+        """The slides, each with the genes of its own count matrix, read one at a time.
 
         Raises:
             UnitBenchError: a file is missing, truncated or altered, or there is no slide of that name.
@@ -59,9 +59,12 @@ class Her2st(Frozen):
 
 
 def read_slide(name: str) -> ad.AnnData:
-    """One slide: counts, the spots' array and pixel coordinates, and labels where the pathologist gave them.
+    """One slide: counts, the array and pixel coordinates of the spots, and labels if the pathologist gave them.
 
-    `uns["join"]` counts the rows of the coordinate and label files that match no row of counts.
+    `uns["join"]` has the numbers of rows in the coordinate and label files that match no row of counts.
+
+    Raises:
+        UnitBenchError: a file is missing, truncated or altered.
     """
     path = _locate(f"data/ST-cnts/{name}.tsv.gz")
     counts = _read_table(path, index_col=0, low_memory=False)
@@ -78,16 +81,16 @@ def read_slide(name: str) -> ad.AnnData:
         join["labels_without_counts"] = len(labels.index.difference(counts.index))
         label = labels.reindex(counts.index)
 
-    place = lattice.square(spots["y"], spots["x"], PITCH_MICRONS, "µm")
+    laid = lattice.square(spots["y"].to_numpy(), spots["x"].to_numpy(), PITCH_MICRONS, "µm")
     slide = make_slide(
         counts.to_numpy(dtype=np.float32),
         counts.columns,
         counts.index,
         name=name,
         donor=name[0],
-        position=place.position,
-        lattice=place.cell,
-        lattice_record=place.record,
+        position=laid.position,
+        lattice=laid.cell,
+        lattice_record=laid.record,
         label=label,
     )
     slide.obsm["pixel"] = spots[["pixel_x", "pixel_y"]].to_numpy(dtype=np.float32)
@@ -98,17 +101,17 @@ def read_slide(name: str) -> ad.AnnData:
 
 
 def _read_labels(path: Path) -> pd.Series:
-    """The label of each "<x>x<y>"; undetermined is missing. Rows without coordinates cannot be joined."""
+    """The label of each "<x>x<y>"; missing where undetermined. Rows without coordinates are dropped."""
     rows = _read_table(path).dropna(subset=["x", "y"])
-    place = rows[["x", "y"]].round().astype(int).astype(str)
+    cell = rows[["x", "y"]].round().astype(int).astype(str)
     label = rows["label"].str.strip().replace(UNLABELLED, np.nan)
-    return pd.Series(label.to_numpy(), index=place["x"] + "x" + place["y"])
+    return pd.Series(label.to_numpy(), index=cell["x"] + "x" + cell["y"])
 
 
 def _image(name: str, spots: pd.DataFrame) -> dict[str, Any]:
-    """The H&E image: `obsm["pixel"]` times `scale` is (x, y) in the file, of `microns_per_pixel`.
+    """The record of the H&E image: `obsm["pixel"]` times `scale` is (x, y) in the file, of `microns_per_pixel`.
 
-    `annotation` is a rectangle of the file that shows the pathologist's labels: to be cut away before use.
+    `annotation` is a rectangle of the file that shows the pathologist's labels. No tile may show it.
     """
     image = source()["images"][name]
     steps = [np.polyfit(spots[axis], spots[f"pixel_{axis}"], deg=1)[0] for axis in "xy"]
@@ -127,7 +130,7 @@ def _image(name: str, spots: pd.DataFrame) -> dict[str, Any]:
 
 
 @cache
-def _files() -> dict[str, dict]:
+def _files() -> dict[str, dict[str, Any]]:
     return {file["path"]: file for file in source()["files"]}
 
 

@@ -1,4 +1,4 @@
-"""An H&E-like image drawn from simulated cells: purple nuclei on pink, with a look for each cell type."""
+"""An image like H&E, drawn from simulated cells: purple nuclei on pink; each cell type has its size and colour."""
 
 from __future__ import annotations
 
@@ -34,14 +34,15 @@ def draw(cells: np.ndarray, position: np.ndarray, rng: np.random.Generator) -> t
     covered = ((pixel + 0.5 - nucleus[:, None]) ** 2).sum(axis=-1) < radius[:, None] ** 2
     covered &= ((pixel >= 0) & (pixel < [height, width])).all(axis=-1)
 
-    which, where = np.nonzero(covered)[0], pixel[covered]
+    cell = np.nonzero(covered)[0]  # of each covered pixel
+    row, column = pixel[covered].T
     tint = _tints(n_types)[cell_type] + rng.normal(0, 6, size=(len(spot), 3))
-    image[where[:, 0], where[:, 1]] = tint[which]
+    image[row, column] = tint[cell]
     return image.clip(0, 255).astype(np.uint8), centre[:, ::-1].astype(np.float32)
 
 
 def _tints(n_types: int) -> np.ndarray:
-    """Nuclear colour of each cell type, from pale violet to dark blue-purple, `[n_cell_types, 3]`."""
+    """Colour of the nuclei of each cell type, from pale violet to dark blue-purple, `[n_cell_types, 3]`."""
     pale, dark = np.array([168, 110, 190]), np.array([62, 30, 112])
-    share = np.arange(n_types) * 0.618 % 1  # spread out, and in another order than the sizes
+    share = np.arange(n_types) * 0.618 % 1  # spread out, and in a different order from the sizes
     return pale + share[:, None] * (dark - pale)

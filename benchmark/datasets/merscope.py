@@ -1,4 +1,4 @@
-"""MERSCOPE: single cells of transcripts in µm, counted in the polygons of their plane of focus; a slide a section."""
+"""MERSCOPE: single cells from transcripts in µm and the polygons of each plane of focus; a slide for each section."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class MerscopeDescription(CellDescription):
     """The keys of every reader, and:
 
     polygons: the file of corners of each plane of focus, by the plane's global_z.
-    y_axis: of the corners: "down", as transcripts and image have it, or "up", where y is negative.
+    y_axis: of the corners: "down", as for transcripts and image, or "up", with negative y.
     corner: (x, y) of the image's first corner, in µm.
     size: (width, height) of the image, in pixels.
     """
@@ -42,17 +42,17 @@ class Merscope(CellFolder):
     kind: ClassVar = MerscopeDescription
 
     def slides(self) -> Iterator[ad.AnnData]:
-        """The section; cells whose centre lies beyond the image are left out, and counted in `uns["join"]`.
+        """The section. Cells whose centre is outside the image are left out, and counted in `uns["join"]`.
 
         Raises:
-            UnitBenchError: a file is missing or damaged, a plane has no polygons, or polygons lie elsewhere than the
-                transcripts do.
+            UnitBenchError: a file is missing or damaged, a plane has no polygons, or the polygons do not lie on the
+                transcripts.
         """
         about = self.about
         transcripts = self.table(about.transcripts, TRANSCRIPTS)
         where = self.locate(about.transcripts)
-        if lost := set(transcripts["global_z"].unique()) - set(about.polygons):
-            raise UnitBenchError(where, f"plane {min(lost)} has no polygons", "add them to `polygons`")
+        if planes := set(transcripts["global_z"].unique()) - set(about.polygons):
+            raise UnitBenchError(where, f"plane {min(planes)} has no polygons", "add them to `polygons`")
         corners = {z: read_corners(self, path) for z, path in about.polygons.items()}
         cells = sorted(set().union(*corners.values()))
         centres = np.array([np.mean([polygon_centre(c[i]) for c in corners.values() if i in c], axis=0) for i in cells])
@@ -85,18 +85,18 @@ class Merscope(CellFolder):
         return [self.about.name]
 
     def _cell(self, transcripts: pd.DataFrame, corners: dict[int, dict[str, np.ndarray]], where: Path) -> np.ndarray:
-        """The cell of each transcript, `[n]`; "" where it lies in none.
+        """The cell of each transcript, `[n]`; "" if it lies in none.
 
-        Transcripts gather in cells, so fewer of them lie in cells that are upside down.
+        Transcripts gather in cells. So if the polygons were upside down, fewer transcripts would lie in them.
         """
-        place = transcripts[["global_x", "global_y"]].to_numpy()
+        point = transcripts[["global_x", "global_y"]].to_numpy()
         mirror = 2 * self.about.corner[1] + self.about.size[1] * self.about.microns_per_pixel
-        cell, mirrored = np.full(len(place), "", dtype=object), 0
+        cell, mirrored = np.full(len(point), "", dtype=object), 0
         for z, polygons in corners.items():
             (here,) = np.nonzero(transcripts["global_z"] == z)
-            found = within(place[here], list(polygons.values()))
-            cell[here] = np.array([*polygons, ""], dtype=object)[found]  # -1, in none, is the last
-            mirrored += (within(np.abs(place[here] - [0, mirror]), list(polygons.values())) >= 0).sum()
+            index = within(point[here], list(polygons.values()))
+            cell[here] = np.array([*polygons, ""], dtype=object)[index]  # -1, in none, takes the last
+            mirrored += (within(np.abs(point[here] - [0, mirror]), list(polygons.values())) >= 0).sum()
         inside = (cell != "").sum()
         if inside <= mirrored or not inside:
             raise UnitBenchError(
@@ -108,8 +108,8 @@ class Merscope(CellFolder):
 
 
 def read_corners(folder: Merscope, path: str) -> dict[str, np.ndarray]:
-    """Corners (x, y) in µm, y down, of each cell of a plane, `[k, 2]`."""
+    """Corners (x, y) of each cell of a plane, in µm with y down, `[k, 2]`."""
     table = folder.table(path, CORNERS)
     if folder.about.y_axis == "up":
         table["y"] = -table["y"]
-    return {name: rows[["x", "y"]].to_numpy() for name, rows in table.groupby("poly_ID", sort=False)}
+    return {str(name): rows[["x", "y"]].to_numpy() for name, rows in table.groupby("poly_ID", sort=False)}

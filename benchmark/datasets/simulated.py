@@ -1,14 +1,14 @@
 """Simulated tissue of known truth: donors, slides, smooth domains, cell types, donor effects, noisy counts.
 
-A spot holds a few cells drawn from its domain's mixture of cell types, so one spot is a noisy view of its
-domain and its neighbours help. Each slide has a layout of its own, so its coordinates say nothing about the
-domains of another.
+A spot holds a few cells drawn from its domain's mixture of cell types. So one spot is a noisy view of its domain, and
+its neighbours help. Each slide has its own layout, so the coordinates of one slide say nothing about the domains of
+another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -17,38 +17,19 @@ from benchmark.core.config import Frozen
 from benchmark.data import lattice
 from benchmark.data.slide import check_slide, make_slide
 from benchmark.datasets.histology import PIXELS, draw
+from benchmark.datasets.tissue import CELL_TYPES, DOMAINS, Biology, draw_biology, layout, negative_binomial
 
 if TYPE_CHECKING:
     import anndata as ad
 
-DOMAINS = ("tumour", "stroma", "immune", "adipose", "gland", "muscle", "nerve", "vessel")
-CELL_TYPES = (
-    "epithelial", "fibroblast", "T cell", "macrophage", "B cell", "endothelial",
-    "adipocyte", "myocyte", "plasma cell", "mast cell", "glia", "pericyte",
-)  # fmt: skip
 SPOT_MICRONS = 100.0
-DOMAIN_WIDTH = 3.0  # standard deviation of the smoothing of the random fields, in pitches
 CELLS_A_SPOT = 4
 DISPERSION = 0.5  # variance = mean + DISPERSION * mean**2
-LEAD = 0.35  # share of a domain's mixture that goes to its leading cell type
-MARKERS = 0.1  # share of genes that a cell type raises
-LOG_FOLD = 1.5  # mean rise of a marker gene, natural log
 LIBRARY_SPREAD = 0.4  # standard deviation of the log library size
 
 
-class Biology(NamedTuple):
-    """What all donors share.
-
-    expression: share of each gene in a cell type's counts, `[n_cell_types, n_genes]`.
-    mixture: share of each cell type in a domain's cells, `[n_domains, n_cell_types]`.
-    """
-
-    expression: np.ndarray
-    mixture: np.ndarray
-
-
 class Simulated(Frozen):
-    """Options of the simulation; the same options give the same slides, bit for bit."""
+    """Options of the simulation. The same options give the same slides, bit for bit."""
 
     n_donors: Annotated[int, Field(ge=1)] = 6
     slides_per_donor: Annotated[int, Field(ge=1)] = 2
@@ -57,15 +38,15 @@ class Simulated(Frozen):
     n_genes: Annotated[int, Field(ge=20)] = 300
     n_domains: Annotated[int, Field(ge=2, le=len(DOMAINS))] = 4
     n_cell_types: Annotated[int, Field(ge=2, le=len(CELL_TYPES))] = 6
-    depth: Annotated[float, Field(gt=0)] = 600.0  # mean counts a spot
+    depth: Annotated[float, Field(gt=0)] = 600.0  # mean counts of a spot
     donor_effect: Annotated[float, Field(ge=0)] = 0.4  # standard deviation of a gene's log multiplier
     dropout: Annotated[float, Field(ge=0, lt=0.5)] = 0.05  # share of lattice cells without a spot
     image: bool = True
     shuffle: bool = False  # the negative control: expression rows permuted between the spots of each slide
     seed: Annotated[int, Field(ge=0)] = 0
 
-    def record(self) -> dict:
-        """What this dataset is; there are no files."""
+    def record(self) -> dict[str, Any]:
+        """What this dataset is. It has no files."""
         donors = {slide: f"donor{donor}" for donor, slide in self._names()}
         return {
             "name": "simulated",
@@ -82,56 +63,40 @@ class Simulated(Frozen):
         }
 
     def slides(self) -> Iterator[ad.AnnData]:
-        """The slides, donor by donor, each made when it is asked for."""
-        biology = self._biology(np.random.default_rng([self.seed, 0]))
+        """The slides, donor by donor, one at a time."""
+        rng = np.random.default_rng([self.seed, 0])
+        biology = draw_biology(self.n_genes, self.n_cell_types, self.n_domains, rng)
         for number, (donor, name) in enumerate(self._names()):
             donor_rng = np.random.default_rng([self.seed, 1, donor])
             share = donor_rng.dirichlet(np.full(self.n_domains, 15.0))
             effect = np.exp(donor_rng.normal(0, self.donor_effect, size=self.n_genes))
-            slide = self._slide(
-                name, f"donor{donor}", biology, share, effect, np.random.default_rng([self.seed, 2, number])
-            )
-            yield check_slide(slide, name)
+            rng = np.random.default_rng([self.seed, 2, number])
+            yield check_slide(self._slide(name, f"donor{donor}", biology, share, effect, rng), name)
 
     def _names(self) -> list[tuple[int, str]]:
+        """The number of the donor and the name of each slide."""
         return [(d, f"donor{d}_{s}") for d in range(self.n_donors) for s in range(self.slides_per_donor)]
 
-    def _biology(self, rng: np.random.Generator) -> Biology:
-        base = rng.normal(0, 1, size=self.n_genes)
-        marker = rng.random((self.n_cell_types, self.n_genes)) < MARKERS
-        expression = np.exp(base + marker * rng.exponential(LOG_FOLD, size=marker.shape))
-        # Mixtures overlap: each domain has all cell types in some measure, and one that leads it.
-        mixture = rng.dirichlet(np.full(self.n_cell_types, 5.0), size=self.n_domains)
-        leader = np.eye(self.n_cell_types)[np.arange(self.n_domains) % self.n_cell_types]
-        mixture = (1 - LEAD) * mixture + LEAD * leader
-        return Biology(expression / expression.sum(axis=1, keepdims=True), mixture)
-
-    def _slide(self, name, donor, biology, share, effect, rng) -> ad.AnnData:
+    def _slide(
+        self, name: str, donor: str, biology: Biology, share: np.ndarray, effect: np.ndarray, rng: np.random.Generator
+    ) -> ad.AnnData:
         row, column = np.nonzero(rng.random(self.shape) >= self.dropout)
-        domain = layout(self.shape, share, DOMAIN_WIDTH, self.kind, rng)[row, column]
+        domain = layout(self.shape, share, self.kind, rng)[row, column]
         if self.kind == "hex":
-            place = lattice.hexagonal(row, 2 * column + row % 2, SPOT_MICRONS, "µm", self.shape)
+            laid = lattice.hexagonal(row, 2 * column + row % 2, SPOT_MICRONS, "µm", self.shape)
         else:
-            place = lattice.square(row, column, SPOT_MICRONS, "µm", self.shape)
-
-        n_cells = 1 + rng.poisson(CELLS_A_SPOT - 1, size=len(domain))
-        cells = rng.multinomial(n_cells, biology.mixture[domain])
-        fraction = cells / n_cells[:, None]
-        library = self.depth * np.exp(rng.normal(-(LIBRARY_SPREAD**2) / 2, LIBRARY_SPREAD, size=len(domain)))
-        mean = library[:, None] * (fraction @ biology.expression) * effect
-        counts = negative_binomial(mean, DISPERSION, rng)
-        if self.shuffle:
-            counts = rng.permutation(counts, axis=0)
-
+            laid = lattice.square(row, column, SPOT_MICRONS, "µm", self.shape)
+        cells = rng.multinomial(1 + rng.poisson(CELLS_A_SPOT - 1, size=len(domain)), biology.mixture[domain])
+        fraction = cells / cells.sum(axis=1, keepdims=True)
         slide = make_slide(
-            counts,
+            self._counts(fraction @ biology.expression, effect, rng),
             [f"gene{g:04d}" for g in range(self.n_genes)],
             [f"{r}x{c}" for r, c in zip(row, column, strict=True)],
             name=name,
             donor=donor,
-            position=place.position,
-            lattice=place.cell,
-            lattice_record=place.record,
+            position=laid.position,
+            lattice=laid.cell,
+            lattice_record=laid.record,
             label=np.array(DOMAINS)[domain],
         )
         slide.obs["cell_type"] = np.array(CELL_TYPES)[fraction.argmax(axis=1)]
@@ -144,7 +109,7 @@ class Simulated(Frozen):
             "donor_effect": effect,
         }
         if self.image:
-            pixels, slide.obsm["pixel"] = draw(cells, place.position, rng)
+            pixels, slide.obsm["pixel"] = draw(cells, laid.position, rng)
             slide.uns["image"] = {
                 "stain": "H&E",
                 "kind": "morphology",
@@ -153,25 +118,8 @@ class Simulated(Frozen):
             }
         return slide
 
-
-def layout(shape: tuple[int, int], share: np.ndarray, width: float, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Domain of each lattice cell, int `[rows, columns]`: the greatest of smooth random fields, one a domain.
-
-    The fields' offsets are moved until the domains have about the given shares of the slide, `[n_domains]`.
-    """
-    from scipy.ndimage import gaussian_filter  # dear to import, and most commands draw no tissue
-
-    rows_a_pitch = 2 / np.sqrt(3) if kind == "hex" else 1.0
-    noise = rng.normal(size=(len(share), *shape))
-    field = gaussian_filter(noise, sigma=(0, width * rows_a_pitch, width))
-    field /= field.std(axis=(1, 2), keepdims=True)
-    offset = np.zeros(len(share))
-    for _ in range(100):
-        domain = (field + offset[:, None, None]).argmax(axis=0)
-        offset += share - np.bincount(domain.ravel(), minlength=len(share)) / domain.size
-    return domain
-
-
-def negative_binomial(mean: np.ndarray, dispersion: float, rng: np.random.Generator) -> np.ndarray:
-    """Counts whose variance is mean + dispersion * mean**2: a Poisson whose rate is gamma-distributed."""
-    return rng.poisson(rng.gamma(1 / dispersion, mean * dispersion))
+    def _counts(self, share: np.ndarray, effect: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Counts `[n_spots, n_genes]`, from each gene's share in a spot and the effect `[n_genes]` of the donor."""
+        library = self.depth * np.exp(rng.normal(-(LIBRARY_SPREAD**2) / 2, LIBRARY_SPREAD, size=len(share)))
+        counts = negative_binomial(library[:, None] * share * effect, DISPERSION, rng)
+        return rng.permutation(counts, axis=0) if self.shuffle else counts

@@ -92,7 +92,7 @@ def device() -> Check:
     """Where methods train, and with which precision."""
     import torch
 
-    from benchmark.training.loop import precision
+    from benchmark.training.step import precision
 
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     amx = "with AMX" if getattr(torch.cpu, "_is_amx_tile_supported", bool)() else "no AMX"

@@ -10,6 +10,7 @@ from benchmark.core.files import write_json
 from benchmark.core.scores import read_rows, write_table
 from benchmark.experiment.manifest import manifest
 from benchmark.stats import ablation
+from benchmark.stats.grids import grids
 from benchmark.stats.leaderboard import leaderboard
 from benchmark.stats.leakage import leakage
 
@@ -27,7 +28,7 @@ def write_tables(run: Run) -> None:
     write_table(run.results / "leaderboard.csv", leaderboard(rows))
     write_table(run.results / "leakage.csv", leakage(rows))
     if run.varied:
-        grids = ablation.grids(rows)
-        write_table(run.results / "ablation.csv", ablation.means(grids))
-        write_table(run.results / "effects.csv", ablation.effects(grids))
+        settings = grids(rows)
+        write_table(run.results / "ablation.csv", ablation.means(settings))
+        write_table(run.results / "effects.csv", ablation.effects(settings))
     write_json(run.results / "manifest.json", manifest(run))

@@ -1,1 +1,1 @@
-"""Pure functions of arrays: agreement of labels, of expression, of image sets, and the shape of nuclei."""
+"""Pure functions of arrays: agreement of labels, of expression and of image sets, and the shape of nuclei."""

@@ -6,47 +6,53 @@ import numpy as np
 
 
 def reconstruction(truth: np.ndarray, predicted: np.ndarray, expected: np.ndarray) -> dict[str, float]:
-    """Agreement of two `[n_spots, n_genes]`; what has nothing to be taken over is left out.
+    """Errors and correlations of two `[n_spots, n_genes]`.
 
-    Errors are means over all values, and over those that are truly zero or not. `r2` is 1 − (squared error of the
-    prediction / squared error of `expected`), both summed over all values: 0 for who says what each gene is on average
-    in the training slides. Correlations over spots are means over genes; a gene whose truth or prediction is constant
-    counts as 0.
+    Errors are means over all values, over those whose truth is zero (`_zero`), and over the others (`_nonzero`). `r2`
+    is 1 − (squared error of the prediction / squared error of `expected`), both summed over all values: it is 0 for
+    the gene means of the training slides. Correlations over spots are means over genes. An error over no values is
+    left out, and so is `r2` if `expected` has no error.
 
     Args:
         expected: each gene's mean over the training slides, `[n_genes]`.
     """
-    from scipy.stats import rankdata  # slow to import, and pretraining ranks nothing
-
     error = predicted.astype(np.float64) - truth
-    found = {}
+    values: dict[str, float] = {}
     for suffix, part in (("", error), ("_zero", error[truth == 0]), ("_nonzero", error[truth != 0])):
         if part.size:
-            found |= {f"mse{suffix}": float(np.mean(part**2)), f"mae{suffix}": float(np.mean(np.abs(part)))}
+            values |= {f"mse{suffix}": float(np.mean(part**2)), f"mae{suffix}": float(np.mean(np.abs(part)))}
     if (total := np.sum((expected - truth.astype(np.float64)) ** 2)) > 0:
-        found["r2"] = float(1 - np.sum(error**2) / total)
-    found["pearson"] = float(np.mean(pearson(truth, predicted)))
-    found["spearman"] = float(np.mean(pearson(rankdata(truth, axis=0), rankdata(predicted, axis=0))))
-    return found
+        values["r2"] = float(1 - np.sum(error**2) / total)
+    return values | {"pearson": mean_pearson(truth, predicted), "spearman": mean_spearman(truth, predicted)}
 
 
 def imputation(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Means over genes of what is taken over spots, from two `[n_spots, n_genes]`.
-
-    Correlations of a gene whose truth or prediction is constant count as 0.
-    """
-    from scipy.stats import rankdata  # slow to import, and predicting ranks nothing
-
+    """Correlations and root mean squared error over spots of two `[n_spots, n_genes]`, means over genes."""
     error = predicted.astype(np.float64) - truth
     return {
-        "pearson": float(np.mean(pearson(truth, predicted))),
-        "spearman": float(np.mean(pearson(rankdata(truth, axis=0), rankdata(predicted, axis=0)))),
+        "pearson": mean_pearson(truth, predicted),
+        "spearman": mean_spearman(truth, predicted),
         "rmse": float(np.mean(np.sqrt(np.mean(error**2, axis=0)))),
     }
 
 
+def mean_pearson(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Pearson's correlation over the rows of two `[n_spots, n_columns]`, mean over columns.
+
+    A column that is constant in either counts as 0.
+    """
+    return float(np.mean(pearson(truth, predicted)))
+
+
+def mean_spearman(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """As `mean_pearson`, of the ranks."""
+    from scipy.stats import rankdata  # slow to import, and pretraining ranks nothing
+
+    return mean_pearson(rankdata(truth, axis=0), rankdata(predicted, axis=0))
+
+
 def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Correlation of each column of `a` with that of `b`, `[n_columns]`; 0 where either is constant."""
+    """Correlation of each column of `a` with that of `b`, `[n_columns]`; 0 if either is constant."""
     varies = (np.ptp(a, axis=0) > 0) & (np.ptp(b, axis=0) > 0)
     a, b = (x[:, varies] - x[:, varies].mean(axis=0, dtype=np.float64) for x in (a, b))
     correlation = np.zeros(len(varies))

@@ -1,6 +1,6 @@
-"""How far two sets of images are from each other, in features of them: KID, Fréchet, Wasserstein, Kolmogorov-Smirnov.
+"""Distances of two sets of images by their features: KID, Fréchet, Wasserstein, Kolmogorov-Smirnov.
 
-All of them are 0 for equal distributions (the unbiased KID on average, so that it may fall below): lower is better.
+Lower is better. All are 0 for equal distributions. The unbiased KID is 0 on average, so it may be negative.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import numpy as np
 
 from benchmark.core.errors import UnitBenchError
 
-SUBSETS = 200
-LEVEL = 0.95
+SUBSETS = 200  # of the jackknife
+LEVEL = 0.95  # of intervals
 IMAGES_A_DIMENSION = 10  # a covariance of d dimensions takes at least 10 d images
-MOST_DIMENSIONS = 128
+MOST_DIMENSIONS = 128  # of the Fréchet distance
 
 
 class Interval(NamedTuple):
+    """A value and its 95% interval."""
+
     value: float
     low: float
     high: float
@@ -26,9 +28,9 @@ class Interval(NamedTuple):
 def kid(real: np.ndarray, made: np.ndarray, seed: int = 0, share: float = 0.5) -> Interval:
     """Kernel distance of two sets of features `[n_real, d]` and `[n_made, d]`, unbiased (Bińkowski et al. 2018, ICLR).
 
-    The value is that of all images. The interval is the delete-d jackknife's (Shao and Wu 1989, Annals of Statistics
-    17): the values of random subsets of a `share` of each set, without replacement, their spread about their mean
-    scaled by √(kept / left out).
+    The value is that of all images. The interval is that of the delete-d jackknife (Shao and Wu 1989, Annals of
+    Statistics 17): of random subsets, a `share` of each set without replacement, the spread of the values about their
+    mean, scaled by √(kept / left out).
 
     Raises:
         UnitBenchError: a subset would have fewer than 2 images.
@@ -38,33 +40,39 @@ def kid(real: np.ndarray, made: np.ndarray, seed: int = 0, share: float = 0.5) -
     kernels = polynomial(real, real), polynomial(made, made), polynomial(real, made)
     everything = np.arange(len(real)), np.arange(len(made))
     value, rng = _mmd(*kernels, *everything), np.random.default_rng(seed)
-    found = []
+    values = []
     for _ in range(SUBSETS):
         kept = (rng.permutation(rows)[: int(share * len(rows))] for rows in everything)
-        found.append(_mmd(*kernels, *kept))
-    spread = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - np.mean(found)
+        values.append(_mmd(*kernels, *kept))
+    spread = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - np.mean(values)
     low, high = value + spread * (share / (1 - share)) ** 0.5
     return Interval(float(value), float(low), float(high))
 
 
 def polynomial(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The kernel of KID, (a · b / d + 1)³: `[n, d]`, `[m, d]` → `[n, m]`."""
-    return (a.astype(np.float64) @ b.T.astype(np.float64) / a.shape[1] + 1) ** 3
+    """The kernel of KID, (a · b / d + 1)³: `[n, d]`, `[m, d]` → float64 `[n, m]`."""
+    kernel: np.ndarray = (a.astype(np.float64) @ b.T.astype(np.float64) / a.shape[1] + 1) ** 3
+    return kernel
 
 
 def _mmd(of_real: np.ndarray, of_made: np.ndarray, across: np.ndarray, real: np.ndarray, made: np.ndarray) -> float:
-    """Unbiased squared maximum mean discrepancy of the rows `real` and `made`: no image is compared with itself."""
+    """Unbiased squared maximum mean discrepancy of the images `real` and `made`: none is compared with itself.
+
+    Args:
+        of_real, of_made, across: the kernel within each set and between them.
+        real, made: indices of the images.
+    """
     within = 0.0
     for kernel, rows in ((of_real, real), (of_made, made)):
         part, n = kernel[np.ix_(rows, rows)], len(rows)
         within += (part.sum() - np.trace(part)) / (n * (n - 1))
-    return within - 2 * across[np.ix_(real, made)].mean()
+    return float(within - 2 * across[np.ix_(real, made)].mean())
 
 
 def frechet(real: np.ndarray, made: np.ndarray) -> float:
-    """Fréchet distance of the normal distributions with the two sets' means and covariances.
+    """Fréchet distance of two normal distributions with the means and covariances of `[n_real, d]` and `[n_made, d]`.
 
-    |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), the trace of the root taken from the eigenvalues of Σ₁^½ Σ₂ Σ₁^½.
+    |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½). The trace of the root is computed from the eigenvalues of Σ₁^½ Σ₂ Σ₁^½.
 
     Raises:
         UnitBenchError: over 128 dimensions, or fewer images than ten times the dimensions.
@@ -83,8 +91,10 @@ def frechet(real: np.ndarray, made: np.ndarray) -> float:
 
 
 def feature_distances(real: np.ndarray, made: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Wasserstein-1 (in units of `scale` `[d]`) and Kolmogorov-Smirnov distance of each column: `[n, d]`, `[m, d]` →
-    `[d]` each."""
+    """Wasserstein-1 distance (in units of `scale` `[d]`) and Kolmogorov-Smirnov distance of each column, `[d]` each.
+
+    `real` is `[n, d]`, `made` `[m, d]`.
+    """
     from scipy.stats import ks_2samp, wasserstein_distance
 
     columns = list(zip(real.T, made.T, scale, strict=True))
@@ -93,12 +103,12 @@ def feature_distances(real: np.ndarray, made: np.ndarray, scale: np.ndarray) -> 
 
 
 def condition_gain(real: np.ndarray, made: np.ndarray, seed: int = 0) -> Interval:
-    """What an image made for a spot has of that very spot, features `[n_spots, d]` each.
+    """How much nearer a made image is to the real image of its own spot than to those of other spots.
 
-    1 − (squared distance to its own real image / mean squared distance to those of the other spots).
-
-    A set of images can match another while each was made from the wrong spot's expression; this is 0 then, since an
-    image is as near to any spot's as to its own. The interval is a bootstrap over spots.
+    1 − (squared distance to the own spot's image / mean squared distance to the images of the other spots), by features
+    `[n_spots, d]` each. A set of images can match the real set although each was made from the expression of a wrong
+    spot. The gain is then 0, since an image is as near to any spot's image as to its own. The interval is a bootstrap
+    over spots.
 
     Raises:
         UnitBenchError: fewer than 3 spots.
@@ -108,9 +118,9 @@ def condition_gain(real: np.ndarray, made: np.ndarray, seed: int = 0) -> Interva
         raise UnitBenchError("condition gain", f"{n} spots", "give at least 3")
     real, made = real.astype(np.float64), made.astype(np.float64)
     squared = (made**2).sum(axis=1)[:, None] + (real**2).sum(axis=1) - 2 * made @ real.T
-    own = np.diag(squared)
-    other = (squared.sum(axis=1) - own) / (n - 1)
+    same = np.diag(squared)
+    other = (squared.sum(axis=1) - same) / (n - 1)
     weight = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=SUBSETS * 5)
-    draws = 1 - (weight @ own) / np.maximum(weight @ other, 1e-300)
+    draws = 1 - (weight @ same) / np.maximum(weight @ other, 1e-300)
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(1 - own.sum() / max(other.sum(), 1e-300)), float(low), float(high))
+    return Interval(float(1 - same.sum() / max(other.sum(), 1e-300)), float(low), float(high))

@@ -1,6 +1,8 @@
-"""Agreement of labels: predicted with true ones, and of clusters with labels."""
+"""Agreement of labels: predicted with true labels, and clusters with labels."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -8,30 +10,31 @@ import numpy as np
 def classification(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Agreement of predicted with true labels, both `[n_test]`.
 
-    Balanced accuracy and macro-F1 are means over the labels that the truth holds: one that no test spot has does not
-    count, though predicting it costs the recall of the label that was missed.
+    Balanced accuracy and macro-F1 are means over the labels of the truth. A label that no test spot has does not count,
+    but a spot that is predicted to have it lowers the recall of its true label.
     """
     from sklearn.metrics import accuracy_score, adjusted_rand_score, f1_score, recall_score
 
-    over = {"labels": np.unique(truth), "average": "macro", "zero_division": 0.0}
+    options: dict[str, Any] = {"labels": np.unique(truth), "average": "macro", "zero_division": 0.0}
     return {
         "accuracy": float(accuracy_score(truth, predicted)),
-        "balanced_accuracy": float(recall_score(truth, predicted, **over)),
-        "macro_f1": float(f1_score(truth, predicted, **over)),
+        "balanced_accuracy": float(recall_score(truth, predicted, **options)),
+        "macro_f1": float(f1_score(truth, predicted, **options)),
         "ari_of_predictions": float(adjusted_rand_score(truth, predicted)),
     }
 
 
 def annotation(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Means of F1 and of precision over the labels that the truth holds, both `[n_test]`.
+    """Means of F1 and of precision over the labels of the truth; both arrays are `[n_test]`.
 
-    A label that is never predicted has precision 0. One that no test spot has does not count, though predicting it
-    costs the F1 of the label that was missed.
+    A label that is never predicted has precision 0. A label that no test spot has does not count, but a spot that is
+    predicted to have it lowers the F1 of its true label.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    found = precision_recall_fscore_support(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0)
-    precision, _, f1, _ = found
+    precision, _, f1, _ = precision_recall_fscore_support(
+        truth, predicted, labels=np.unique(truth), average="macro", zero_division=0
+    )
     return {"macro_f1": float(f1), "macro_precision": float(precision)}
 
 

@@ -1,4 +1,4 @@
-"""Morphology of stained tissue in small tiles: nuclei found by their stain, their shape and darkness measured."""
+"""Morphology of stained tissue in small tiles: nuclei are found by their stain; their shape and stain are measured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 FEATURES = (
     "nuclei",  # how many
     "nuclear_share",  # of the tile's area
-    "area",  # of a nucleus, share of the tile; this and what follows: mean over the nuclei
+    "area",  # of a nucleus, share of the tile; this and all below are means over the nuclei
     "perimeter",  # in sides of the tile
     "eccentricity",
     "solidity",
@@ -16,19 +16,22 @@ FEATURES = (
     "stain",  # of haematoxylin in the nuclei, optical density
     "stain_deviation",  # within them
 )
-SMALLEST = 4  # pixels of a nucleus
+SMALLEST = 4  # pixels of a nucleus, at least
 
 
 def haematoxylin(tiles: np.ndarray) -> np.ndarray:
     """Optical density of haematoxylin, uint8 `[n, h, w, 3]` → float32 `[n, h, w]` (Ruifrok and Johnston 2001)."""
     from skimage.color import rgb2hed
 
-    return rgb2hed(tiles)[..., 0].astype(np.float32)
+    density: np.ndarray = rgb2hed(tiles)[..., 0].astype(np.float32)
+    return density
 
 
 def threshold(tiles: np.ndarray) -> float:
-    """The stain above which a pixel is nuclear: Otsu's over all `tiles` uint8 `[n, h, w, 3]`, so that an empty tile
-    has no nuclei."""
+    """The stain above which a pixel is nuclear, by Otsu's method over all `tiles`, uint8 `[n, h, w, 3]`.
+
+    One threshold serves all tiles, so an empty tile has no nuclei.
+    """
     from skimage.filters import threshold_otsu
 
     density = haematoxylin(tiles)
@@ -36,19 +39,19 @@ def threshold(tiles: np.ndarray) -> float:
 
 
 def morphology(tiles: np.ndarray, cut: float) -> np.ndarray:
-    """`FEATURES` of each tile, uint8 `[n, h, w, 3]` → float32 `[n, 10]`; without a nucleus all are 0.
+    """`FEATURES` of each tile, uint8 `[n, h, w, 3]` → float32 `[n, 10]`; all are 0 for a tile without nuclei.
 
     Args:
-        cut: as `threshold` gave it for the training tiles.
+        cut: the `threshold` of the training tiles.
     """
     from skimage.measure import label, regionprops_table
 
     density = haematoxylin(tiles)
     measured = ("area", "perimeter", "eccentricity", "solidity", "axis_major_length", "axis_minor_length")
-    found = np.zeros((len(tiles), len(FEATURES)), np.float32)
+    features = np.zeros((len(tiles), len(FEATURES)), np.float32)
     side = tiles.shape[1]
     unit = np.array([side**2, side, 1, 1, side, side])
-    for row, tile in zip(found, density, strict=True):
+    for row, tile in zip(features, density, strict=True):
         regions = label(tile > cut)
         size = np.bincount(regions.ravel())
         size[0] = 0
@@ -61,4 +64,4 @@ def morphology(tiles: np.ndarray, cut: float) -> np.ndarray:
         row[0], row[1] = kept.sum(), len(nuclear) / tile.size
         row[2:8] = np.mean([table[name] for name in measured], axis=1) / unit
         row[8], row[9] = nuclear.mean(), nuclear.std()
-    return found
+    return features

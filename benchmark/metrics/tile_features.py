@@ -1,27 +1,26 @@
-"""Features in which image sets are compared: PCA of colour, texture and morphology, or of a network's output."""
+"""Features by which sets of images are compared: PCA of colour, texture and morphology, or of a network's output."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from benchmark.core.errors import UnitBenchError
 from benchmark.metrics.morphology import morphology, threshold
+from benchmark.metrics.network_features import network_features
 
-FARTHEST = 5.0  # standard deviations of a raw feature
-AT_ONCE = 64  # tiles that a network sees at a time
+FARTHEST = 5.0  # of a raw feature from its mean, in standard deviations
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """What was fitted to the real tiles of the training slides, and so is the same for every method.
+    """Gives the features of tiles. It is fitted to the real tiles of the training slides, so all methods share it.
 
     Attributes:
+        network, weights: as for `fit_extractor`.
         cut: the stain above which a pixel is nuclear.
         mean, scale: of the raw features, `[d_raw]`.
-        components: of their PCA, scaled together so that the mean variance over the training tiles is 1, `[d_raw, d]`.
+        components: of their PCA, `[d_raw, d]`, scaled by one number that makes the mean variance of the features 1.
         morphology_scale: standard deviation of each morphology feature, `[10]`.
     """
 
@@ -44,18 +43,18 @@ def fit_extractor(tiles: np.ndarray, dimensions: int, network: str = "", weights
     """Fit to real tiles, uint8 `[n, h, w, 3]`.
 
     Args:
-        dimensions: of the features, at most.
-        network: a name of timm's; "": no network, but colour, texture and morphology, for which nothing is fetched.
-        weights: the network's, as safetensors.
+        dimensions: number of features, at most.
+        network: a name of timm's; "": colour, texture and morphology instead, which need no download.
+        weights: path of the network's weights, as safetensors.
 
     Raises:
-        UnitBenchError: the weights are absent or no such network's.
+        UnitBenchError: the weights are missing, or are not of that network.
     """
     cut = threshold(tiles)
     shape = morphology(tiles, cut)
     raw = _raw(tiles, shape, network, weights)
     mean, scale = raw.mean(axis=0), raw.std(axis=0)
-    scale[scale < 1e-8] = 1.0  # what never varies stays 0
+    scale[scale < 1e-8] = 1.0  # a constant feature stays 0
     _, singular, axes = np.linalg.svd(_standard(raw, mean, scale), full_matrices=False)
     kept = np.flatnonzero(singular > 1e-6 * singular[0])[:dimensions]
     components = axes[kept].T * (len(raw) / np.mean(singular[kept] ** 2)) ** 0.5
@@ -64,19 +63,24 @@ def fit_extractor(tiles: np.ndarray, dimensions: int, network: str = "", weights
 
 
 def _standard(raw: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """In standard deviations, at most `FARTHEST`: a cubic kernel would let one odd feature decide."""
-    return ((raw - mean) / scale).clip(-FARTHEST, FARTHEST)
+    """Features in standard deviations, at most `FARTHEST`: with a cubic kernel one extreme value would decide."""
+    standard: np.ndarray = ((raw - mean) / scale).clip(-FARTHEST, FARTHEST)
+    return standard
 
 
 def _raw(tiles: np.ndarray, shape: np.ndarray, network: str, weights: str) -> np.ndarray:
+    """Features before the PCA, float64 `[n, d_raw]`; `shape`: the morphology of the tiles, `[n, 10]`."""
     if network:
-        return _of_network(tiles, network, weights)
+        return network_features(tiles, network, weights)
     return np.hstack([colour_and_texture(tiles), shape]).astype(np.float64)
 
 
 def colour_and_texture(tiles: np.ndarray) -> np.ndarray:
-    """Plain statistics of each tile, uint8 `[n, h, w, 3]` → `[n, 66]`: mean, deviation and deciles of each colour,
-    their correlations, how much neighbours at 1, 2 and 4 pixels differ, and a coarse 4 × 4 grid of brightness."""
+    """Statistics of each tile, uint8 `[n, h, w, 3]` → `[n, 61]`.
+
+    Mean, standard deviation and deciles of each colour, the correlations of colours, the mean difference between pixels
+    at distances 1, 2 and 4, and the brightness in a grid of 4 × 4.
+    """
     x = tiles.astype(np.float32) / 255
     flat = x.reshape(len(x), -1, 3)
     parts = [flat.mean(axis=1), flat.std(axis=1)]
@@ -91,32 +95,3 @@ def colour_and_texture(tiles: np.ndarray) -> np.ndarray:
     bright = x.mean(axis=-1)[:, : h // 4 * 4, : w // 4 * 4]
     parts += [bright.reshape(n, 4, h // 4, 4, w // 4).mean(axis=(2, 4)).reshape(n, 16)]
     return np.hstack(parts)
-
-
-def _of_network(tiles: np.ndarray, network: str, weights: str) -> np.ndarray:
-    """Pooled features of a network of timm's, at its own size and normalisation, `[n, d_raw]`."""
-    import timm
-    import torch
-    from safetensors.torch import load_file
-
-    if not Path(weights).is_file():
-        raise UnitBenchError(f"weights of {network} ({weights})", "file not found", "give a safetensors file")
-    try:
-        net = timm.create_model(network, num_classes=0)
-        state = load_file(weights)
-        head = {name for name in state if name.split(".")[0] in ("head", "fc", "classifier")}
-        net.load_state_dict({name: value for name, value in state.items() if name not in head | {""}})
-    except Exception as error:
-        cause = " ".join(str(error).split())[:200]
-        raise UnitBenchError(f"weights of {network} ({weights})", cause, "give that network's own") from error
-    config = timm.data.resolve_model_data_config(net)
-    mean, std = (torch.tensor(config[key])[:, None, None] for key in ("mean", "std"))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    net.eval().to(device)
-    found = []
-    with torch.inference_mode():
-        for start in range(0, len(tiles), AT_ONCE):
-            x = torch.from_numpy(np.array(tiles[start : start + AT_ONCE])).permute(0, 3, 1, 2).float() / 255
-            x = torch.nn.functional.interpolate(x, config["input_size"][1:], mode="bilinear", antialias=True)
-            found.append(net(((x - mean) / std).to(device)).float().cpu().numpy())
-    return np.concatenate(found).astype(np.float64)

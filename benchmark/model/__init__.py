@@ -1,1 +1,1 @@
-"""The model that all units share: trunk, embeddings of genes, values and positions, and the reconstruction head."""
+"""The model that all units share: trunk, embeddings of genes, values and positions, and reconstruction head."""

@@ -1,4 +1,4 @@
-"""Masked reconstruction, the objective of all units: hide part of the expression, predict it from the rest."""
+"""Masked reconstruction, the objective of all units: hide a part of the expression, predict it from the rest."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from torch import Tensor, nn
 
 from benchmark.model.trunk import Preset, Trunk, sincos
 
-RATIOS = (0.25, 0.5, 0.75)  # share of its values that a spot hides
-SQUARE = 3.0  # greatest half side of a hidden square, in pitches
+RATIOS = (0.25, 0.5, 0.75)  # share of the values of a spot that are hidden
+SQUARE = 3.0  # half the side of a hidden square, at most, in pitches
 TOKENS = ("bound", "bag")
 MASKING = ("mixed", "channels", "spots", "blocks")
 
 
 class Masked(nn.Module):
-    """What the units have in common: gene table, trunk, head, centring on the training slides' gene means.
+    """What all units share: gene table, trunk, head, and centring on the gene means of the training slides.
 
-    Every gene has one vector, which binds its values at the input and reads them out at the head.
+    Every gene has one vector. It binds the values of the gene at the input and reads them out at the head.
+
+    Args:
+        gene_mean: mean of each log-normalised gene over the training slides, `[n_genes]`.
     """
+
+    gene_mean: Tensor
 
     def __init__(self, gene_mean: Tensor, preset: Preset):
         super().__init__()
@@ -32,7 +37,7 @@ class Masked(nn.Module):
         nn.init.normal_(self.head.weight, std=0.1 * d**-0.5)
 
     def decode(self, h: Tensor, valid: Tensor) -> Tensor:
-        """From the embedding `[b, t, d]` to what the head reads: the decoder's layers, where there are any."""
+        """From the embedding `[b, t, d]` to the input of the head, `[b, t, d]`: the decoder, if the preset has one."""
         return h if self.decoder is None else self.decoder(h, valid)
 
     def read_out(self, h: Tensor, genes: Tensor) -> Tensor:
@@ -44,20 +49,22 @@ class Masked(nn.Module):
         return (query * table.squeeze(2)).sum(-1, keepdim=True) / query.shape[-1] ** 0.5 + offset
 
     def centred(self, batch: dict[str, Tensor]) -> Tensor:
+        """The values `[b, t, c]` of a batch minus the means of their genes."""
         return batch["values"] - self.gene_mean[batch["genes"]]
 
 
 class MaskedSpots(Masked):
     """Tokens are spots (patch, slide).
 
-    Hidden values are left out of a token and named by a second sum, so a hidden spot is not taken for an empty one.
+    A token is the sum of its visible values. A second sum says which genes are hidden, so a hidden spot does not look
+    like an empty one.
 
     Args:
-        tokens: "bound": the sum of the visible values, each times its gene's vector; "bag": the sum of the visible
-            genes' vectors and the sum of a function of the values, which cannot tell which gene has which value (as
-            arXiv 2603.13432 was released).
-        masking: "channels": a share of each spot's values; "spots": whole spots; "blocks": whole squares; "mixed":
-            values, of every fourth spot all, and in half of the samples also a square.
+        tokens: "bound": each visible value times the vector of its gene, summed; "bag": the sum of the vectors of the
+            visible genes plus the sum of a function of the values. A bag does not tell which gene has which value. The
+            released code of arXiv 2603.13432 has it.
+        masking: "channels": a share of the values of each spot; "spots": whole spots; "blocks": whole squares; "mixed":
+            a share of the values of each spot, all of them in every fourth spot, and in half of the samples a square.
     """
 
     def __init__(self, gene_mean: Tensor, preset: Preset, tokens: str = "bound", masking: str = "mixed"):
@@ -68,29 +75,29 @@ class MaskedSpots(Masked):
         self.scalar = nn.Linear(1, preset.d) if tokens == "bag" else None
 
     def encode(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
-        """`[b, t, d]`: one vector a spot. `hidden` bool `[b, t, c]`."""
+        """One vector for each spot, `[b, t, d]`. `hidden` bool `[b, t, c]`."""
         scale = hidden.shape[-1] ** -0.5
         table = self.gene(batch["genes"]).squeeze(1) * scale
         if self.tokens == "bound":
             shown = self.value(self.centred(batch).masked_fill(hidden, 0) @ table)
         else:
-            # Summed before the second layer, which is linear: the same sum for a fraction of the work.
+            # The sum is taken before the second layer, which is linear: the same result for a fraction of the work.
             values = self.scalar(batch["values"][..., None]).relu().masked_fill(hidden[..., None], 0).sum(2)
             shown = self.value(values * scale) + (~hidden).to(table.dtype) @ table
         tokens = shown + self.hidden(hidden.to(table.dtype) @ table)
         return self.trunk(tokens + sincos(batch["position"], tokens.shape[-1]), batch["valid"])
 
     def forward(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
-        """Mean squared error over the hidden values."""
+        """The loss: mean squared error over the hidden values."""
         h = self.decode(self.encode(batch, hidden), batch["valid"])
         return mse(self.read_out(h, batch["genes"]), self.centred(batch), hidden)
 
     def embed(self, batch: dict[str, Tensor]) -> Tensor:
-        """`[b, t, d]`, nothing hidden."""
+        """One vector for each spot, `[b, t, d]`, with nothing hidden."""
         return self.encode(batch, torch.zeros_like(batch["values"], dtype=torch.bool))
 
     def draw_hidden(self, batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
-        """What a step hides: bool `[b, t, c]`."""
+        """The values that a step hides, bool `[b, t, c]`."""
         values, position, valid = batch["values"], batch["position"], batch["valid"]
         (b, t, _), device = values.shape, values.device
         ratios = torch.tensor(RATIOS + (1.0,) * (self.masking == "mixed"), device=device)
@@ -115,9 +122,9 @@ class MaskedSpots(Masked):
 
 
 class MaskedGenes(Masked):
-    """Tokens are the genes of one spot: gene vector plus value; a summary token sees them all (scGPT's CLS).
+    """Tokens are the genes of one spot: gene vector plus value. A summary token attends to all of them (scGPT's CLS).
 
-    The hidden values are predicted twice: by their own tokens and by the summary token, as scGPT does.
+    The hidden values are predicted twice, as in scGPT: from their own tokens and from the summary token.
     """
 
     def __init__(self, gene_mean: Tensor, preset: Preset):
@@ -128,7 +135,7 @@ class MaskedGenes(Masked):
         self.summary = nn.Parameter(torch.randn(d) * 0.02)
 
     def encode(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
-        """`[b, 1 + t, d]`: the summary token, then the genes. `hidden` bool `[b, t, 1]`."""
+        """The summary token, then the genes, `[b, 1 + t, d]`. `hidden` bool `[b, t, 1]`."""
         value = torch.where(hidden, self.unknown, self.value(self.centred(batch)))
         tokens = self.gene(batch["genes"]).squeeze(2) + value
         summary = self.summary.expand(len(tokens), 1, -1)
@@ -136,18 +143,19 @@ class MaskedGenes(Masked):
         return self.trunk(torch.cat([summary, tokens], dim=1), valid)
 
     def forward(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
-        """Mean squared error over the hidden values, half from their tokens and half from the summary."""
+        """The loss: mean squared error over the hidden values, half from their tokens and half from the summary."""
         h, target, genes = self.encode(batch, hidden), self.centred(batch), batch["genes"]
         h = self.decode(h, nn.functional.pad(batch["valid"], (1, 0), value=True))
         from_summary = self.read_out(h[:, :1], genes.transpose(1, 2)).transpose(1, 2)
         return (mse(self.read_out(h[:, 1:], genes), target, hidden) + mse(from_summary, target, hidden)) / 2
 
     def embed(self, batch: dict[str, Tensor]) -> Tensor:
-        """`[b, 1, d]`: the summary of each spot."""
+        """The summary token of each spot, `[b, 1, d]`, with nothing hidden."""
         return self.encode(batch, torch.zeros_like(batch["values"], dtype=torch.bool))[:, :1]
 
     @staticmethod
     def draw_hidden(batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
+        """The values that a step hides, bool `[b, t, 1]`."""
         values, device = batch["values"], batch["values"].device
         ratios = torch.tensor(RATIOS, device=device)
         ratio = ratios[torch.randint(len(ratios), (len(values), 1, 1), generator=generator, device=device)]
@@ -155,6 +163,6 @@ class MaskedGenes(Masked):
 
 
 def mse(predicted: Tensor, target: Tensor, where: Tensor) -> Tensor:
-    """Mean squared error over `where`; in float32 whatever the precision of the step."""
+    """Mean squared error over `where`, a scalar; in float32, whatever the precision of the step. 0 over nothing."""
     error = (predicted.float() - target.float()).square() * where
     return error.sum() / where.sum().clamp(min=1)

@@ -11,9 +11,11 @@ from torch.nn.functional import scaled_dot_product_attention
 
 @dataclass(frozen=True)
 class Preset:
-    """Width, depth and heads; the learning rate goes with the width and is the same for every unit.
+    """The size of a model. The learning rate depends on the size alone, so it is the same for every unit.
 
-    `decoder`: layers between the embedding and the head, which no embedding passes.
+    Attributes:
+        d: width.
+        decoder: number of layers between the embedding and the head.
     """
 
     d: int
@@ -29,12 +31,12 @@ PRESETS = {
     "mini": Preset(d=128, layers=4, heads=4, learning_rate=1.5e-3),
     "small": Preset(d=256, layers=6, heads=8, learning_rate=5e-4),
     "base": Preset(d=768, layers=12, heads=12, learning_rate=2e-4),
-    "paper": Preset(d=256, layers=6, heads=8, learning_rate=2e-4, decoder=2),  # as arXiv 2603.13432 has it
+    "paper": Preset(d=256, layers=6, heads=8, learning_rate=2e-4, decoder=2),  # as in arXiv 2603.13432
 }
 
 
 class Layer(nn.Module):
-    """Pre-norm attention and feed-forward, each with a residual."""
+    """Attention and feed-forward, each with layer norm before it and a residual connection."""
 
     def __init__(self, d: int, heads: int):
         super().__init__()
@@ -44,6 +46,7 @@ class Layer(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(d, 4 * d), nn.GELU(), nn.Linear(4 * d, d))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """`x` `[b, t, d]`, `mask` bool `[b, 1, 1, t]` → `[b, t, d]`."""
         b, t, d = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         x = x + self.out(scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(b, t, d))
@@ -51,13 +54,15 @@ class Layer(nn.Module):
 
 
 class Trunk(nn.Module):
+    """A stack of layers and a last layer norm."""
+
     def __init__(self, d: int, heads: int, layers: int):
         super().__init__()
         self.layers = nn.ModuleList(Layer(d, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(d)
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """`x` `[b, t, d]`, `valid` `[b, t]` (tokens that are there) → `[b, t, d]`."""
+        """`x` `[b, t, d]`, `valid` bool `[b, t]` (tokens that are not padding) → `[b, t, d]`."""
         mask = valid[:, None, None, :]
         for layer in self.layers:
             x = layer(x, mask)

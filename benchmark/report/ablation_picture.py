@@ -1,4 +1,4 @@
-"""The picture of an ablation: heat maps of its pairs of settings side by side, a row a family and contest."""
+"""The picture of an ablation: heat maps of its pairs of settings side by side, one row per family and contest."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pandas as pd
 
 from benchmark.core.files import write_atomic
 from benchmark.report import words
-from benchmark.report.ablation import INK, SCALE, Heat, colour_range, contest_name, heats, own, singles
-from benchmark.stats.ablation import Grid
+from benchmark.report.heats import INK, SCALE, Heat, colour_range, heats, of_grid, singles
+from benchmark.stats.grids import Grid
 from benchmark.stats.names import budget_label
 
-Panel = Heat | tuple[str, pd.DataFrame]
+Panel = Heat | tuple[str, pd.DataFrame]  # a pair of factors, or one factor with its levels
 
 
 def ablation_figure(grids: list[Grid], means: pd.DataFrame, path: Path) -> Path:
-    """A PNG. A family of one factor has its curve instead; where no arm has a score, the picture says so.
+    """Write a PNG. A family of one factor has a curve instead. If no arm has a score, the picture says so.
 
     Args:
         grids: what to draw.
@@ -26,8 +26,7 @@ def ablation_figure(grids: list[Grid], means: pd.DataFrame, path: Path) -> Path:
     """
     from matplotlib.figure import Figure
 
-    rows = [(grid, heats(own(means, grid)) or singles(own(means, grid))) for grid in grids]
-    rows = [(grid, panels) for grid, panels in rows if panels]
+    rows = [(grid, panels) for grid in grids if (panels := _panels(of_grid(means, grid)))]
     heights = [1.5 + 0.42 * max(map(_depth, panels)) for _, panels in rows]
     n_columns = max((len(panels) for _, panels in rows), default=1)
     figure = Figure(figsize=(max(3.9 * n_columns, 6), sum(heights) or 1), layout="constrained")
@@ -40,14 +39,18 @@ def ablation_figure(grids: list[Grid], means: pd.DataFrame, path: Path) -> Path:
     return write_atomic(path, lambda file: figure.savefig(file, dpi=160, metadata={"Software": None}))
 
 
+def _panels(means: pd.DataFrame) -> list[Panel]:
+    return [*heats(means)] or [*singles(means)]
+
+
 def _depth(panel: Panel) -> int:
-    return len(panel.index) if isinstance(panel, Heat) else 4
+    return len(panel.rows) if isinstance(panel, Heat) else 4
 
 
 def _strip(strip: Any, grid: Grid, panels: list[Panel], n_columns: int, limits: tuple[float, float]) -> None:
     family = grid.family
     budget = budget_label(family.budget_axis, family.budget, family.unit)
-    strip.suptitle(f"{family.method}, {budget} · {contest_name(grid.contest)}", fontsize=11)
+    strip.suptitle(f"{family.method}, {budget} · {words.contest_title(grid.contest)}", fontsize=11)
     row = strip.subplots(1, n_columns, squeeze=False).ravel()
     for axes in row[len(panels) :]:
         axes.axis("off")
@@ -64,7 +67,7 @@ def _heat(axes: Any, heat: Heat, limits: tuple[float, float]) -> None:
     colours = LinearSegmentedColormap.from_list("", SCALE)
     axes.imshow(heat.value, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto")
     axes.set_xticks(range(len(heat.columns)), heat.columns)
-    axes.set_yticks(range(len(heat.index)), heat.index)
+    axes.set_yticks(range(len(heat.rows)), heat.rows)
     axes.set(xlabel=heat.x, ylabel=heat.y)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from benchmark.core.declarations import declared
 from benchmark.report import words
-from benchmark.report.tables import who
+from benchmark.report.tables import entrant
 from benchmark.stats.names import named, si
 from benchmark.stats.rows import ENTRANT
 
@@ -29,13 +29,18 @@ COSTS = {
 
 
 def costs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean cost of an arm: a row an entrant, a column a cost."""
+    """Mean cost of an arm: one row per entrant, one column per cost."""
     spent = rows[(rows["task"] == "cost") & (rows["status"] == "ok")]
     return spent.pivot_table(index=ENTRANT, columns="metric", values="value")
 
 
 def cost_table(costs: pd.DataFrame, rows: pd.DataFrame) -> dict:
-    """The costs as text; a cost that was not measured says why."""
+    """The costs as (value, text). A note says why a cost was not measured.
+
+    Args:
+        costs: `costs(rows)`.
+        rows: score rows.
+    """
     lacking = rows[(rows["task"] == "cost") & (rows["status"] != "ok")]
     reasons = lacking.groupby("metric")["reason"].first()
     shown = [key for key in COSTS if key in costs or key in reasons]
@@ -43,9 +48,9 @@ def cost_table(costs: pd.DataFrame, rows: pd.DataFrame) -> dict:
         "columns": [COSTS[key][0] for key in shown],
         "notes": [f"{COSTS[key][0]}: {reasons[key]}" for key in shown if key in reasons],
         "rows": [
-            who(row)
+            entrant(row)
             | {
-                "cells": [
+                "costs": [
                     (None, "–") if np.isnan(row.get(key, np.nan)) else (row[key], COSTS[key][1](row[key]))
                     for key in shown
                 ]
@@ -56,21 +61,24 @@ def cost_table(costs: pd.DataFrame, rows: pd.DataFrame) -> dict:
 
 
 def absent(rows: pd.DataFrame) -> list[dict]:
-    """What has no score and why, one line a task and reason; a failed arm is one line, not one a task."""
+    """What has no score and why: one line per task and reason. A failed arm is one line, not one per task."""
     arm = [*ENTRANT, "fold", "seed"]
     failed = rows.loc[(rows["task"] == "arm") & (rows["status"] == "failed"), arm]
     lacking = rows[(rows["status"] != "ok") & (rows["task"] != "cost")]
     follows = pd.MultiIndex.from_frame(lacking[arm]).isin(pd.MultiIndex.from_frame(failed))
     lacking = lacking[~follows | (lacking["task"] == "arm")]
     names = [words.full_name(row) for _, row in named(lacking, rows).iterrows()]
-    lacking = lacking.assign(name=names, place=lacking["fold"] + ", seed " + lacking["seed"].astype(str))
-    return [
-        {
-            "status": status,
-            "task": task if task == "arm" else declared(task).title,
-            "reason": reason,
-            "who": ", ".join(sorted(set(its["name"]))),
-            "where": "; ".join(sorted(set(its["place"]))) if its["place"].nunique() <= 6 else f"{len(its)} rows",
-        }
-        for (status, task, reason), its in lacking.groupby(["status", "task", "reason"])
-    ]
+    lacking = lacking.assign(name=names, where=lacking["fold"] + ", seed " + lacking["seed"].astype(str))
+    lines = []
+    for (status, task, reason), group in lacking.groupby(["status", "task", "reason"]):
+        where = sorted(set(group["where"]))
+        lines.append(
+            {
+                "status": status,
+                "task": task if task == "arm" else declared(task).title,
+                "reason": reason,
+                "methods": ", ".join(sorted(set(group["name"]))),
+                "where": "; ".join(where) if len(where) <= 6 else f"{len(group)} rows",
+            }
+        )
+    return lines

@@ -1,4 +1,4 @@
-"""Score rows → MLflow: one run per method and budget, imported by one process, safe to repeat."""
+"""Score rows → MLflow: one run per method and budget, written by one process, safe to repeat."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import fingerprint
 from benchmark.stats.contests import leading
 from benchmark.stats.leaderboard import headline
 from benchmark.stats.names import budget_label, entrant_name
-from benchmark.stats.rows import ENTRANT, arms, references
+from benchmark.stats.rows import ENTRANT, Entrant, arms, references
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported, below
 
@@ -25,6 +26,8 @@ VIEW = "board"
 
 
 class Counts(NamedTuple):
+    """How many runs of the experiment were written, and how many were left as they are."""
+
     added: int
     replaced: int
     unchanged: int
@@ -32,41 +35,43 @@ class Counts(NamedTuple):
 
 
 def track(rows: pd.DataFrame, board: pd.DataFrame, database: Path, experiment: str) -> Counts:
-    """Make the experiment in `database` show `board`: new, changed and vanished runs are written, the rest is left.
+    """Make the experiment in `database` show `board`: new and changed runs are written, vanished ones are removed.
 
-    SQLite is created here, so only one process may call this. Artifacts would go beside the database.
+    Only one process may call this, since it makes the SQLite file. The artifacts' folder is beside the database.
+
+    Args:
+        rows: score rows.
+        board: `leaderboard(rows)`.
     """
     from mlflow.tracking import MlflowClient
 
     database = Path(database).resolve()
     database.parent.mkdir(parents=True, exist_ok=True)
     client = MlflowClient(tracking_uri=f"sqlite:///{database}")
-    found = client.get_experiment_by_name(experiment)
+    present = client.get_experiment_by_name(experiment)
     experiment_id = (
-        found.experiment_id
-        if found
+        present.experiment_id
+        if present
         else client.create_experiment(experiment, artifact_location=(database.parent / "artifacts").as_uri())
     )
     wanted = run_records(rows, board)
     client.set_experiment_tag(experiment_id, f"mlflow.sharedViewState.{VIEW}", json.dumps(_view(wanted, board)))
 
-    present = {run.data.tags["key"]: run for run in client.search_runs([experiment_id], max_results=10_000)}
+    runs = {run.data.tags["key"]: run for run in client.search_runs([experiment_id], max_results=10_000)}
     changed = [
-        key
-        for key, record in wanted.items()
-        if key not in present or present[key].data.tags["sha256"] != fingerprint(record)
+        key for key, record in wanted.items() if key not in runs or runs[key].data.tags["sha256"] != fingerprint(record)
     ]
-    for key in [key for key in present if key not in wanted or key in changed]:
-        client.delete_run(present[key].info.run_id)
+    for key in [key for key in runs if key not in wanted or key in changed]:
+        client.delete_run(runs[key].info.run_id)
     for key in changed:
         _log(client, experiment_id, key, wanted[key])
-    n_replaced = sum(key in present for key in changed)
-    n_removed = sum(key not in wanted for key in present)
+    n_replaced = sum(key in runs for key in changed)
+    n_removed = sum(key not in wanted for key in runs)
     return Counts(len(changed) - n_replaced, n_replaced, len(wanted) - len(changed), n_removed)
 
 
 def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
-    """What each run holds, by its key: `{"name", "params", "metrics", "status"}`."""
+    """Key → what its run holds: `{"name", "params", "metrics", "status"}`."""
     scores = headline(board).droplevel("name")
     costs = rows[(rows["task"] == "cost") & (rows["status"] == "ok")]
     costs = costs.pivot_table(index=ENTRANT, columns="metric", values="value").reindex(columns=list(COSTS))
@@ -74,11 +79,11 @@ def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
     values = scores.join(costs.rename(columns=COSTS), how="outer").round(DIGITS)
     # MLflow shows metrics in the order of their names, so numbers put the primary one first.
     order = {name: f"{number:02} {name}" for number, name in enumerate(values.columns, 1)}
-    values = values.rename(columns=order)
+    metrics = {entrant: row.dropna().to_dict() for entrant, row in values.rename(columns=order).iterrows()}
     records, reference = {}, references(rows)
-    for who, its_arms in arms(rows).groupby(ENTRANT):
-        method, unit, axis, budget = who
-        n_ok, n_arms = int((its_arms["status"] == "ok").sum()), len(its_arms)
+    for key, entrant_arms in arms(rows).groupby(ENTRANT):
+        method, unit, axis, budget = Entrant._make(key)
+        n_ok, n_arms = int((entrant_arms["status"] == "ok").sum()), len(entrant_arms)
         name = entrant_name(method, unit, budget, reference[method])
         records[f"{method}/{axis}/{budget:g}"] = {
             "name": f"{name}, {budget_label(axis, budget, unit)}" if unit != "none" and budget else name,
@@ -88,17 +93,17 @@ def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
                 "budget": budget_label(axis, budget, unit),
                 "budget axis": axis,
                 "budget amount": f"{budget:g}",
-                "seeds": str(its_arms["seed"].nunique()),
+                "seeds": str(entrant_arms["seed"].nunique()),
                 "arms": f"{n_ok} of {n_arms}",
             },
-            "metrics": values.loc[who].dropna().to_dict() if who in values.index else {},
-            "status": _status(its_arms["status"]),
+            "metrics": metrics.get(key, {}),
+            "status": _status(entrant_arms["status"]),
         }
     return records
 
 
 def _status(arms: pd.Series) -> str:
-    """Of all arms of a run."""
+    """The status of a run, from those of its arms."""
     return arms.iloc[0] if arms.nunique() == 1 else "partly failed"
 
 
@@ -128,18 +133,25 @@ def _view(records: dict[str, dict], board: pd.DataFrame) -> dict:
 
 
 def board_url(database: Path, experiment: str, port: int) -> str:
-    """Where the sorted board of an experiment opens, once `serve` runs on `port`."""
+    """The address of an experiment's sorted board, once `serve` runs on `port`.
+
+    Raises:
+        UnitBenchError: the database has no such experiment.
+    """
     from mlflow.tracking import MlflowClient
 
-    found = MlflowClient(tracking_uri=f"sqlite:///{Path(database).resolve()}").get_experiment_by_name(experiment)
+    client = MlflowClient(tracking_uri=f"sqlite:///{Path(database).resolve()}")
+    present = client.get_experiment_by_name(experiment)
+    if present is None:
+        raise UnitBenchError(database, f"no experiment {experiment!r}", "run the workflow with this config first")
     return (
-        f"http://127.0.0.1:{port}/#/experiments/{found.experiment_id}/runs"
+        f"http://127.0.0.1:{port}/#/experiments/{present.experiment_id}/runs"
         f"?workflowType=machine_learning&viewStateShareKey={VIEW}"
     )
 
 
 def serve(database: Path, experiment: str, port: int = 5000) -> None:
-    """Become the MLflow server of `database`, on 127.0.0.1 and on `port`, or on any free port if that is taken."""
+    """Become the MLflow server of `database`, on 127.0.0.1 and `port`, or on a free port if that one is taken."""
     database = Path(database).resolve()
     port = _free_port(port)
     print(
@@ -148,7 +160,7 @@ def serve(database: Path, experiment: str, port: int = 5000) -> None:
     options = {"backend-store-uri": f"sqlite:///{database}", "host": "127.0.0.1", "port": port, "workers": 1}
     options["artifacts-destination"] = (database.parent / "artifacts").as_uri()
     arguments = [f"--{name}={value}" for name, value in options.items()]
-    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # a second process that a board has no use for
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # a board does not need this second process
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "server", *arguments])
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -15,15 +17,19 @@ from benchmark.core.files import write_text
 from benchmark.core.scores import status_line
 from benchmark.report import ablation, figures, findings, ledger, maps, tables, words
 from benchmark.report.glance import glance
-from benchmark.stats.ablation import grids
+from benchmark.stats.champions import champions, sizes
 from benchmark.stats.comparisons import compare
-from benchmark.stats.contests import PRIMARY, key_caption, leading, select
-from benchmark.stats.factorial import beyond_smoothing, factorial
+from benchmark.stats.contests import PRIMARY, Contest, key_caption, leading, select
+from benchmark.stats.factorial import factorial
+from benchmark.stats.grids import grids
 from benchmark.stats.leaderboard import headline
 from benchmark.stats.leakage import leakage
 from benchmark.stats.options import between
 from benchmark.stats.rows import arms
-from benchmark.stats.winners import champions, iso_flop, sizes, standings, winners
+from benchmark.stats.smoothing import beyond_smoothing
+from benchmark.stats.winners import iso_flop, standings, winners
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(
@@ -34,28 +40,60 @@ def write_report(
     Args:
         rows: score rows.
         board: `leaderboard(rows)`.
-        predictions: slide, donor, y, x, label, method, budget, prediction, a row a spot and entrant; may be None.
+        predictions: slide, donor, y, x, label, method, budget, prediction, one row per spot and entrant; may be None.
         manifest: versions, data hash, commit, config: whatever says what made the rows.
     """
-    name, contest = leading(board)
-    ranking, short, compared = select(board, contest), headline(board), compare(rows, contest)
-    others = short.drop(columns=name, errors="ignore")
-    inner = between(rows, ranking)  # of a large grid, shown where there is room
+    contest = leading(board)[1]
+    inner = between(rows, select(board, contest))  # of a large grid, shown where there is room
     brief = board[~board["method"].isin(inner)]
     costs = ledger.costs(rows)
-    spent = figures.against_costs(brief, costs, contest)
-    leaks, found = leakage(rows), champions(rows)
-    won, standing, crossed = winners(found), standings(found), factorial(rows)
-    curves = figures.curves(brief, sizes(rows), contest)
-    by_size = figures.iso_flop(iso_flop(rows, standing, contest), contest)
-    settings, drawn_settings = ablation.sections(grids(rows))
-    plots = {"leakage": figures.leakage(brief), **curves, **by_size, **spent, **drawn_settings}
-    drawn = predictions is not None and len(predictions) > 0
+    settings, settings_plots = ablation.sections(grids(rows))
+    units, unit_plots = _units(rows, contest, inner)
+    budgets, budget_plots = _budgets(rows, brief, costs, contest)
+    plots = {"leakage": figures.leakage(brief), **settings_plots, **unit_plots, **budget_plots}
     page = {
+        **_head(rows, manifest),
+        **_ranking(rows, board, inner),
+        **units,
+        **budgets,
+        **_slides(predictions, brief),
+        "settings": settings,
+        "sections": tables.sections(board),
+        "costs": ledger.cost_table(costs, rows),
+        "absent": ledger.absent(rows),
+        "plots": {name: _script_safe(figure.to_json()) for name, figure in plots.items() if figure},
+        "plotly": Markup(get_plotlyjs()),
+    }
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return write_text(path, environment.get_template("page.html").render(page))
+
+
+def _head(rows: pd.DataFrame, manifest: Mapping) -> dict[str, Any]:
+    """What was run, how it went, and what made it."""
+    return {
         "datasets": ", ".join(rows["dataset"].unique()),
         "same_donor": words.same_donor(manifest.get("folds", {})),
         "status": status_line(arms(rows)),
         "failed": bool((arms(rows)["status"] == "failed").any()),
+        "manifest": {
+            key: yaml.safe_dump(value, sort_keys=False, allow_unicode=True).removesuffix("...\n").strip()
+            for key, value in manifest.items()
+        },
+    }
+
+
+def _ranking(rows: pd.DataFrame, board: pd.DataFrame, inner: list[str]) -> dict[str, Any]:
+    """Who leads by the first key score, and which methods beat their controls."""
+    heading, contest = leading(board)
+    ranking, compared = select(board, contest), compare(rows, contest)
+    others = headline(board).drop(columns=heading, errors="ignore")
+    return {
         "measure": words.metric_of(contest),
         "ordered_by": words.contest_name(contest),
         "ranking": tables.ranking(ranking, others),
@@ -64,36 +102,44 @@ def write_report(
         "key_names": others.columns.tolist(),
         "key_caption": key_caption(board),
         "verdicts": tables.verdicts(compared),
-        "settings": settings,
         "comparisons": compared.to_dict("records"),
-        "plots": {name: _script_safe(figure.to_json()) for name, figure in plots.items() if figure},
-        "spent": list(spent),
-        "glance": glance(rows, found, won, beyond_smoothing(rows, found), leaks, contest),
+    }
+
+
+def _units(rows: pd.DataFrame, contest: Contest, inner: list[str]) -> tuple[dict[str, Any], dict[str, go.Figure]]:
+    """Which unit wins, what it has learned beyond smoothing, what leakage explains, and the answers at a glance."""
+    matches, leaks, crossed = champions(rows), leakage(rows), factorial(rows)
+    won, standing, beyond = winners(matches), standings(matches), beyond_smoothing(rows, matches)
+    by_size = figures.iso_flop(iso_flop(rows, standing, contest), contest)
+    parts = {
+        "glance": glance(rows, matches, won, beyond, leaks, contest),
         "leakage": findings.leakage(leaks[~leaks["method"].isin(inner)]),
         "winners": findings.winners(won, standing),
-        "factorial": findings.factorial(*crossed) if crossed else None,
-        "curves": list(curves),
+        "main_settings": findings.main_settings(won),
+        "factorial": findings.factorial(crossed) if crossed else None,
         "by_size": list(by_size),
-        "sections": tables.sections(board),
-        "slides": maps.slides(predictions, select(brief, PRIMARY)) if drawn else [],
-        "colours": maps.colours(predictions) if drawn else {},
-        "unlabelled": drawn and bool(predictions["label"].isna().any()),
-        "costs": ledger.cost_table(costs, rows),
-        "absent": ledger.absent(rows),
-        "manifest": {
-            key: yaml.safe_dump(value, sort_keys=False, allow_unicode=True).removesuffix("...\n").strip()
-            for key, value in manifest.items()
-        },
-        "plotly": Markup(get_plotlyjs()),
     }
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return write_text(path, environment.get_template("template.html").render(page))
+    return parts, by_size
+
+
+def _budgets(
+    rows: pd.DataFrame, board: pd.DataFrame, costs: pd.DataFrame, contest: Contest
+) -> tuple[dict[str, Any], dict[str, go.Figure]]:
+    """The plots of the score against the budget, and against what was really spent."""
+    curves = figures.curves(board, sizes(rows), contest)
+    spent = figures.against_costs(board, costs, contest)
+    return {"curves": list(curves), "spent": list(spent)}, curves | spent
+
+
+def _slides(predictions: pd.DataFrame | None, board: pd.DataFrame) -> dict[str, Any]:
+    """The slides with their labels and predictions; empty where the run kept none."""
+    if predictions is None or predictions.empty:
+        return {"slides": [], "colours": {}, "unlabelled": False}
+    return {
+        "slides": maps.slides(predictions, select(board, PRIMARY)),
+        "colours": maps.colours(predictions),
+        "unlabelled": bool(predictions["label"].isna().any()),
+    }
 
 
 def _script_safe(json: str) -> Markup:

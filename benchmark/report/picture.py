@@ -12,22 +12,26 @@ from benchmark.core.files import write_atomic
 from benchmark.report.maps import colours
 from benchmark.report.tables import at_largest_budget, both_splits
 from benchmark.report.words import DONOR, RANDOM, SPLITS, UNIT_COLOURS, contest_name, full_name
-from benchmark.stats.contests import PRIMARY, held, leading, select
+from benchmark.stats.contests import PRIMARY, leading, measured_key_contests, select
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, FigureBase
 
 N_MAPS = 6
 MOST_PANELS = 3  # of scores, where there are no maps
 
 
 def readme_figure(board: pd.DataFrame, predictions: pd.DataFrame, path: Path, one_donor: bool = False) -> Path:
-    """Left: accuracy under both splits, where the run has both. Right: the slide with the most labels, its labels and
-    five predictions. Of a run without predictions: every entrant's key scores.
+    """Write a PNG, which GitHub shows on light and dark pages alike.
 
-    `one_donor`: whether other slides of the held-out slides' donor were learned from.
+    Left: accuracy under both splits, if the run has both. Right: the slide with the most labels, with its labels and
+    five predictions. If the run has no predictions: the key scores of every entrant.
 
-    A PNG, since GitHub shows one on light and dark pages alike.
+    Args:
+        board: a leaderboard.
+        predictions: slide, donor, y, x, label, method, budget, prediction, one row per spot and entrant.
+        one_donor: whether other slides of the held-out slides' donor were learned from.
     """
     held_out = "held-out slides, same donor" if one_donor else SPLITS["donor"]
     brief = at_largest_budget(board)
@@ -41,7 +45,7 @@ def _seen(board: pd.DataFrame, predictions: pd.DataFrame, held_out: str) -> Figu
     pairs = both_splits(board)
     figure = Figure(figsize=(6, 4.6) if pairs.empty else (11, 4.6), layout="constrained")
     if not pairs.empty:
-        left, right = figure.subfigures(1, 2, width_ratios=(1, 1.1))
+        left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1, 1.1))[0]
         _dumbbells(left.subplots(), pairs, held_out)
     _maps(figure if pairs.empty else right, predictions, select(board, leading(board)[1]))
     return figure
@@ -50,11 +54,11 @@ def _seen(board: pd.DataFrame, predictions: pd.DataFrame, held_out: str) -> Figu
 def _scored(board: pd.DataFrame, held_out: str) -> Figure:
     from matplotlib.figure import Figure
 
-    contests = list(held(board).values())[:MOST_PANELS] or [PRIMARY]
+    contests = list(measured_key_contests(board).values())[:MOST_PANELS] or [PRIMARY]
     n_entrants = board.groupby(["method", "budget"]).ngroups
     figure = Figure(figsize=(6.5 * len(contests), 1.2 + 0.28 * n_entrants), layout="constrained")
     for axes, contest in zip(figure.subplots(1, len(contests), squeeze=False)[0], contests, strict=True):
-        if contest.lower_is_better:  # what is far off would hide the rest
+        if contest.lower_is_better:  # one very large error would hide the others
             axes.set_xscale("symlog", linthresh=1)
         _ranked(axes, select(board, contest).dropna(subset="value"))
         title = contest_name(contest).replace(SPLITS["donor"], held_out)
@@ -62,7 +66,8 @@ def _scored(board: pd.DataFrame, held_out: str) -> Figure:
     return figure
 
 
-def _dumbbells(axes, pairs: pd.DataFrame, held_out: str) -> None:
+def _dumbbells(axes: Axes, pairs: pd.DataFrame, held_out: str) -> None:
+    """Both accuracies of each entrant, joined by a line."""
     y = np.arange(len(pairs))
     axes.hlines(y, pairs["value"], pairs["value_random"], color="0.85", linewidth=5, zorder=1)
     for end, colour, marker, title in (
@@ -78,26 +83,27 @@ def _dumbbells(axes, pairs: pd.DataFrame, held_out: str) -> None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2, frameon=False, handletextpad=0.2)
 
 
-def _ranked(axes, ranking: pd.DataFrame) -> None:
-    """Each entrant with its interval, the best above; what was not trained is hollow."""
+def _ranked(axes: Axes, ranking: pd.DataFrame) -> None:
+    """Each entrant with its interval, the best at the top. An entrant without training is hollow."""
     y = np.arange(len(ranking))[::-1]
     whiskers = np.nan_to_num([ranking["value"] - ranking["low"], ranking["high"] - ranking["value"]])
     colour = ranking["unit"].map(UNIT_COLOURS)
     axes.hlines(y, ranking["value"] - whiskers[0], ranking["value"] + whiskers[1], color=colour, linewidth=1.5)
     filled = colour.where(ranking["budget"] > 0, "white")
-    axes.scatter(ranking["value"], y, c=filled, edgecolors=colour, s=45, zorder=2)
+    axes.scatter(ranking["value"], y, c=filled, edgecolors=colour.tolist(), s=45, zorder=2)
     axes.set_yticks(y, [full_name(row) for _, row in ranking.iterrows()])
     _bare(axes)
 
 
-def _bare(axes) -> None:
+def _bare(axes: Axes) -> None:
     axes.grid(axis="x", color="0.92")
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
 
 
-def _maps(figure, predictions: pd.DataFrame, ranking: pd.DataFrame) -> None:
+def _maps(figure: FigureBase, predictions: pd.DataFrame, ranking: pd.DataFrame) -> None:
+    """One slide with its labels and the predictions of `_shown`."""
     labelled = predictions.dropna(subset="label")
     slide = labelled["slide"].value_counts().sort_index(kind="stable").idxmax()
     spots = dict(list(predictions[predictions["slide"] == slide].groupby(["method", "budget"])))
@@ -123,7 +129,7 @@ def _maps(figure, predictions: pd.DataFrame, ranking: pd.DataFrame) -> None:
 
 
 def _shown(ranking: pd.DataFrame) -> pd.DataFrame:
-    """PCA, the best trained method of each unit, and coordinates, in that order of interest."""
+    """PCA, the best trained method of each unit, and coordinates."""
     trained = ranking[(ranking["unit"] != "none") & (ranking["budget"] > 0)].drop_duplicates("unit")
     controls = [ranking[ranking["method"] == name] for name in ("pca", "coordinates")]
     return pd.concat([controls[0], trained, controls[1]])[: N_MAPS - 1]

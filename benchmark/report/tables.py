@@ -1,6 +1,8 @@
-"""What the tables of the page hold: plain lists and dicts for the template."""
+"""The ranking, the verdicts and the tables of all tasks: plain lists and dicts for the templates."""
 
 from __future__ import annotations
+
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ from benchmark.stats.rows import ENTRANT
 
 
 def at_largest_budget(board: pd.DataFrame) -> pd.DataFrame:
-    """Controls, untrained trunks, and of each trained method its largest budget."""
+    """Controls, untrained trunks, and the largest budget of each trained method."""
     largest = board.groupby(["method", "budget_axis"])["budget"].transform("max")
     return board[(board["budget"] == largest) | (board["budget"] == 0)]
 
@@ -30,8 +32,8 @@ def both_splits(board: pd.DataFrame) -> pd.DataFrame:
     return pairs.sort_values("value_random", ignore_index=True)
 
 
-def who(row: pd.Series) -> dict:
-    """How a table names an entrant; trunks without training and methods without a trunk are controls."""
+def entrant(row: pd.Series) -> dict:
+    """How a table names an entrant. Trunks without training and methods without a trunk are controls."""
     return {
         "method": row["method"],
         "name": row["name"],
@@ -42,15 +44,17 @@ def who(row: pd.Series) -> dict:
     }
 
 
-def cell(row: pd.Series) -> dict:
+def with_interval(row: pd.Series) -> dict:
+    """The score of a row and its interval; a value of None where there is none."""
     return {"value": None if np.isnan(row["value"]) else row["value"], "span": words.span(row["low"], row["high"])}
 
 
 def counted(row: pd.Series) -> dict:
-    """Rank, and how much of what was expected is there, or why nothing is."""
+    """The rank of a row, and how many of the expected values it has, or the reason why it has none."""
     return {
         "rank": None if pd.isna(row["rank"]) else int(row["rank"]),
-        "present": row["reason"] or f"{row['n_present']}/{row['n_expected']}",
+        "present": f"{row['n_present']}/{row['n_expected']}",
+        "reason": row["reason"],
         "whole": row["n_present"] == row["n_expected"],
         "note": row["note"],
     }
@@ -62,17 +66,22 @@ def able(board: pd.DataFrame) -> pd.DataFrame:
 
 
 def unable(board: pd.DataFrame) -> str:
-    """Their names."""
+    """The names of the entrants that the task does not apply to."""
     return ", ".join(sorted(set(board.loc[board["status"] == "not applicable", "name"])))
 
 
 def ranking(leading: pd.DataFrame, others: pd.DataFrame) -> list[dict]:
-    """The first table: the leading score with its interval as a bar, and the other key scores."""
+    """The first table: the leading score with its interval as a bar, and the other key scores.
+
+    Args:
+        leading: the rows of the leading contest of a leaderboard.
+        others: the other columns of `headline`.
+    """
     others = others.droplevel("name")
     top = max(leading[["value", "high"]].max().max(), 0.01) if len(leading) else 1.0
     return [
-        who(row)
-        | cell(row)
+        entrant(row)
+        | with_interval(row)
         | counted(row)
         | {"seen": (None if np.isnan(row["spots_seen"]) else row["spots_seen"], seen_label(row["spots_seen"]))}
         | {"bar": [0 if np.isnan(x) else 100 * max(x, 0) / top for x in row[["value", "low", "high"]]]}
@@ -82,40 +91,34 @@ def ranking(leading: pd.DataFrame, others: pd.DataFrame) -> list[dict]:
 
 
 def verdicts(compared: pd.DataFrame) -> list[dict]:
-    """For each trained method: the controls that it was shown to beat, and those it was not, by verdict."""
+    """For each trained method: verdict → the controls that it was compared with to that verdict."""
     opponents = {UNTRAINED: "its untrained trunk", PCA: "PCA"}
     against = compared[compared["question"].isin(list(opponents))]
     by = [
         f" ({d:+.3f} [{low:+.3f}, {high:+.3f}])" for d, low, high in against[["difference", "low", "high"]].to_numpy()
     ]
     against = against.assign(opponent=against["question"].map(opponents) + by)
-    return [
-        {
-            "name": method,
-            "budget": f"{si(budget)}{AXIS_UNITS[axis]}",
-            "found": its.groupby("verdict")["opponent"].agg(list).to_dict(),
-        }
-        for (method, axis, budget), its in against.groupby(["a", "budget_axis", "budget"])
-    ]
+    lines = []
+    for key, tests in against.groupby(["a", "budget_axis", "budget"]):
+        method, axis, budget = cast("tuple[str, str, float]", key)
+        by_verdict = tests.groupby("verdict")["opponent"].agg(list).to_dict()
+        lines.append({"name": method, "budget": f"{si(budget)}{AXIS_UNITS[axis]}", "by_verdict": by_verdict})
+    return lines
 
 
-def sections(board: pd.DataFrame) -> list[dict]:
-    """A section a split and task, in it a table a setting and smoothing, ordered by the task's first metric."""
-    found = []
+def sections(board: pd.DataFrame) -> list[dict[str, Any]]:
+    """One section per split and task, in it one table per setting and smoothing, ordered by the task's first metric."""
+    records: list[dict[str, Any]] = []
     for split in words.in_order(board["split"], words.SPLITS):
         for task in in_order(board.loc[board["split"] == split, "task"]):
             part = board[(board["split"] == split) & (board["task"] == task)]
-            found.append(
-                {
-                    "title": f"{declared(task).title}, {words.SPLITS.get(split, split)}",
-                    "tables": [
-                        _table(part[(part["setting"] == setting) & (part["neighbours"] == neighbours)])
-                        for setting in words.in_order(part["setting"], declared(task).settings)
-                        for neighbours in sorted(part.loc[part["setting"] == setting, "neighbours"].unique())
-                    ],
-                }
-            )
-    return found
+            tables = [
+                _table(part[(part["setting"] == setting) & (part["neighbours"] == neighbours)])
+                for setting in words.in_order(part["setting"], declared(task).settings)
+                for neighbours in sorted(part.loc[part["setting"] == setting, "neighbours"].unique())
+            ]
+            records.append({"title": f"{declared(task).title}, {words.SPLITS.get(split, split)}", "tables": tables})
+    return records
 
 
 def _table(part: pd.DataFrame) -> dict:
@@ -123,12 +126,14 @@ def _table(part: pd.DataFrame) -> dict:
     about = declared(task)
     metrics = words.in_order(part["metric"], dict.fromkeys([about.key_scores[0].metric, *about.metrics]))
     first = part[part["metric"] == metrics[0]]
-    others = part.set_index(["metric", *ENTRANT])
+    scores = part.set_index(["metric", *ENTRANT])
     return {
         "title": f"{about.setting_title(setting)}, {words.smoothing(neighbours)}",
         "metrics": [words.metric_name(task, metric) for metric in metrics],
         "rows": [
-            who(row) | counted(row) | {"cells": [cell(others.loc[(metric, *row[ENTRANT])]) for metric in metrics]}
+            entrant(row)
+            | counted(row)
+            | {"scores": [with_interval(scores.loc[(metric, *row[ENTRANT])]) for metric in metrics]}
             for _, row in able(first).iterrows()
         ],
         "unable": unable(first),

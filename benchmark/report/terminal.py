@@ -29,8 +29,8 @@ def print_board(board: pd.DataFrame, console: Console) -> None:
         table.add_column(column, justify="left" if column in ("method", "budget") else "right")
     for key, values in zip(short.index, short.to_numpy(), strict=True):
         name, _, unit, axis, budget = key
-        cells = ["–" if np.isnan(value) else f"{value:.3f}" for value in values]
+        texts = ["–" if np.isnan(value) else f"{value:.3f}" for value in values]
         if not np.isnan(first.loc[key, "low"]):
-            cells[0] += " [{low:.2f}, {high:.2f}]".format(**first.loc[key, ["low", "high"]])
-        table.add_row(name, budget_label(axis, budget, unit), seen_label(first.loc[key, "spots_seen"]), *cells)
+            texts[0] += " [{low:.2f}, {high:.2f}]".format(**first.loc[key, ["low", "high"]])
+        table.add_row(name, budget_label(axis, budget, unit), seen_label(first.loc[key, "spots_seen"]), *texts)
     console.print(table)

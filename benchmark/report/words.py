@@ -48,34 +48,56 @@ LEVELS = {
 
 
 def metric_name(task: str, metric: str) -> str:
-    told = declared(task).metric(metric)
-    return (told.title or told.name) + (" ↓" if told.lower_is_better else "")
+    """The metric's title as its task declares it, with an arrow if lower is better."""
+    measure = declared(task).metric(metric)
+    return (measure.title or measure.name) + (" ↓" if measure.lower_is_better else "")
 
 
 def metric_of(contest: Contest) -> str:
+    """The same of a contest's metric."""
     return metric_name(contest.task, contest.metric)
 
 
 def contest_name(contest: Contest) -> str:
+    """A contest within a sentence: metric, task, setting and split."""
     about = declared(contest.task)
-    of = f"{about.title[:1].lower()}{about.title[1:]} ({about.setting_title(contest.setting)})"
-    return f"{metric_of(contest)} of {of}, {SPLITS.get(contest.split, contest.split)}"
+    task = f"{about.title[:1].lower()}{about.title[1:]} ({about.setting_title(contest.setting)})"
+    return f"{metric_of(contest)} of {task}, {SPLITS.get(contest.split, contest.split)}"
+
+
+def contest_title(contest: Contest) -> str:
+    """A contest as a heading, where the split is known."""
+    about = declared(contest.task)
+    return f"{about.title}: {metric_of(contest)}, {about.setting_title(contest.setting)}"
 
 
 def option_name(option: str) -> str:
+    """An option of a method as axes and tables call it."""
     return OPTIONS.get(option, option.replace("_", " "))
 
 
+def short_option_name(option: str) -> str:
+    """The same without the unit."""
+    return option_name(option).split(",")[0]
+
+
+def option_order(option: str) -> tuple[int, str]:
+    """A key to sort options by: known ones first and in their order, the others by name."""
+    return list(OPTIONS).index(option) if option in OPTIONS else len(OPTIONS), option
+
+
 def level_name(option: str, level: str) -> str:
+    """A level of an option as axes and tables call it."""
     return LEVELS.get((option, level), LEVELS.get(level, level.replace("_", " ")))
 
 
 def smoothing(neighbours: int) -> str:
+    """What was done to embeddings before scoring."""
     return f"after the mean over {neighbours} neighbours" if neighbours else "as it is"
 
 
 def in_order(names: pd.Series, known: Iterable[str]) -> list[str]:
-    """The distinct names, known ones first and in their order, the others by name, the numbers in it by size."""
+    """The distinct names: known ones first and in their order, the others by name, numbers in a name by size."""
     present, known = set(names), list(known)
     others = sorted(present - set(known), key=lambda name: [int(p) if p.isdigit() else p for p in DIGITS.split(name)])
     return [name for name in known if name in present] + others
@@ -89,13 +111,18 @@ def full_name(row: pd.Series) -> str:
 
 
 def span(low: float, high: float) -> str:
+    """An interval as text; empty where there is none."""
     return "" if np.isnan(low) else f"[{low:.2f}, {high:.2f}]"
 
 
 def same_donor(folds: Mapping[str, Mapping]) -> str:
-    """What to say of folds (see `check_disjoint`) that hold out slides of a donor and learn from others of the same:
-    pairs of serial sections, say. Empty where each donor is on one side."""
-    both = {donor for its in folds.values() if not its["transductive"] for donor in its["shared"]["donors"]}
+    """A warning for folds that hold out slides of a donor and learn from other slides of the same donor, as pairs of
+    serial sections do. Empty where each donor is on one side.
+
+    Args:
+        folds: name → what `check_disjoint` found of it.
+    """
+    both = {donor for fold in folds.values() if not fold["transductive"] for donor in fold["shared"]["donors"]}
     if not both:
         return ""
     return f"Other slides of {', '.join(sorted(both))} were learned from: held-out slides, same donor."

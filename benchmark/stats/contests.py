@@ -1,4 +1,4 @@
-"""What entrants are compared by: contests, those that stand in the short tables, and which way each is better."""
+"""What entrants are compared by: contests, the key contests of the short tables, and which way each is better."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from benchmark.core.declarations import declared, in_order, lower_is_better
+from benchmark.core.contracts import KeyScore, Metric
+from benchmark.core.declarations import declared, in_order
 
 CONTEST = ["dataset", "split", "task", "setting", "neighbours", "metric"]
 
@@ -23,8 +24,14 @@ class Contest(NamedTuple):
     metric: str
 
     @property
+    def measure(self) -> Metric:
+        """The metric as the task declares it."""
+        return declared(self.task).metric(self.metric)
+
+    @property
     def lower_is_better(self) -> bool:
-        return lower_is_better(self.task, self.metric)
+        """Whether the smaller value wins."""
+        return self.measure.lower_is_better
 
 
 PRIMARY = Contest("donor", "domain", "knn", 0, "macro_f1")
@@ -35,47 +42,52 @@ def select(table: pd.DataFrame, contest: Contest) -> pd.DataFrame:
     return table[(table[list(Contest._fields)] == contest).all(axis=1)]
 
 
-def key_contests(tasks: Iterable[str]) -> dict[str, Contest]:
-    """The key scores that these tasks declare, by their column; where two tasks share a heading, the second one's has
-    its task's name added."""
-    found: dict[str, Contest] = {}
-    for task in in_order(tasks):
-        for key in declared(task).key_scores:
-            column = key.column if key.column not in found else f"{key.column} {task}"
-            found[column] = Contest(key.split, task, key.setting, key.neighbours, key.metric)
-    return found
+def key_contest(task: str, key: KeyScore) -> Contest:
+    """The contest that a task's key score names."""
+    return Contest(key.split, task, key.setting, key.neighbours, key.metric)
 
 
 def first_contest(task: str) -> Contest:
-    """The first key score of a task."""
-    return next(iter(key_contests([task]).values()))
+    """The contest of a task's first key score."""
+    return key_contest(task, declared(task).key_scores[0])
 
 
-def held(board: pd.DataFrame) -> dict[str, Contest]:
-    """The key contests in which a leaderboard has entrants."""
+def key_contests(tasks: Iterable[str]) -> dict[str, Contest]:
+    """The key contests that these tasks declare, by their heading. Where two tasks share a heading, the name of the
+    second task is added to its heading."""
+    contests: dict[str, Contest] = {}
+    for task in in_order(tasks):
+        for key in declared(task).key_scores:
+            heading = key.column if key.column not in contests else f"{key.column} {task}"
+            contests[heading] = key_contest(task, key)
+    return contests
+
+
+def measured_key_contests(board: pd.DataFrame) -> dict[str, Contest]:
+    """The key contests in which a leaderboard has entrants, by their heading."""
     contests = key_contests(board["task"].unique())
-    return {name: contest for name, contest in contests.items() if len(select(board, contest))}
+    return {heading: contest for heading, contest in contests.items() if len(select(board, contest))}
 
 
 def leading(board: pd.DataFrame) -> tuple[str, Contest]:
-    """The first key contest that was held, which entrants are ordered by; `PRIMARY` if none was."""
-    return next(iter(held(board).items()), ("macro-F1", PRIMARY))
+    """The heading and contest that entrants are ordered by: the first that has any, else `PRIMARY`."""
+    return next(iter(measured_key_contests(board).items()), ("macro-F1", PRIMARY))
 
 
 def competes(contest: Contest) -> bool:
-    """Whether units compete in it: the first key score of a task, in every setting that the task names beside it."""
+    """Whether units compete in it: the first key score of a task, in its setting and those that `also` matches."""
     first = declared(contest.task).key_scores[0]
     fits = contest.setting == first.setting or (first.also and re.fullmatch(first.also, contest.setting))
     return contest.split == first.split and contest.metric == first.metric and bool(fits)
 
 
 def key_caption(board: pd.DataFrame) -> str:
-    """What the columns of the short table are."""
-    shown = held(board)
-    told = [
+    """What the columns of the short table mean."""
+    shown = set(measured_key_contests(board).values())
+    meanings = [
         key.words
         for task in in_order(board["task"])
         for key in declared(task).key_scores
-        if key.words and key.column in shown
+        if key.words and key_contest(task, key) in shown
     ]
-    return f"{'; '.join(['Whole donors held out', *told])}. […]: 95% over donors and seeds."
+    return f"{'; '.join(['Whole donors held out', *meanings])}. […]: 95% over donors and seeds."

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 import pandas as pd
 
 from benchmark.core.declarations import declared
 from benchmark.stats import intervals
-from benchmark.stats.contests import CONTEST, held, select
+from benchmark.stats.contests import CONTEST, Contest, measured_key_contests, select
 from benchmark.stats.names import named
-from benchmark.stats.rows import ENTRANT, cells, scores
+from benchmark.stats.rows import ENTRANT, score_matrix, scores
 
 
 def leaderboard(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a contest and entrant, best first; an entrant without any value has a row with its reason.
+    """One row per contest and entrant, best first. An entrant without any value has a row with its reason.
 
     `value` is the mean over donors of the mean over slides and seeds; `low` and `high` bound its 95% bootstrap
     interval over what `resampled` names. `n_present` of `n_expected` counts the (slide, fold, seed) that gave a value.
-    `spots_seen` is what the budget was enough for in an arm, repeats included; NaN where nothing was trained.
+    `spots_seen` is what the budget was enough for in one arm, repeats included; NaN where nothing was trained.
     """
     measured = scores(rows)
-    board = _places(rows, measured).merge(_values(measured, rows), how="left", on=[*CONTEST, *ENTRANT])
+    board = _entries(rows, measured).merge(_values(measured, rows), how="left", on=[*CONTEST, *ENTRANT])
     board = board.merge(_spots_seen(rows), how="left", on=["dataset", *ENTRANT])
     board = board.merge(_reasons(rows), how="left", on=["dataset", "task", *ENTRANT])
     counts = ["n_present", "n_blocks", "n_seeds"]
@@ -37,46 +39,47 @@ def leaderboard(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _better(board: pd.DataFrame) -> pd.Series:
-    """The values, their sign turned where lower is better."""
+    """The values, with the sign turned where lower is better."""
     metrics = pd.MultiIndex.from_frame(board[["task", "metric"]])
-    lower = {key: declared(key[0]).metric(key[1]).lower_is_better for key in metrics.unique()}
+    lower = {(task, metric): declared(task).metric(metric).lower_is_better for task, metric in metrics.unique()}
     return board["value"].where(~metrics.map(lower).to_numpy(dtype=bool), -board["value"])
 
 
-def _places(rows: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """Every entrant in every contest, with the number of (slide, fold, seed) that it has and that anybody has."""
-    place = ["slide", "fold", "seed"]
+def _entries(rows: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """Every entrant in every contest. `n_present` counts the (slide, fold, seed) with a score of the entrant,
+    `n_expected` those with a score of any entrant."""
+    position = ["slide", "fold", "seed"]
     entrants = rows[["dataset", *ENTRANT]].drop_duplicates()
-    expected = measured.drop_duplicates([*CONTEST, *place]).groupby(CONTEST).size().rename("n_expected")
-    present = measured.drop_duplicates([*CONTEST, *ENTRANT, *place]).groupby([*CONTEST, *ENTRANT])
-    present = present.agg(n_present=("seed", "size"), transductive=("transductive", "any"), note=("note", "max"))
+    expected = measured.drop_duplicates([*CONTEST, *position]).groupby(CONTEST).size().rename("n_expected")
+    of_entrant = measured.drop_duplicates([*CONTEST, *ENTRANT, *position]).groupby([*CONTEST, *ENTRANT])
+    present = of_entrant.agg(
+        n_present=("seed", "size"), transductive=("transductive", "any"), note=("note", "max")
+    ).reset_index()
     pairs = expected.reset_index().merge(entrants, on="dataset")
-    return pairs.merge(present.reset_index(), how="left", on=[*CONTEST, *ENTRANT])
+    return pairs.merge(present, how="left", on=[*CONTEST, *ENTRANT])
 
 
 def _values(measured: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """value, low, high, resampled, n_blocks, n_seeds of each contest and entrant that has a score."""
-    by_seed = cells(measured)
+    by_seed = score_matrix(measured)
     matrix = by_seed.to_numpy()
-    records = [
-        (*key, *_summary(matrix[index], dict(zip(CONTEST, key, strict=False))))
-        for key, index in by_seed.groupby([*CONTEST, *ENTRANT]).indices.items()
-    ]
+    groups = cast("dict[tuple[Any, ...], np.ndarray]", by_seed.groupby([*CONTEST, *ENTRANT]).indices)
+    records = [(*key, *_summary(matrix[index], Contest._make(key[1 : len(CONTEST)]))) for key, index in groups.items()]
     summary = ["value", "low", "high", "resampled", "n_blocks", "n_seeds"]
     table = pd.DataFrame(records, columns=[*CONTEST, *ENTRANT, *summary])
     return table.astype(rows[[*CONTEST, *ENTRANT]].dtypes)  # an empty table has no types of its own
 
 
-def _summary(cells: np.ndarray, contest: dict) -> tuple:
-    """value, low, high, resampled, n_blocks, n_seeds of `[n_blocks, n_seeds]`."""
-    cells = cells[:, ~np.isnan(cells).all(axis=0)]
-    n_blocks, n_seeds = cells.shape
-    value = intervals.mean(cells)
-    if declared(contest["task"]).metric(contest["metric"]).resampled == "nothing":
+def _summary(matrix: np.ndarray, contest: Contest) -> tuple[float, float, float, str, int, int]:
+    """value, low, high, resampled, n_blocks, n_seeds of scores `[n_blocks, n_seeds]`."""
+    matrix = matrix[:, ~np.isnan(matrix).all(axis=0)]
+    n_blocks, n_seeds = matrix.shape
+    value = intervals.mean(matrix)
+    if contest.measure.resampled == "nothing":
         return value, np.nan, np.nan, "", n_blocks, n_seeds
-    blocks = "donors" if contest["split"] == "donor" else "repeats"
+    blocks = "donors" if contest.split == "donor" else "repeats"
     resampled = ", ".join(word for word, n in ((blocks, n_blocks), ("seeds", n_seeds)) if n > 1)
-    return value, *intervals.bootstrap(cells), resampled, n_blocks, n_seeds
+    return value, *intervals.bootstrap(matrix), resampled, n_blocks, n_seeds
 
 
 def _spots_seen(rows: pd.DataFrame) -> pd.DataFrame:
@@ -86,7 +89,7 @@ def _spots_seen(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _reasons(rows: pd.DataFrame) -> pd.DataFrame:
-    """Why an entrant may lack a task: that it cannot do it, or else that its arms failed."""
+    """Why an entrant may lack a task: the task does not apply to it, or else its arms failed."""
     lacking = rows[(rows["status"] != "ok") & ~rows["task"].isin(["arm", "cost"])]
     lacking = lacking.sort_values("status", ascending=False, kind="stable")  # "not applicable" before "failed"
     columns = ["dataset", "task", *ENTRANT]
@@ -94,13 +97,13 @@ def _reasons(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def headline(board: pd.DataFrame) -> pd.DataFrame:
-    """One row an entrant, one column a key contest that was held; ordered by the first of them."""
-    contests = held(board)
+    """The short table: one row per entrant, one column per key contest that has scores, ordered by the first."""
+    contests = measured_key_contests(board)
     columns = {
-        name: select(board, contest).set_index(["name", *ENTRANT])["value"] for name, contest in contests.items()
+        heading: select(board, contest).set_index(["name", *ENTRANT])["value"] for heading, contest in contests.items()
     }
     entrants = board.set_index(["name", *ENTRANT]).index.unique()
     table = pd.DataFrame(columns, index=entrants)
-    for name, contest in list(contests.items())[:1]:
-        table = table.sort_values(name, ascending=contest.lower_is_better, kind="stable")
+    for heading, contest in list(contests.items())[:1]:
+        table = table.sort_values(heading, ascending=contest.lower_is_better, kind="stable")
     return table

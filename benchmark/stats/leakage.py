@@ -1,4 +1,4 @@
-"""How much of a score under random spots is gone once donors are held out, and how much place alone would give."""
+"""The leakage index: how much lower a score under random spots is once donors are held out; and a noise control."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import pandas as pd
 
 from benchmark.stats import intervals
 from benchmark.stats.names import named
-from benchmark.stats.rows import ENTRANT, cells, scores
+from benchmark.stats.rows import ENTRANT, Entrant, score_matrix, scores
 
-SPLITS = ("random", "few_labels")  # spots of slides that were trained on; pooled over slides
+SPLITS = ("random", "few_labels")  # test spots lie on slides that were trained on; pooled over slides
 METRICS = ("accuracy", "macro_f1", "ari_of_predictions")
-NOISE = "noise"  # the control that holds no expression, only its place: numbers averaged over near spots
+NOISE = "noise"  # the control that holds positions but no expression: random numbers averaged over near spots
 CONTEST = ["dataset", "split", "setting", "neighbours", "metric"]
 COLUMNS = [
     *CONTEST,
@@ -26,27 +26,27 @@ COLUMNS = [
 
 
 def leakage(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row an entrant, split within slides, probe, smoothing and metric of the domain task.
+    """One row per entrant, split within slides, probe, smoothing and metric of the domain task.
 
-    `value` is the score under that split, `held_out` the same with whole donors held out, `index` the leakage index:
-    their difference. `noise` is what the control of that name reaches under the same split, probe and smoothing, and
-    `above_noise` the entrant's distance from it: what it has above what place alone gives.
+    `value` is the score under that split. `held_out` is the same score with whole donors held out. `index`, the
+    leakage index, is their difference. `noise` is the score of the control of that name under the same split, probe
+    and smoothing. `above_noise` is the entrant's score less that one: what it has beyond what positions alone give.
 
-    The interval of `index` resamples donors on the side that holds them out, repeats of the split on the other, and
-    seeds on both at once. Test spots are pooled over slides under the split, so donors cannot be resampled there: it
-    says how sure this index is on these slides, not how it would vary with other tissue. Nor does it tell apart what
-    else differs between the sides: a pooled score weighs slides by their spots, one with donors held out is a mean
-    over slides, and pretraining saw the test spots of the pooled one. `above_noise` is paired by repeat (all entrants
-    meet the same spots) and seed, and says nothing of donors either.
+    The interval of `index` resamples donors on the side that holds them out, repeats of the split on the other side,
+    and seeds on both at once. Test spots are pooled over slides under the split, so donors cannot be resampled there.
+    The interval therefore says how sure this index is on these slides, not how it varies with other tissue. Two more
+    things differ between the sides and are part of the index: a pooled score weighs slides by their spots, while the
+    score with donors held out is a mean over slides; and pretraining saw the test spots of the pooled score.
+    `above_noise` is paired by repeat (all entrants meet the same spots) and seed, and says nothing of donors either.
     """
     measured = scores(rows[(rows["task"] == "domain") & rows["metric"].isin(METRICS)])
     measured = measured[measured["split"].isin(["donor", *SPLITS]) & (measured["setting"] != "majority")]
-    table = cells(measured).reindex(columns=sorted(measured["seed"].unique())).droplevel("task")
-    found = {key: block.droplevel([*CONTEST, *ENTRANT]) for key, block in table.groupby([*CONTEST, *ENTRANT])}
-    noise = {key[: len(CONTEST)]: block for key, block in found.items() if key[len(CONTEST)] == NOISE}
+    table = score_matrix(measured).reindex(columns=sorted(measured["seed"].unique())).droplevel("task")
+    matrices = {key: block.droplevel([*CONTEST, *ENTRANT]) for key, block in table.groupby([*CONTEST, *ENTRANT])}
+    noise = {key[: len(CONTEST)]: matrix for key, matrix in matrices.items() if key[len(CONTEST)] == NOISE}
     records = [
-        _record(key, block, found.get((key[0], "donor", *key[2:])), noise.get(key[: len(CONTEST)]))
-        for key, block in found.items()
+        _record(key, matrix, matrices.get((key[0], "donor", *key[2:])), noise.get(key[: len(CONTEST)]))
+        for key, matrix in matrices.items()
         if key[1] in SPLITS
     ]
     order = [*CONTEST, "value", *ENTRANT]
@@ -57,18 +57,18 @@ def leakage(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _record(key: tuple, split: pd.DataFrame, donor: pd.DataFrame | None, noise: pd.DataFrame | None) -> tuple:
-    """A row of the table. The scores have a row a repeat or donor and a column a seed."""
-    method, *_ = who = key[len(CONTEST) :]
+    """A row of the table. The scores have one row per repeat or donor and one column per seed."""
+    entrant = Entrant._make(key[len(CONTEST) :])
     held_out = index = above = (np.nan, np.nan, np.nan)
     value = intervals.mean(split.to_numpy())
     if donor is not None:
         held_out = _with_interval(donor)
         index = (value - held_out[0], *intervals.bootstrap_apart(split.to_numpy(), donor.to_numpy()))
-    if noise is not None and method != NOISE:
+    if noise is not None and entrant.method != NOISE:
         above = _with_interval((split - noise).dropna(how="all"))
     return (
         *key[: len(CONTEST)],
-        *who,
+        *entrant,
         *_with_interval(split),
         *held_out,
         *index,
@@ -81,6 +81,7 @@ def _record(key: tuple, split: pd.DataFrame, donor: pd.DataFrame | None, noise: 
 
 
 def _with_interval(table: pd.DataFrame) -> tuple[float, float, float]:
+    """Mean and 95% interval of scores, NaN if there are none."""
     if table.empty:
         return np.nan, np.nan, np.nan
     return intervals.mean(table.to_numpy()), *intervals.bootstrap(table.to_numpy())

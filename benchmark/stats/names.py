@@ -1,4 +1,4 @@
-"""How entrants, budgets and large numbers are called in every table."""
+"""What entrants, budgets and large numbers are called in every table."""
 
 from __future__ import annotations
 
@@ -11,24 +11,32 @@ AXIS_UNITS = {"flops": "FLOP", "device_seconds": "s", "spots": " spots"}
 
 
 def named(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """A table of entrants with their `name`."""
+    """A table with one entrant per row, and a new column `name`.
+
+    Args:
+        rows: score rows; they say which methods are references.
+    """
     reference = references(rows)
-    whose = zip(table["method"], table["unit"], table["budget"], strict=True)
-    return table.assign(name=[entrant_name(*who, reference[who[0]]) for who in whose])
+    entrants = zip(table["method"], table["unit"], table["budget"], strict=True)
+    return table.assign(
+        name=[entrant_name(method, unit, budget, reference[method]) for method, unit, budget in entrants]
+    )
 
 
 def entrant_name(method: str, unit: str, budget: float, reference: str = "") -> str:
-    """A trunk that was given nothing is the untrained control of its unit; a reference says why it is one."""
+    """A method that trains is called untrained at budget 0. A reference has its reason beside its name instead."""
     if reference:
         return f"{method} ({reference})"
     return f"{method} (untrained)" if unit != "none" and budget == 0 else method
 
 
 def budget_label(axis: str, budget: float, unit: str) -> str:
+    """A budget as text: "4 TFLOP", or "no training" for a method of the unit "none"."""
     return "no training" if unit == "none" else f"{si(budget)}{AXIS_UNITS[axis]}"
 
 
 def seen_label(spots: float) -> str:
+    """How many spots were seen, as text; "–" where it is NaN."""
     return "–" if np.isnan(spots) else si(spots).strip()
 
 

@@ -1,17 +1,29 @@
-"""Score rows as the tables below read them: arms, measured scores, means over slides, rivals."""
+"""Score rows as all tables read them: arms, measured scores, means over slides, rivals."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import pandas as pd
 
 from benchmark.stats.contests import CONTEST
 
-ENTRANT = ["method", "unit", "budget_axis", "budget"]
-CELL = ["block", "seed"]
+
+class Entrant(NamedTuple):
+    """What has a line in a table: a method, the unit that it trains on, and its budget."""
+
+    method: str
+    unit: str
+    budget_axis: str
+    budget: float
+
+
+ENTRANT = list(Entrant._fields)
+REPEATS = ["block", "seed"]  # what a score is averaged over
 
 
 def arms(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row an arm (method × budget × fold × seed), with its status and reason."""
+    """One row per arm (method × budget × fold × seed), with its status and reason."""
     return rows[(rows["task"] == "arm") & (rows["metric"] == "status")]
 
 
@@ -19,17 +31,29 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
     """The measured scores in a fixed order, with `block`: the donor, or the repeat where the spots were pooled."""
     kept = rows[(rows["status"] == "ok") & ~rows["task"].isin(["arm", "cost"])]
     kept = kept.assign(block=kept["donor"].where(kept["donor"] != "pooled", kept["fold"]))
-    return kept.sort_values([*CONTEST, *ENTRANT, *CELL, "fold", "slide"], ignore_index=True).drop_duplicates()
+    return kept.sort_values([*CONTEST, *ENTRANT, *REPEATS, "fold", "slide"], ignore_index=True).drop_duplicates()
 
 
-def cells(measured: pd.DataFrame) -> pd.DataFrame:
-    """Means over slides: a row a contest, entrant and block, a column a seed, NaN where nothing was measured."""
-    return measured.groupby([*CONTEST, *ENTRANT, *CELL])["value"].mean().unstack("seed")
+def score_matrix(measured: pd.DataFrame) -> pd.DataFrame:
+    """Means over slides.
+
+    Args:
+        measured: rows of `scores`.
+
+    Returns:
+        One row per contest, entrant and block, one column per seed, NaN where nothing was measured.
+    """
+    return measured.groupby([*CONTEST, *ENTRANT, *REPEATS])["value"].mean().unstack("seed")
+
+
+def by_label(matrix: pd.DataFrame) -> pd.DataFrame:
+    """A `score_matrix` of one contest and budget, with one row per (method, block)."""
+    return matrix.droplevel([name for name in (*CONTEST, *ENTRANT) if name != "method"])
 
 
 def references(rows: pd.DataFrame) -> dict[str, str]:
     """For each method, why it is no rival of the others, or ""."""
-    return rows.groupby("method")["reference"].max().to_dict()
+    return {str(method): reason for method, reason in rows.groupby("method")["reference"].max().items()}
 
 
 def rivals(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Annotation: what each spot or cell was called, from its frozen embedding, by probes that are fitted."""
+"""Annotation: the type that each spot or cell was given, from its frozen embedding, by fitted probes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from benchmark.tasks import probes
 
 @dataclass(frozen=True)
 class Annotation:
-    """A setting for each fitted probe, and "majority", the training spots' most frequent label, as their floor.
+    """A setting for each fitted probe, and "majority", the most frequent training label, as their lower bound.
 
-    `key`: the column of obs that holds the labels, such as "cell_type".
+    `key`: the column of obs that has the labels, such as "cell_type".
     """
 
     key: str = "label"
@@ -37,6 +37,7 @@ class Annotation:
     settings: ClassVar[Mapping[str, str]] = probes.TITLES
 
     def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured]:
+        """Each test slide by itself, by probes fitted on all training spots."""
         for probe in ("linear", "mlp", "majority"):
             predicted = probes.predict(probe, train.embedding, train.label, test.embedding, seed)
             for slide in np.unique(test.slide):

@@ -1,4 +1,4 @@
-"""Clustering: do the labels' regions show in the embeddings of one slide, without a look at any of its labels?"""
+"""Clustering: whether the regions of the labels show as clusters of the embeddings, found without the labels."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ SETTINGS = {
 }
 MOST_DIMENSIONS = 50  # of what the graph is built on
 MOST_SLIDES = 4  # training slides that a resolution is chosen on
-SWEEP_ITERATIONS = 2  # of Leiden while it sweeps resolutions: on 3,600 spots of noise, to the end takes 7 times as long
+SWEEP_ITERATIONS = 2  # of Leiden at each of `resolutions`: on 3,600 spots of noise, all would take 7 times as long
 
 
 @dataclass(frozen=True)
 class Clustering:
-    """Three honest settings, and an oracle.
+    """Three fair settings, and an oracle.
 
-    - "kmeans", told the slide's number of labels. It orders the leaderboard: it finds the same number of clusters in
-      every embedding.
+    - "kmeans" with the slide's number of labels. It orders the leaderboard, since it gives the same number of clusters
+      for every embedding.
     - "leiden" at one fixed resolution.
-    - "leiden_chosen" at that of `resolutions` whose clusters agree best with the labels of training slides, by ARI.
-    - "leiden_oracle": the best ARI and the best NMI, each at its own best of `resolutions`, by the labels of the slide
-      that is scored. It is what the literature often reports, and nobody could choose it without the answer.
+    - "leiden_chosen" at the one of `resolutions` whose clusters agree best with the labels of training slides, by ARI.
+    - "leiden_oracle": the best ARI and the best NMI over `resolutions`, by the labels of the scored slide itself. The
+      literature often reports it, but it cannot be chosen without the labels.
 
-    Leiden's graph is of the first 50 principal components where an embedding has more dimensions.
+    The graph for Leiden is built on the first 50 principal components if an embedding has more dimensions.
     """
 
     resolution: float = 1.0
@@ -54,7 +54,7 @@ class Clustering:
     settings: ClassVar[Mapping[str, str]] = SETTINGS
 
     def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured | NotApplicable]:
-        """Each test slide by itself; `train` chooses a resolution and no more."""
+        """Each test slide by itself. `train` is used to choose a resolution only."""
         chosen = self._choose(train, seed)
         for slide in np.unique(test.slide):
             here = test.slide == slide
@@ -66,7 +66,7 @@ class Clustering:
                 continue
             graph = neighbour_graph(embedding, self.graph_neighbours)
             swept = {resolution: leiden(graph, resolution, seed, SWEEP_ITERATIONS) for resolution in self.resolutions}
-            found = {
+            scores = {
                 "kmeans": agreement(label, kmeans(embedding, n_labels, seed)),
                 "leiden": agreement(label, leiden(graph, self.resolution, seed)),
                 "leiden_oracle": best([agreement(label, cluster) for cluster in swept.values()]),
@@ -74,18 +74,18 @@ class Clustering:
             if chosen is None:
                 yield NotApplicable("leiden_chosen", "no training slide has two labels to choose by", str(slide))
             else:
-                found["leiden_chosen"] = agreement(label, swept[chosen])
-            for setting, values in found.items():
+                scores["leiden_chosen"] = agreement(label, swept[chosen])
+            for setting, values in scores.items():
                 for metric, value in values.items():
                     yield Measured(setting, metric, value, str(slide), n_test=len(label))
 
     def _choose(self, train: Spots, seed: int) -> float | None:
-        """The resolution whose clusters have the best mean ARI over a few training slides; None without labels."""
-        several = [name for name in np.unique(train.slide) if len(np.unique(train.label[train.slide == name])) > 1]
-        if not several:
+        """The resolution with the best mean ARI over a few training slides; None if none of them has two labels."""
+        usable = [name for name in np.unique(train.slide) if len(np.unique(train.label[train.slide == name])) > 1]
+        if not usable:
             return None
         aris = np.zeros(len(self.resolutions))
-        for name in several[:MOST_SLIDES]:
+        for name in usable[:MOST_SLIDES]:
             here = train.slide == name
             graph = neighbour_graph(train.embedding[here], self.graph_neighbours)
             clusters = (leiden(graph, resolution, seed, SWEEP_ITERATIONS) for resolution in self.resolutions)
@@ -93,20 +93,21 @@ class Clustering:
         return self.resolutions[int(aris.argmax())]
 
 
-def best(found: list[dict[str, float]]) -> dict[str, float]:
+def best(scores: list[dict[str, float]]) -> dict[str, float]:
     """The greatest value of each metric by itself."""
-    return {metric: max(values[metric] for values in found) for metric in found[0]}
+    return {metric: max(values[metric] for values in scores) for metric in scores[0]}
 
 
 def kmeans(embedding: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-    """Cluster of each spot, `[n_spots]`: the best of ten starts."""
+    """Cluster of each spot, int `[n_spots]`: the best of ten starts."""
     from sklearn.cluster import KMeans
 
-    return KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(embedding)
+    cluster: np.ndarray = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(embedding)
+    return cluster
 
 
 def neighbour_graph(embedding: np.ndarray, k: int) -> igraph.Graph:
-    """Each spot joined to its `k` nearest in the embedding `[n_spots, d]`, or in its first 50 components."""
+    """Each spot is joined to its `k` nearest others in the embedding `[n_spots, d]`, or in its first 50 components."""
     from igraph import Graph
     from sklearn.decomposition import PCA
     from sklearn.neighbors import kneighbors_graph
@@ -119,10 +120,10 @@ def neighbour_graph(embedding: np.ndarray, k: int) -> igraph.Graph:
 
 
 def leiden(graph: igraph.Graph, resolution: float, seed: int, n_iterations: int = -1) -> np.ndarray:
-    """Cluster of each spot, `[n_spots]`, by modularity; -1 iterates until nothing changes."""
+    """Cluster of each spot, int `[n_spots]`, by modularity; `n_iterations` -1: until nothing changes."""
     import igraph
 
-    # igraph draws from one generator for the whole process.
+    # igraph has one random generator for the whole process.
     igraph.set_random_number_generator(random.Random(seed))
-    found = graph.community_leiden("modularity", resolution=resolution, n_iterations=n_iterations)
-    return np.array(found.membership)
+    clusters = graph.community_leiden("modularity", resolution=resolution, n_iterations=n_iterations)
+    return np.array(clusters.membership)

@@ -15,10 +15,10 @@ from benchmark.tasks import probes
 
 @dataclass(frozen=True)
 class Domain:
-    """One setting a probe. The k-NN orders the leaderboard: it fits nothing, so it shows the embedding, not itself.
+    """A setting for each probe. The k-NN orders the leaderboard: it fits nothing, so it shows the embedding alone.
 
-    The setting "majority" is the training spots' most frequent label: the same whatever the embedding, it says what the
-    others' values mean.
+    The setting "majority" is the most frequent training label. It does not depend on the embedding, so the values of
+    the others are read against it.
     """
 
     name: ClassVar[str] = "domain"
@@ -47,6 +47,7 @@ class Domain:
     settings: ClassVar[Mapping[str, str]] = probes.TITLES
 
     def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured]:
+        """Each test slide by itself, by probes fitted on all training spots."""
         for probe in probes.PROBES:
             predicted = probes.predict(probe, train.embedding, train.label, test.embedding, seed)
             for slide in np.unique(test.slide):
@@ -55,5 +56,5 @@ class Domain:
                     yield Measured(probe, metric, value, str(slide), len(train.label), int(here.sum()))
 
     def predictions(self, train: Spots, test: Spots) -> np.ndarray:
-        """The k-NN's label of each test spot, `[n_test]`, for the map of a tissue."""
+        """The label that the k-NN gives each test spot, `[n_test]`, for the map of a tissue."""
         return probes.predict("knn", train.embedding, train.label, test.embedding)

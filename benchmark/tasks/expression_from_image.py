@@ -1,4 +1,4 @@
-"""Expression from the image: how much of it do features of the stained tissue tell? The protocol of HEST-Bench."""
+"""Expression from the image: predicted from features of the stained tissue, by the protocol of HEST-Bench."""
 
 from __future__ import annotations
 
@@ -10,35 +10,26 @@ import numpy as np
 import scipy.sparse as sp
 
 from benchmark.core.contracts import KeyScore, Measured, Metric, Split, Spots, offer
+from benchmark.data.gene_selection import top_log_variance
 from benchmark.data.normalisation import lognorm
 from benchmark.data.tiles import has_image
-from benchmark.metrics.expression import pearson
+from benchmark.metrics.expression import mean_pearson
+from benchmark.tasks.regressors import reduced, ridge, xgboost
 
 if TYPE_CHECKING:
     import anndata as ad
 
     from benchmark.data.corpus import Corpus
 
-TREES = {
-    "n_estimators": 100,
-    "max_depth": 3,
-    "learning_rate": 0.1,
-    "subsample": 0.8,
-    "colsample_bytree": 0.8,
-    "reg_lambda": 1,
-    "random_state": 1,
-    "n_jobs": 1,
-}
-
 
 @dataclass(frozen=True)
 class ExpressionFromImage:
-    """The `n_genes` genes that vary most in the training slides that have an image, Pearson a gene, mean over genes.
+    """Pearson's correlation of the `n_genes` genes that vary most in training slides with an image, mean over genes.
 
-    "xgboost" and "ridge" are fitted to the training spots' features and log1p of raw counts as in HEST-Bench (Jaume et
-    al. 2024, arXiv 2406.16192): features standardised, then their first `n_components` principal components.
-    "direct" is what the method itself predicts, against log1p of counts per 10,000. The spots of all test slides
-    together are correlated, and a gene whose truth or prediction is constant counts as 0.
+    "xgboost" and "ridge" are fitted to image features and log1p of raw counts of the training spots, as in HEST-Bench
+    (Jaume et al. 2024, arXiv 2406.16192). Features are standardised and reduced to `n_components` principal components.
+    "direct" is the method's own prediction, against log1p of counts per 10,000. Correlations are over the spots of all
+    test slides together. A gene whose truth or prediction is constant counts as 0.
     """
 
     n_genes: int = 50
@@ -61,67 +52,39 @@ class ExpressionFromImage:
     }
 
     def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured]:
-        """The seed changes nothing: the protocol fixes that of the trees."""
-        genes = most_variable(train.counts, self.n_genes)
-        target, truth = (np.log1p(spots.counts[:, genes].toarray()) for spots in (train, test))
+        """Settings "xgboost" and "ridge". The seed changes nothing, since the protocol fixes the seed of the trees."""
+        if train.counts is None or test.counts is None:
+            raise ValueError(f"{self.name} needs the counts of the spots")
+        genes = top_log_variance(train.counts, self.n_genes)
+        target, truth = (np.log1p(counts[:, genes].toarray()) for counts in (train.counts, test.counts))
         fitted, seen = reduced(train.embedding, test.embedding, self.n_components)
         for head, fit in (("xgboost", xgboost), ("ridge", ridge)):
             predicted = fit(fitted, target).predict(seen).reshape(truth.shape)
-            value = float(np.mean(pearson(truth, predicted)))
+            value = mean_pearson(truth, predicted)
             yield Measured(head, "pearson", value, n_train=len(target), n_test=len(truth))
 
     def predict(self, method: Any, corpus: Corpus, slide: ad.AnnData) -> dict[str, np.ndarray]:
-        """`genes` and `value` `[n_spots, n_genes]` of a method that has `predict_expression`, where there is an image.
+        """`genes` and `value` `[n_spots, n_genes]`; nothing without an image or `predict_expression` of the method.
 
         Raises:
             ValueError: what the method returns has another shape, or values that are not finite.
         """
         if offer(method, "predict_expression") is None or not has_image(slide):
             return {}
-        counts = sp.vstack([seen.X for seen in corpus if has_image(seen)], format="csr")
-        genes = most_variable(counts, self.n_genes)
+        counts = sp.vstack([train.X for train in corpus if has_image(train)], format="csr")
+        genes = top_log_variance(counts, self.n_genes)
         values = np.asarray(method.predict_expression(slide), dtype=np.float32)
         if values.shape != slide.shape or not np.isfinite(values).all():
             where = f"predict_expression({slide.uns['slide']})"
             raise ValueError(f"{where} has shape {values.shape} or is not finite, expected {slide.shape}")
         return {"genes": genes, "value": values[:, genes]}
 
-    def score_predictions(self, slides: list[ad.AnnData], predicted: list[dict[str, np.ndarray]]) -> Iterator[Measured]:
+    def score_predictions(
+        self, slides: list[ad.AnnData], predicted: list[Mapping[str, np.ndarray]]
+    ) -> Iterator[Measured]:
+        """Setting "direct", if the method predicted any slide."""
         if slides:
             pairs = zip(slides, predicted, strict=True)
-            truth = np.concatenate([lognorm(slide.X)[:, its["genes"]].toarray() for slide, its in pairs])
-            values = np.concatenate([its["value"] for its in predicted])
-            yield Measured("direct", "pearson", float(np.mean(pearson(truth, values))), n_test=len(truth))
-
-
-def most_variable(counts: sp.csr_matrix, n_genes: int) -> np.ndarray:
-    """Indices of the genes whose log1p of raw counts `[n_spots, n_all_genes]` varies most, greatest first."""
-    values = sp.csr_matrix(counts, dtype=np.float64).log1p()
-    mean = np.asarray(values.mean(axis=0)).ravel()
-    variance = np.asarray(values.multiply(values).mean(axis=0)).ravel() - mean**2
-    return np.argsort(-variance, kind="stable")[:n_genes]
-
-
-def reduced(train: np.ndarray, test: np.ndarray, n_components: int) -> tuple[np.ndarray, np.ndarray]:
-    """Principal components of standardised features, both fitted on `train` `[n_train, d]`."""
-    from sklearn.decomposition import PCA
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    n_components = min(n_components, *train.shape)
-    model = make_pipeline(StandardScaler(), PCA(n_components, svd_solver="covariance_eigh"))
-    return model.fit_transform(train), model.transform(test)
-
-
-def xgboost(features: np.ndarray, target: np.ndarray):
-    """100 trees of depth 3 for each gene."""
-    from xgboost import XGBRegressor
-
-    return XGBRegressor(**TREES).fit(features, target)
-
-
-def ridge(features: np.ndarray, target: np.ndarray):
-    """The penalty is 100 / (number of features × number of genes)."""
-    from sklearn.linear_model import Ridge
-
-    return Ridge(alpha=100 / (features.shape[1] * target.shape[1])).fit(features, target)
+            truth = np.concatenate([lognorm(slide.X)[:, arrays["genes"]].toarray() for slide, arrays in pairs])
+            values = np.concatenate([arrays["value"] for arrays in predicted])
+            yield Measured("direct", "pearson", mean_pearson(truth, values), n_test=len(truth))

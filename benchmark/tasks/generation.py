@@ -1,4 +1,4 @@
-"""Image generation: the method draws each spot's tissue from its expression; its images are held to the real ones."""
+"""Image generation: the method makes an image of each spot from its expression; images are compared with real ones."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split, offer
 from benchmark.core.errors import UnitBenchError
 from benchmark.data.tiles import View, cut, has_image, tiles
-from benchmark.metrics import images as image_metrics
-from benchmark.metrics.expression import pearson
-from benchmark.metrics.morphology import FEATURES
+from benchmark.metrics.expression import mean_pearson
+from benchmark.metrics.images import condition_gain
+from benchmark.metrics.tile_distances import distances
 from benchmark.metrics.tile_features import Extractor, fit_extractor
 
 if TYPE_CHECKING:
@@ -28,22 +28,23 @@ TILES_TO_FIT = 4000  # of the training slides
 
 @dataclass(frozen=True)
 class Generation:
-    """Setting "generated": how far the images made for one half of the spots are from the real ones of the other half.
+    """Sets of images, and each image with that of its own spot.
 
-    Two halves, so that no spot is in both sets. "ceiling" is the same for the real images of the first half: what no
-    generator can better but by chance. Lower is better, 0 best: kid (unbiased, its interval kid_low to kid_high),
-    frechet, and the means over the morphology features of wasserstein (in training standard deviations) and ks, which
-    "generated <feature>" and "ceiling <feature>" have one by one.
+    Setting "generated": the distance of the images made for one half of the spots from the real images of the other
+    half, so that no spot is in both sets. "ceiling" is the distance of the real images of the two halves: a generator
+    gets below it only by chance. Lower is better, and 0 is best: kid (unbiased, with the interval kid_low to kid_high),
+    frechet, and wasserstein (in training standard deviations) and ks, which are means over the morphology features.
+    "generated <feature>" and "ceiling <feature>" have them feature by feature.
 
-    A set can be right while each image belongs to another spot. "condition" says whether it does: condition_gain is the
-    share by which an image is nearer to its own spot's than to others' (higher is better; about 0: the expression is
-    not used; its interval from condition_gain_low), and condition_ignored is 1 where that interval does not lie above
-    0. morphology_pearson is the correlation over spots of each feature, made and real, mean over the features.
+    A set can be right although each image fits another spot. Setting "condition" shows that: condition_gain is how much
+    nearer an image is to its own spot's real image than to those of others. Higher is better; about 0 means that the
+    expression is not used. condition_ignored is 1 if the interval of the gain does not lie above 0. morphology_pearson
+    is the correlation over spots of each morphology feature, made and real, mean over the features.
 
     Attributes:
         n_images: of a slide, at most.
-        dimensions: of the features, at most; the Fréchet distance takes ten times as many images in each half.
-        network, weights: a name of timm's and its weights as safetensors; "": colour, texture and morphology.
+        dimensions: number of features, at most; the Fréchet distance needs ten times as many images in each half.
+        network, weights: a name of timm's and the path of its weights; "": colour, texture and morphology.
     """
 
     n_images: int = 600
@@ -84,11 +85,13 @@ class Generation:
     }
 
     def predict(self, method: Any, corpus: Corpus, slide: ad.AnnData) -> dict[str, np.ndarray]:
-        """`real` and `made` features `[n_images, d]`, `real_shape` and `made_shape` morphology `[n_images, 10]`, and
-        the `scale` of the latter; nothing for a slide without an image.
+        """`real` and `made` features `[n_images, d]`, `real_shape` and `made_shape` morphology `[n_images, 10]`.
+
+        Also the `scale` of the morphology `[10]`, and each of the method's diagnostics as "method <name>". Nothing for
+        a slide without an image.
 
         Args:
-            corpus: the training slides, to which alone the features are fitted.
+            corpus: the training slides; the features are fitted to them alone.
 
         Raises:
             ValueError: what the method returns is not uint8 or has another shape.
@@ -96,21 +99,27 @@ class Generation:
         if not has_image(slide):
             return {}
         spots, pixels = self.spots(slide), method.view.pixels
-        made = np.asarray(method.generate(unseen(slide), spots, _seed(slide)))
-        if made.shape != (len(spots), pixels, pixels, 3) or made.dtype != np.uint8:
-            where = f"generate({slide.uns['slide']})"
+        generated = np.asarray(method.generate(unseen(slide), spots, _seed(slide)))
+        if generated.shape != (len(spots), pixels, pixels, 3) or generated.dtype != np.uint8:
             raise ValueError(
-                f"{where} gave {made.dtype} {made.shape}, expected uint8 {(len(spots), pixels, pixels, 3)}"
+                f"generate({slide.uns['slide']}) gave {generated.dtype} {generated.shape}, "
+                f"expected uint8 {(len(spots), pixels, pixels, 3)}"
             )
         extract = extractor(corpus, method.view, self.dimensions, self.network, self.weights)
         real, real_shape = extract(cut(slide, method.view)[spots])
-        made, made_shape = extract(made)
-        found = {"real": real, "made": made, "real_shape": real_shape, "made_shape": made_shape}
-        found["scale"] = extract.morphology_scale
-        diagnostics = offer(method, "diagnostics")
-        return found | {f"method {name}": np.array(value) for name, value in diagnostics.items()}
+        made, made_shape = extract(generated)
+        diagnostics = {f"method {name}": np.array(value) for name, value in offer(method, "diagnostics").items()}
+        return {
+            "real": real,
+            "made": made,
+            "real_shape": real_shape,
+            "made_shape": made_shape,
+            "scale": extract.morphology_scale,
+            **diagnostics,
+        }
 
-    def score(self, slide: ad.AnnData, predicted: dict[str, np.ndarray]) -> Iterator[Measured | NotApplicable]:
+    def score(self, slide: ad.AnnData, predicted: Mapping[str, np.ndarray]) -> Iterator[Measured | NotApplicable]:
+        """All settings of one slide; "method" has the diagnostics."""
         name, seed = slide.uns["slide"], _seed(slide)
         if not predicted:
             yield NotApplicable("generated", "the slide has no image", name)
@@ -120,49 +129,34 @@ class Generation:
         for setting, kind in (("generated", "made"), ("ceiling", "real")):
             sets = predicted["real"][second], predicted[kind][first]
             shapes = predicted["real_shape"][second], predicted[f"{kind}_shape"][first]
-            for part, metric, value in distances(*sets, *shapes, predicted["scale"], seed):
-                where = f"{setting} {part}".strip()
-                if isinstance(value, str):
-                    yield NotApplicable(where, f"{metric}: {value}", name)
+            for feature, metric, distance in distances(*sets, *shapes, predicted["scale"], seed):
+                full = f"{setting} {feature}".strip()
+                if isinstance(distance, str):
+                    yield NotApplicable(full, f"{metric}: {distance}", name)
                 else:
-                    yield Measured(where, metric, value, name, n_test=len(first))
-        gain = image_metrics.condition_gain(predicted["real"], predicted["made"], seed)
+                    yield Measured(full, metric, distance, name, n_test=len(first))
+        gain = condition_gain(predicted["real"], predicted["made"], seed)
+        real_shape, made_shape = (predicted[key].astype(np.float64) for key in ("real_shape", "made_shape"))
         measured = {
             "condition_gain": gain.value,
             "condition_gain_low": gain.low,
             "condition_gain_high": gain.high,
             "condition_ignored": float(gain.low <= 0),
-            "morphology_pearson": _mean_pearson(predicted),
+            "morphology_pearson": mean_pearson(real_shape, made_shape),
         }
         for metric, value in measured.items():
             yield Measured("condition", metric, value, name, n_test=n)
-        for key, value in predicted.items():
+        for key, diagnostic in predicted.items():
             if key.startswith("method "):
-                yield Measured("method", key.removeprefix("method "), float(value), name)
+                yield Measured("method", key.removeprefix("method "), float(diagnostic), name)
 
     def spots(self, slide: ad.AnnData) -> np.ndarray:
-        """The spots whose images are made, the same for every method and seed."""
+        """Indices of the spots whose images are made, the same for every method and seed, `[n_images]`."""
         return np.sort(np.random.default_rng(_seed(slide)).permutation(slide.n_obs)[: self.n_images])
 
 
-def distances(
-    real: np.ndarray, made: np.ndarray, real_shape: np.ndarray, made_shape: np.ndarray, scale: np.ndarray, seed: int
-) -> Iterator[tuple[str, str, float | str]]:
-    """(morphology feature or "", metric, value or why there is none) of two sets of images by their features."""
-    for metric, value in zip(("kid", "kid_low", "kid_high"), image_metrics.kid(real, made, seed), strict=True):
-        yield "", metric, value
-    try:
-        yield "", "frechet", image_metrics.frechet(real, made)
-    except UnitBenchError as error:
-        yield "", "frechet", f"{error.cause}, {error.remedy}"
-    both = image_metrics.feature_distances(real_shape, made_shape, scale)
-    for metric, values in zip(("wasserstein", "ks"), both, strict=True):
-        yield "", metric, float(values.mean())
-        yield from ((feature, metric, float(value)) for feature, value in zip(FEATURES, values, strict=True))
-
-
 def unseen(slide: ad.AnnData) -> ad.AnnData:
-    """The slide with its counts and positions alone: neither image nor label."""
+    """A slide with counts and positions only: neither image nor label."""
     from anndata import AnnData
 
     kept = {key: slide.uns[key] for key in ("slide", "donor", "group", "lattice")}
@@ -172,21 +166,20 @@ def unseen(slide: ad.AnnData) -> ad.AnnData:
 
 @lru_cache(maxsize=4)
 def extractor(corpus: Corpus, view: View, dimensions: int, network: str, weights: str) -> Extractor:
-    """Fitted to real tiles of the training slides that have an image, up to 4,000 drawn over them all."""
-    found = [tiles(corpus, name, view) for name in corpus.names if has_image(corpus[name])]
-    if not found:
+    """Features fitted to up to 4,000 real tiles, drawn from all training slides that have an image.
+
+    Raises:
+        UnitBenchError: no training slide has an image.
+    """
+    parts = [tiles(corpus, name, view) for name in corpus.names if has_image(corpus[name])]
+    if not parts:
         raise UnitBenchError("task generation", "no training slide has an image", "take a dataset with images")
-    share = min(1.0, TILES_TO_FIT / sum(map(len, found)))
+    share = min(1.0, TILES_TO_FIT / sum(map(len, parts)))
     rng = np.random.default_rng(0)
-    drawn = [part[np.sort(rng.permutation(len(part))[: max(1, int(share * len(part)))])] for part in found]
+    drawn = [part[np.sort(rng.permutation(len(part))[: max(1, int(share * len(part)))])] for part in parts]
     return fit_extractor(np.concatenate(drawn), dimensions, network, weights)
 
 
 def _seed(slide: ad.AnnData) -> int:
+    """The same for every method and seed."""
     return zlib.crc32(str(slide.uns["slide"]).encode())
-
-
-def _mean_pearson(predicted: dict[str, np.ndarray]) -> float:
-    """Correlation over spots of each morphology feature, real and made, mean over the features."""
-    real, made = (predicted[name].astype(np.float64) for name in ("real_shape", "made_shape"))
-    return float(pearson(real, made).mean())

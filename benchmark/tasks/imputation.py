@@ -1,4 +1,4 @@
-"""Imputation: some genes of a slide are hidden in all its spots, and the method says how much of each there was."""
+"""Imputation: some genes are hidden in all spots of a slide, and the method predicts their expression."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Imputation:
-    """The `n_genes` genes that vary most in the training slides are dealt into `folds`; each fold is hidden in turn.
+    """The `n_genes` genes that vary most in the training slides are dealt into `folds`. Each fold is hidden in turn.
 
-    The other genes stay visible, those beyond the panel too. The method has seen the hidden genes in training slides.
+    All other genes stay visible. The method has seen the hidden genes in the training slides.
     """
 
     n_genes: int = 256
@@ -51,28 +51,29 @@ class Imputation:
         Raises:
             ValueError: what the method returns has another shape, or values that are not finite.
         """
-        found, genes = [], self.deal(top_variance(corpus, self.n_genes))
+        predicted, genes = [], self.deal(top_variance(corpus, self.n_genes))
         for hidden in genes:
             values = np.asarray(method.impute(without(slide, hidden), hidden), dtype=np.float32)
             if values.shape != (slide.n_obs, len(hidden)) or not np.isfinite(values).all():
                 expected = f"expected {(slide.n_obs, len(hidden))}"
                 raise ValueError(f"impute({slide.uns['slide']}) has shape {values.shape} or is not finite, {expected}")
-            found.append(values)
-        return {"genes": np.concatenate(genes), "value": np.concatenate(found, axis=1)}
+            predicted.append(values)
+        return {"genes": np.concatenate(genes), "value": np.concatenate(predicted, axis=1)}
 
-    def score(self, slide: ad.AnnData, predicted: dict[str, np.ndarray]) -> Iterator[Measured]:
+    def score(self, slide: ad.AnnData, predicted: Mapping[str, np.ndarray]) -> Iterator[Measured]:
+        """Predicted against measured expression of the hidden genes, log-normalised."""
         truth = lognorm(slide.X)[:, predicted["genes"]].toarray()
         for metric, value in expression.imputation(truth, predicted["value"]).items():
             yield Measured("genes", metric, value, slide.uns["slide"], n_test=slide.n_obs)
 
     def deal(self, panel: np.ndarray) -> list[np.ndarray]:
-        """The panel's genes in `folds` parts of like size, int `[n_hidden]` each, alike for all methods and seeds."""
+        """The genes of the panel in `folds` parts of similar size, int `[n_hidden]` each, the same for all methods."""
         parts = np.array_split(np.random.default_rng(0).permutation(panel), self.folds)
         return [np.sort(part) for part in parts if len(part)]
 
 
 def without(slide: ad.AnnData, hidden: np.ndarray) -> ad.AnnData:
-    """A copy of the slide with no count of the `hidden` genes, and in obs["library_size"] that of all its genes."""
+    """A copy of the slide without counts of the `hidden` genes; obs["library_size"] is that of all genes."""
     copy = slide.copy()
     copy.obs["library_size"] = library_size(slide.X)
     shown = np.ones(slide.n_vars, dtype=np.float32)

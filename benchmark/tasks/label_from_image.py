@@ -1,4 +1,4 @@
-"""Labels from the image: the pathologist's label of each spot, from features of its image alone."""
+"""Labels from the image: the pathologist's label of each spot, from features of its image only."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from benchmark.tasks.domain import Domain
 
 @dataclass(frozen=True)
 class LabelFromImage:
-    """The probes and metrics of domain detection on features that no count went into.
+    """The probes and metrics of domain detection, on features that are made without counts.
 
-    `key`: the column of obs that holds the labels. A column with one value a slide, such as the status of a biomarker,
-    makes it the slide's label.
+    `key`: the column of obs that has the labels. A column with one value in each slide, such as the status of a
+    biomarker, is a label of the slide.
     """
 
     key: str = "label"
@@ -32,4 +32,5 @@ class LabelFromImage:
     settings: ClassVar[Mapping[str, str]] = Domain.settings
 
     def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured]:
+        """As `Domain.score`."""
         return Domain().score(train, test, seed)

@@ -1,8 +1,9 @@
-"""The small supervised models put on frozen embeddings: k-NN, linear, MLP, and the majority that none should miss."""
+"""Probes: small classifiers of frozen embeddings (k-NN, linear, MLP), and the most frequent label as a lower bound."""
 
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +22,8 @@ PROBES = tuple(TITLES)
 def predict(probe: str, train: np.ndarray, label: np.ndarray, test: np.ndarray, seed: int = 0) -> np.ndarray:
     """Labels `[n_test]` of the spots of `test` `[n_test, d]`, by a probe fitted on `train` `[n_train, d]` and `label`.
 
-    The linear and the MLP probe standardise each dimension on the training spots; the k-NN (Euclidean) takes the
-    embedding as it is. Where all training spots have one label, so has every test spot.
+    The linear and the MLP probe standardise each dimension on the training spots. The k-NN (Euclidean) takes the
+    embedding as it is. If all training spots have one label, every test spot gets it.
 
     Raises:
         UnitBenchError: there is no training spot.
@@ -33,12 +34,14 @@ def predict(probe: str, train: np.ndarray, label: np.ndarray, test: np.ndarray, 
         raise UnitBenchError(f"probe {probe}", "no labelled training spot", "hold out fewer slides")
     model = _model("majority" if (label == label[0]).all() else probe, len(label), seed)
     with warnings.catch_warnings():
-        # The number of steps is part of the protocol, so stopping there is meant.
+        # The number of steps is part of the protocol, so the warning about stopping early means nothing.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(train, label).predict(test)
+        predicted: np.ndarray = model.fit(train, label).predict(test)
+    return predicted
 
 
-def _model(probe: str, n_train: int, seed: int):
+def _model(probe: str, n_train: int, seed: int) -> Any:
+    """A classifier of scikit-learn."""
     from sklearn.dummy import DummyClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier

@@ -1,4 +1,4 @@
-"""Reconstruction: square holes are cut into a slide, and the method says what was expressed there."""
+"""Reconstruction: square holes are cut into a slide, and the method predicts the expression inside them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 
 class Cut(NamedTuple):
-    """The spots that are shown and the hidden ones among them, bool `[n_spots]`; `reason`: why none is, if none is."""
+    """One setting on one slide.
+
+    shown: spots that the method gets, bool `[n_spots]`.
+    hidden: those of them without counts, bool `[n_spots]`.
+    reason: why no spot is hidden, if none is.
+    """
 
     setting: str
     shown: np.ndarray
@@ -31,14 +36,14 @@ class Cut(NamedTuple):
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A setting for each size of hole, in pitches, and one for each grid: the window that is shown around one hole.
+    """A setting for each of `sizes`, the side of a hole in pitches, and for each of `grids`, the side of a window.
 
-    "hole 4": holes that hide `share` of the slide, all else visible; a wider one leaves less to interpolate from.
-    "hole 14 of grid 20": a hole of `grid_hole`, and of all other spots only those in the square of 20 around it. The
-    smaller the grid, the more of it is hidden, so scores of two grids are of two tasks.
+    "hole 4": holes hide `share` of the slide, and all other spots are visible. A wider hole is harder to interpolate.
+    "hole 14 of grid 20": one hole of side `grid_hole`; of the other spots only those in the window of side 20 around it
+    are visible. In a smaller window a larger share is hidden, so scores of two grids are not comparable.
 
-    Scored on the `n_genes` genes that vary most in the training slides. 4 × 4 orders the leaderboard, by correlation,
-    since the scale of a prediction is the easy part. `n_train` of a score is the number of visible spots.
+    Scores are of the `n_genes` genes that vary most in the training slides. Holes of 4 × 4 order the leaderboard, by
+    correlation, since the scale of a prediction is the easy part. `n_train` of a score is the number of visible spots.
     """
 
     sizes: tuple[int, ...] = (2, 4, 8)
@@ -74,11 +79,12 @@ class Reconstruction:
     }
 
     def predict(self, method: Any, corpus: Corpus, slide: ad.AnnData) -> dict[str, np.ndarray]:
-        """`panel`, the indices of the scored genes, `panel_mean`, their means over the training slides, and for each
-        setting that fits `[n_hidden, n_panel]`, log-normalised.
+        """Predictions `[n_hidden, n_panel]`, log-normalised, for each setting that fits the slide.
+
+        Also `panel`, the indices of the scored genes, and `panel_mean`, their means over the training slides.
 
         Args:
-            corpus: the training slides, which alone choose the panel.
+            corpus: the training slides; they choose the panel.
 
         Raises:
             ValueError: what the method returns has another shape than the slide, or values that are not finite.
@@ -88,27 +94,28 @@ class Reconstruction:
         for setting, shown, hidden, _ in self.cuts(slide):
             if not hidden.any():
                 continue
-            part, there = blinded(slide, shown, hidden), hidden[shown]
-            values = np.asarray(method.reconstruct(part, there))
-            if values.shape != part.shape or not np.isfinite(values[there]).all():
+            part, target = blinded(slide, shown, hidden), hidden[shown]
+            values = np.asarray(method.reconstruct(part, target))
+            if values.shape != part.shape or not np.isfinite(values[target]).all():
                 where = f"reconstruct({slide.uns['slide']})"
                 raise ValueError(f"{where} has shape {values.shape} or is not finite, expected {part.shape}")
-            predicted[setting] = values[np.ix_(there, panel)].astype(np.float32)
+            predicted[setting] = values[np.ix_(target, panel)].astype(np.float32)
         return predicted
 
-    def score(self, slide: ad.AnnData, predicted: dict[str, np.ndarray]) -> Iterator[Measured | NotApplicable]:
+    def score(self, slide: ad.AnnData, predicted: Mapping[str, np.ndarray]) -> Iterator[Measured | NotApplicable]:
+        """Predicted against measured expression of the hidden spots, a setting that hides none with its reason."""
         truth, name = lognorm(slide.X)[:, predicted["panel"]].toarray(), slide.uns["slide"]
         for setting, shown, hidden, reason in self.cuts(slide):
             if not hidden.any():
                 yield NotApplicable(setting, reason, name)
                 continue
             n_hidden, n_visible = int(hidden.sum()), int((shown & ~hidden).sum())
-            found = expression.reconstruction(truth[hidden], predicted[setting], predicted["panel_mean"])
-            for metric, value in found.items():
+            scores = expression.reconstruction(truth[hidden], predicted[setting], predicted["panel_mean"])
+            for metric, value in scores.items():
                 yield Measured(setting, metric, value, name, n_visible, n_hidden)
 
     def cuts(self, slide: ad.AnnData) -> Iterator[Cut]:
-        """What each setting shows and hides: the same spots for every method and seed."""
+        """The spots that each setting shows and hides, the same for every method and seed."""
         position, everything = slide.obsm["position"], np.ones(slide.n_obs, dtype=bool)
         for size in self.sizes:
             hidden = holes(position, size, self.share, zlib.crc32(f"{slide.uns['slide']}/{size}".encode()))

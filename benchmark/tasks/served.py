@@ -1,4 +1,4 @@
-"""Which slides a task of embeddings can be scored on, and why a fold has none."""
+"""The slides that a task of embeddings can be scored on, and the reason if a fold has none."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from benchmark.data.tiles import has_image
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
 
-FEATURES = {"embed": "embeddings.npz", "embed_image": "image_embeddings.npz"}  # where each function's are saved
+FEATURES = {"embed": "embeddings.npz", "embed_image": "image_embeddings.npz"}  # the file of what each function gives
 
 
 def served(task: Task, corpus: Corpus) -> tuple[str, ...]:
-    """The slides that a task of embeddings can be scored on: those with labels, an image, or both, as it asks."""
+    """The slides that a task of embeddings can be scored on: with labels, with an image, or both, as it requires."""
     return _with(corpus, offer(task, "key"), task.requires != "embed")
 
 
-@lru_cache(maxsize=16)  # asked for every arm, and each answer reads the slides
+@lru_cache(maxsize=16)  # called for every arm, and it reads the slides
 def _with(corpus: Corpus, key: str | None, image: bool) -> tuple[str, ...]:
     names = corpus.names if key is None else corpus.labelled_by(key)
     return tuple(name for name in names if has_image(corpus[name])) if image else names
 
 
 def unserved(task: Task, corpus: Corpus, fit: Iterable[str], test: Iterable[str]) -> str:
-    """Why a task of embeddings cannot be scored in a fold of these slides; empty where it can."""
+    """Why a task of embeddings cannot be scored in a fold of these slides; empty if it can."""
     key = offer(task, "key")
     labelled = {None: "slide", "label": "labelled slide"}.get(key, f"slide labelled by {key!r}")
     image = " with an image" if task.requires == "embed_image" else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
+from unittest import SkipTest
 
 from benchmark.core.registry import Kind
 from benchmark.testing import data, methods, tasks
-from benchmark.testing.subject import BUDGET, Check, Subject, Violation, violation
+from benchmark.testing.subject import Check, Subject, Violation, run_check
 
 CHECKS: dict[Kind, list[Check]] = {
     "methods": methods.CHECKS,
@@ -23,14 +24,12 @@ class Checks:
     Attributes:
         plugin: the name of its entry point.
         options: as in a config.
-        budget: FLOPs that a method is given: raise it where one step of it is over 4% of this.
         method: for a task, the method to try it with.
     """
 
     kind: ClassVar[Kind]
     plugin: ClassVar[str]
     options: ClassVar[Mapping[str, Any]] = {}
-    budget: ClassVar[float] = BUDGET
     method: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
@@ -43,14 +42,17 @@ class Checks:
     @classmethod
     def under_check(cls) -> Subject:
         if cls.subject is None:
-            cls.subject = Subject(cls.kind, cls.plugin, cls.options, cls.budget, cls.method)
+            cls.subject = Subject(cls.kind, cls.plugin, cls.options, cls.method)
         return cls.subject
 
 
 def _test(check: Check):
     def test(self: Checks) -> None:
-        if broken := violation(self.under_check(), check):
-            raise Violation(f"{self.kind[:-1]} {self.plugin!r}: {broken}")
+        outcome = run_check(self.under_check(), check)
+        if outcome.skipped:
+            raise SkipTest(outcome.skipped)
+        if outcome.violated:
+            raise Violation(f"{self.kind[:-1]} {self.plugin!r}: {outcome.violated}")
 
     test.__doc__ = check.__doc__
     return test

@@ -9,7 +9,8 @@ import numpy as np
 from benchmark.core.contracts import Dataset, Rule
 from benchmark.data.corpus import write_corpus
 from benchmark.data.slide import check_slide
-from benchmark.testing.run import tiny_run
+from benchmark.stats.leaderboard import leaderboard
+from benchmark.testing.run import reasons, tiny_run
 from benchmark.testing.subject import Check, Subject, require
 from benchmark.testing.tissue import fingerprint, scratch
 from benchmark.units.expression import Field
@@ -134,9 +135,9 @@ def is_shared_if_it_says_so(subject: Subject) -> None:
 def reaches_the_leaderboard(subject: Subject) -> None:
     """A whole tiny run of `patch` with this rule ends with a score."""
     options = {"size": 4, "n_channels": M, "channels": subject.name, "preset": "nano"}
-    board = tiny_run(subject.corpus, [{"method": "patch", "options": options}], ["domain"], [0.0])
-    reasons = "; ".join(sorted(set(board["reason"]) - {""}))
-    require(board["value"].notna().any(), f"the run gave no score: {reasons}")
+    rows = tiny_run(subject.corpus, [{"method": "patch", "options": options}], ["domain"], [0.0])
+    require(not reasons(rows), f"the run failed: {reasons(rows)}")
+    require(leaderboard(rows)["value"].notna().any(), "the run gave it no score")
 
 
 DATASET_CHECKS: list[Check] = [

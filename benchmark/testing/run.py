@@ -1,4 +1,4 @@
-"""A whole tiny run in this process: arms fitted, scored, and their leaderboard."""
+"""A whole tiny run in this process: arms fitted, scored, and their score rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from benchmark.core.scores import read_rows, write_rows
 from benchmark.experiment.check import check_methods
 from benchmark.experiment.fit import run_arms
 from benchmark.experiment.score import score_arms
-from benchmark.stats.leaderboard import leaderboard
 from benchmark.testing.tissue import scratch
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def tiny_run(corpus: Corpus, methods: list[Any], tasks: list[Any], amounts: list[float]) -> pd.DataFrame:
-    """The leaderboard of these methods (entries of a config) on these tasks: two folds of donors, one seed."""
+    """Score rows of these methods (entries of a config) on these tasks: two folds of donors, one seed."""
     settings = {
         "name": "check",
         "dataset": {"name": "simulated"},
@@ -36,4 +35,9 @@ def tiny_run(corpus: Corpus, methods: list[Any], tasks: list[Any], amounts: list
     check_methods(config, corpus, pairs)
     records = [record for pair in pairs for record in run_arms(config, corpus, results, *pair, lambda *news: None)]
     rows, _ = score_arms(config, corpus, results, records)
-    return leaderboard(read_rows([write_rows(results / "scores.json", rows)]))
+    return read_rows([write_rows(results / "scores.json", rows)])
+
+
+def reasons(rows: pd.DataFrame) -> str:
+    """Why something of a run has failed; empty where nothing has."""
+    return "; ".join(sorted(set(rows.loc[rows["status"] == "failed", "reason"])))

@@ -5,24 +5,31 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest import SkipTest
 
 from benchmark.core import registry
 from benchmark.core.errors import UnitBenchError
-from benchmark.testing.tissue import tissue
+from benchmark.data.corpus import forget_slides
+from benchmark.testing.tissue import fingerprint, tissue
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from benchmark.data.corpus import Corpus
 
-BUDGET = 5e10  # FLOPs of the checks that train
-
 
 class Violation(AssertionError):
     """One line: what the contract asks, and what was there instead."""
+
+
+class Outcome(NamedTuple):
+    """Of one check: what the contract asks, and one line that says how it was violated or why it was skipped, or ""."""
+
+    asked: str
+    violated: str = ""
+    skipped: str = ""
 
 
 @dataclass
@@ -31,16 +38,16 @@ class Subject:
 
     Attributes:
         options: as in a config.
-        budget: FLOPs that a method is given; a step must be under 4% of it.
         method: for a task, the method to try it with; left out: an installed one that has what the task requires.
+        corpus: slides of several donors; the last one's is the test slide.
         kept: what one check leaves for the next, so that nothing is fitted twice.
     """
 
     kind: registry.Kind
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    budget: float = BUDGET
     method: str = ""
+    corpus: Corpus = field(default_factory=tissue)
     kept: dict[str, Any] = field(default_factory=dict)
 
     def make(self) -> Any:
@@ -52,10 +59,6 @@ class Subject:
             self.kept[key] = make()
         return self.kept[key]
 
-    @cached_property
-    def corpus(self) -> Corpus:
-        return tissue()
-
     @property
     def training(self) -> Corpus:
         """The slides of all donors but the last."""
@@ -65,6 +68,17 @@ class Subject:
     def test_slide(self) -> AnnData:
         """The slide of the last donor."""
         return self.corpus[self.corpus.names[-1]]
+
+    def look_at_slides(self) -> None:
+        """Remember the slides as they are, once, before the plugin is given any."""
+        self.keep("slides", lambda: {name: fingerprint(self.corpus[name]) for name in self.corpus.names})
+
+    def check_slides(self) -> None:
+        """Raises Violation: a slide has changed since. Slides are then read anew, so that no other plugin gets it."""
+        changed = [name for name, digest in self.kept["slides"].items() if fingerprint(self.corpus[name]) != digest]
+        if changed:
+            forget_slides()
+            raise Violation(f"slide {changed[0]} was changed in place; copy it first")
 
 
 Check = Callable[[Subject], None]
@@ -76,30 +90,28 @@ def require(condition: object, asked: str) -> None:
         raise Violation(asked)
 
 
-def run_checks(subject: Subject, checks: list[Check]) -> Iterator[tuple[str, str]]:
-    """(what the contract asks, "" or how it was violated in one line) of each check; after the first violation of what
-    the others build on, nothing more."""
+def run_checks(subject: Subject, checks: list[Check]) -> Iterator[Outcome]:
+    """All checks in turn; after a violation of the first one, which the others build on, no more."""
     for check in checks:
-        asked = " ".join((check.__doc__ or check.__name__).split())
-        broken = violation(subject, check)
-        yield asked, broken
-        if broken and check in checks[:FIRST]:
+        outcome = run_check(subject, check)
+        yield outcome
+        if outcome.violated and check is checks[0]:
             return
 
 
-FIRST = 2  # checks that all others build on
-
-
-def violation(subject: Subject, check: Check) -> str:
-    """Empty, or what is wrong; an error inside the plugin names its file and line."""
+def run_check(subject: Subject, check: Check) -> Outcome:
+    """An error inside the plugin names its file and line."""
+    asked = " ".join((check.__doc__ or "").split())
     try:
         check(subject)
+    except SkipTest as reason:
+        return Outcome(asked, skipped=str(reason))
     except Violation as error:
-        return " ".join(str(error).split())
+        return Outcome(asked, " ".join(str(error).split()))
     except UnitBenchError as error:
-        return f"refused: {error}"
+        return Outcome(asked, f"refused: {error}")
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}:{frame.lineno}"
-        return f"{type(error).__name__} at {where}: {' '.join(str(error).split())}"
-    return ""
+        return Outcome(asked, f"{type(error).__name__} at {where}: {' '.join(str(error).split())}")
+    return Outcome(asked)

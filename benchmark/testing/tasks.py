@@ -13,9 +13,9 @@ from benchmark.core import registry
 from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split, Spots, Task, offer
 from benchmark.core.declarations import declared
 from benchmark.core.errors import UnitBenchError
-from benchmark.testing.run import tiny_run
+from benchmark.stats.leaderboard import leaderboard
+from benchmark.testing.run import reasons, tiny_run
 from benchmark.testing.subject import Check, Subject, Violation, require
-from benchmark.testing.tissue import fingerprint
 from benchmark.training.budget import Budget
 
 EMBEDDINGS = ("embed", "embed_image")
@@ -115,10 +115,8 @@ def refuses_what_is_not_finite(subject: Subject) -> None:
 
 def leaves_slides_as_they_are(subject: Subject) -> None:
     """It changes no slide: copy before changing one."""
-    before = {name: fingerprint(subject.corpus[name]) for name in subject.corpus.names}
-    list(_score(subject))
-    for name, digest in before.items():
-        require(fingerprint(subject.corpus[name]) == digest, f"slide {name} was changed in place; copy it first")
+    _measured(subject)
+    subject.check_slides()
 
 
 def reaches_the_leaderboard(subject: Subject) -> None:
@@ -127,11 +125,14 @@ def reaches_the_leaderboard(subject: Subject) -> None:
     methods = list(
         dict.fromkeys([_name_of_method(subject), *(["random"] if subject.make().requires == "embed" else [])])
     )
-    board = tiny_run(subject.corpus, methods, [entry], [0.0])
+    rows = tiny_run(subject.corpus, methods, [entry], [0.0])
+    board = leaderboard(rows)
     key = declared(subject.name).key_scores[0]
-    rows = board[(board["setting"] == key.setting) & (board["metric"] == key.metric) & (board["split"] == key.split)]
-    reasons = "; ".join(sorted(set(rows["reason"]) - {""}))
-    require(rows["value"].notna().any(), f"no value of {key.column!r} on the leaderboard {reasons}")
+    board = board[(board["setting"] == key.setting) & (board["metric"] == key.metric) & (board["split"] == key.split)]
+    require(board["value"].notna().any(), f"no value of {key.column!r} on the leaderboard; {reasons(rows)}")
+    best_first = board["value"].dropna().is_monotonic_increasing
+    if declared(subject.name).metric(key.metric).lower_is_better:
+        require(best_first, "lower is better, and the leaderboard does not begin with the least value")
 
 
 CHECKS: list[Check] = [
@@ -170,6 +171,7 @@ def _method(subject: Subject) -> Any:
 
 
 def _measured(subject: Subject) -> list[Measured | NotApplicable]:
+    subject.look_at_slides()
     return subject.keep("measured", lambda: list(_score(subject)))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from benchmark.core.contracts import Unit, offer
+from benchmark.core.contracts import Unit, UnitName, offer
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.data.gene_selection import moments
 from benchmark.model.masked import Masked, MaskedGenes, MaskedSpots
@@ -31,14 +31,14 @@ INFERENCE_TOKENS = 8192
 class Learner(Trained):
     """Pretrains a module of the size `preset` on samples of one unit.
 
-    A slide is embedded from samples like those of pretraining, their genes chosen by the same rule. A spot that several
+    A slide is embedded from samples like those of pretraining: the same rule chooses their genes. A spot that several
     samples show gets the mean over them.
 
     Attributes:
-        sampler: the unit.
-        module: makes the module from the training slides' gene means `[n_genes]` and the preset; None: the unit's own.
+        sampler: the unit; it must have `fit`, `lay` and `cover` of `UnitOptions`.
+        module: makes the module from the training slides' gene means `[n_genes]` and the preset; None: `module_for`.
         schedule: share of the learning rate at a fraction of the budget.
-        donors: share of the training slides' donors that is learned from, drawn by the seed.
+        donors: share of the training donors whose slides are used. The seed draws them.
     """
 
     sampler: Unit
@@ -61,7 +61,7 @@ class Learner(Trained):
             check(corpus)
 
     def fit(self, corpus: Corpus, budget: Budget, seed: int) -> Meter | None:
-        """Spend the budget on the corpus; an amount of 0 leaves the model as it was drawn: the untrained control."""
+        """Spend the budget on the corpus. An amount of 0 gives the untrained control: a model with random weights."""
         corpus = some_donors(corpus, self.donors, seed)
         self.check(corpus)
         preset = PRESETS[self.preset]
@@ -77,12 +77,12 @@ class Learner(Trained):
         return spent
 
     @property
-    def unit(self) -> str:
+    def unit(self) -> UnitName:
         return self.sampler.name
 
     @torch.inference_mode()
     def embed(self, slide: ad.AnnData) -> np.ndarray:
-        """`[n_spots, d]`, nothing masked, the same for the same slide."""
+        """Vectors `[n_spots, d]`, with nothing masked, the same for the same slide."""
         field, mean = self.sampler.lay(make_field(slide)), SpotMean(slide.n_obs, PRESETS[self.preset].d)
         for part in self.sampler.cover(field, INFERENCE_TOKENS):
             h = self.model.embed(tensors(part, self._device))
@@ -92,20 +92,20 @@ class Learner(Trained):
 
     @torch.inference_mode()
     def reconstruct(self, slide: ad.AnnData, hidden: np.ndarray) -> np.ndarray:
-        """log1p of counts per 10,000 in the `hidden` spots `[n_spots]`, from the others; `[n_spots, n_genes]`.
+        """log1p of counts per 10,000, `[n_spots, n_genes]`; only the rows of the `hidden` spots `[n_spots]` are filled.
 
-        The head is linear, so the mean over samples is taken before it.
+        The mean over samples is taken before the head, which is linear.
         """
         field = self.sampler.lay(make_field(slide, hidden=hidden))
         mean = SpotMean(slide.n_obs, PRESETS[self.preset].d)
         wanted = np.isin(np.arange(slide.n_obs), field.owner[hidden])
         for part in self.sampler.cover(field, INFERENCE_TOKENS):
-            there = part.read & wanted[part.spot]
-            if there.any():
+            read = part.read & wanted[part.spot]
+            if read.any():
                 batch = tensors(part, self._device)
                 masked = torch.from_numpy(part.valid & hidden[part.spot]).to(self._device)
                 h = self.model.encode(batch, masked[..., None].expand_as(batch["values"]))
-                mean.add(np.where(there, part.spot, -1), self.model.decode(h, batch["valid"]))
+                mean.add(np.where(read, part.spot, -1), self.model.decode(h, batch["valid"]))
         predicted = np.zeros(slide.shape, np.float32)
         h = torch.from_numpy(mean.values()[field.owner[hidden]]).to(self._device)[None]
         genes = torch.arange(slide.n_vars, device=self._device)[None, None]
@@ -124,10 +124,10 @@ class SpotMean:
         self._total, self._count = np.zeros((n_spots, d)), np.zeros((n_spots, 1))
 
     def add(self, spot: np.ndarray, h: torch.Tensor) -> None:
-        """Vectors `h` `[n, t, d]` of the spots `[n, t]`; where that is -1 there is none."""
-        there = spot >= 0
-        np.add.at(self._total, spot[there], h.float().cpu().numpy()[there])
-        np.add.at(self._count, spot[there], 1)
+        """Add vectors `h` `[n, t, d]` of the spots `[n, t]`. A spot of -1 is skipped."""
+        shown = spot >= 0
+        np.add.at(self._total, spot[shown], h.float().cpu().numpy()[shown])
+        np.add.at(self._count, spot[shown], 1)
 
     def values(self) -> np.ndarray:
         """`[n_spots, d]`; zeros for a spot that no sample shows."""
@@ -135,7 +135,7 @@ class SpotMean:
 
 
 def some_donors(corpus: Corpus, share: float, seed: int) -> Corpus:
-    """The slides of a share of the donors, at least of one, drawn by the seed; a larger share holds a smaller one's."""
+    """The slides of a share of the donors, drawn by the seed, at least one. A larger share contains a smaller one."""
     if share == 1:
         return corpus
     donor = corpus.table["donor"]

@@ -1,4 +1,4 @@
-"""What every method that trains a module can say of it: how large it is, and its weights as a file."""
+"""What every method that trains a module has: the number of its parameters, and its weights as a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmark.core.files import write_atomic
 
 
 class Trained:
-    """`model`: the module, once `fit` has made it."""
+    """`model`: the module; None before `fit` has made it."""
 
     model: nn.Module | None
 
@@ -19,7 +19,7 @@ class Trained:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def save(self, path: Path) -> None:
-        """Weights as safetensors."""
+        """Write the weights to `path` as safetensors."""
         from safetensors.torch import save_file
 
         write_atomic(path, lambda temporary: save_file(self.model.state_dict(), temporary))

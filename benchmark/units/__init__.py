@@ -1,1 +1,1 @@
-"""Units: what one training sample is. Each turns a corpus into batches; nothing else differs between them."""
+"""Units: what one training sample is. Each turns a corpus into batches. Nothing else differs between them."""

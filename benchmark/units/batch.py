@@ -1,4 +1,4 @@
-"""A batch of samples: what every unit makes and every model reads."""
+"""A batch of samples: the output of every unit and the input of every model."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ TOKEN_MULTIPLE = 8  # token counts are padded to a multiple, so that few shapes 
 
 @dataclass(frozen=True)
 class Batch:
-    """`n` samples of up to `t` tokens; a token shows `c` genes (one in the spot unit).
+    """`n` samples of up to `t` tokens. A token shows `c` genes, one in the spot unit.
 
     Attributes:
         values: log1p of counts per 10,000, float32 `[n, t, c]`; 0 where padded.
         genes: gene of each value, int64 `[n, t, 1]` (spot) or `[n, 1, c]` (the channels that all tokens share).
         position: (y, x) of the token from the middle of its sample, in pitches, float32 `[n, t, 2]`.
         cell: (row, column) of the token's lattice cell within its crop, int64 `[n, t, 2]`; 0 where padded.
-        valid: which tokens are there, `[n, t]`; they come first.
+        valid: which tokens are not padding, bool `[n, t]`; they come first.
         spot: index of the token's spot in the corpus, int64 `[n, t]`; -1 where padded.
-        read: which tokens speak for their spot when a slide is embedded, `[n, t]`.
+        read: which tokens give a vector of their spot when a slide is embedded, bool `[n, t]`.
     """
 
     values: np.ndarray
@@ -36,7 +36,7 @@ class Batch:
 
     @classmethod
     def empty(cls, n: int, t: int, c: int) -> Batch:
-        """Room for `n` samples of up to `t` tokens that share `c` channels."""
+        """A batch to be filled: `n` samples of up to `t` tokens that share `c` channels."""
         t = padded(t)
         return cls(
             values=np.zeros((n, t, c), np.float32),
@@ -52,17 +52,18 @@ class Batch:
         return len(self.valid)
 
     def __getitem__(self, rows: slice | np.ndarray) -> Batch:
-        """Some of the samples, without the padding that only the others need."""
+        """Some of the samples, without padding that only the others need."""
         t = padded(max(int(self.valid[rows].sum(axis=1).max()), 1))
         return Batch(**{field.name: getattr(self, field.name)[rows][:, :t] for field in fields(self)})
 
     @property
     def n_spots(self) -> int:
-        """Spots that the samples show, repeats included."""
+        """Number of spots that the samples show, repeats included."""
         first, last = self.spot[:, 0], self.spot.max(axis=1)
         one_spot_a_sample = bool((last == first).all())
         return len(self) if one_spot_a_sample else int(self.valid.sum())
 
 
 def padded(n_tokens: int) -> int:
+    """The next multiple of `TOKEN_MULTIPLE`."""
     return -(-n_tokens // TOKEN_MULTIPLE) * TOKEN_MULTIPLE

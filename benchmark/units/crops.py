@@ -1,4 +1,4 @@
-"""Crops of the lattice as samples: the tokens are a crop's spots, the channels some of the genes."""
+"""Crops of the lattice as samples: the tokens are the spots of a crop, the channels are some of the genes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from benchmark.units.batch import Batch
 from benchmark.units.expression import Field
 
 VALUES_AT_ONCE = 2**25  # 128 MiB of float32
-# What a spot is read in: crops half a size apart, of which it lies in several; a crop of its own around it; tiles side
-# by side; itself alone; the whole slide.
+# The samples in which a spot is embedded. "overlap": crops half a size apart, so a spot lies in several; "centre": one
+# crop around each spot; "tiles": crops side by side; "self": each spot alone; "slide": the whole slide.
 CONTEXTS = ("overlap", "centre", "tiles", "self", "slide")
 
 
 def occupancy(lattice: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Every place of a crop of `size` that lies on the lattice, and how many spots it holds there.
+    """Every crop of `size` (rows, columns) that lies on the lattice, and its number of spots.
+
+    Args:
+        lattice: (row, column) of each spot, `[n_spots, 2]`; a spot with negative numbers is skipped.
 
     Returns:
-        starts `[n_places, 2]` (row, column of the first cell) and n_spots `[n_places]`.
+        (row, column) of the first cell of each crop, `[n_crops, 2]`, and its number of spots, `[n_crops]`.
     """
     lattice = lattice[lattice[:, 0] >= 0]
     shape = np.maximum(lattice.max(axis=0) + 1, size)
@@ -35,7 +38,7 @@ def occupancy(lattice: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, n
 
 
 def members(field: Field, starts: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Which spots lie in each of the crops that begin at `starts` `[n, 2]`: bool `[n, n_spots]`."""
+    """Which spots lie in each of the crops that begin in the cells `starts` `[n, 2]`: bool `[n, n_spots]`."""
     start, on = starts[:, None, :], field.lattice[:, 0] >= 0
     return ((field.lattice >= start) & (field.lattice < start + size)).all(axis=2) & on
 
@@ -46,15 +49,16 @@ def fill(
     """Write the crops of one slide into some rows of an empty batch.
 
     Args:
-        member: which spots each crop holds, bool `[n, n_spots]`.
+        rows: of the batch, `[n]`.
+        member: the spots of each crop, bool `[n, n_spots]`.
         starts: the first cell of each crop, `[n, 2]`.
         genes: the channels of each crop, int `[n, c]`, or of all of them, `[1, c]`.
     """
     n, c = len(member), genes.shape[1]
     if len(genes) > (at_once := max(1, VALUES_AT_ONCE // (field.n_spots * c))):
         for i in range(0, n, at_once):
-            some = slice(i, i + at_once)
-            fill(batch, rows[some], field, member[some], starts[some], genes[some])
+            chunk = slice(i, i + at_once)
+            fill(batch, rows[chunk], field, member[chunk], starts[chunk], genes[chunk])
         return
     count = member.sum(axis=1)
     t = int(count.max())
@@ -74,12 +78,14 @@ def fill(
 
 
 def cover(field: Field, context: str, size: int, rule: Rule, m: int, tokens: int) -> Iterator[Batch]:
-    """Samples that together speak for every spot on a slide's lattice, in batches of about `tokens` tokens.
+    """Samples that together embed every spot on the lattice of a slide, in batches of about `tokens` tokens.
 
     Args:
-        context: what a spot is read in, one of `CONTEXTS`.
+        context: the samples in which a spot is embedded, one of `CONTEXTS`.
+        size: cells along a side of a crop.
+        rule, m: choose the `m` channels of each crop.
     """
-    rng = np.random.default_rng(0)  # a rule that draws gives the same slide the same channels
+    rng = np.random.default_rng(0)  # so a rule that draws gives the same channels to the same slide
     on = np.flatnonzero(field.lattice[:, 0] >= 0)
     starts = _starts(field.lattice[on], context, size)
     at_once = max(1, tokens // {"self": 1, "slide": len(on)}.get(context, min(size**2, len(on))))
@@ -99,7 +105,7 @@ def cover(field: Field, context: str, size: int, rule: Rule, m: int, tokens: int
 
 
 def _starts(lattice: np.ndarray, context: str, size: int) -> np.ndarray:
-    """The first cell of each crop that covers spots in these cells, `[n_crops, 2]`; no crop is empty."""
+    """The first cell of each crop, `[n_crops, 2]`: crops that cover spots in these cells, none of them empty."""
     if context == "slide":
         return lattice.min(axis=0, keepdims=True)
     if context == "self":

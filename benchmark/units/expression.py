@@ -1,4 +1,4 @@
-"""Log-normalised expression of a corpus, held in the orders that the units index: by gene and by spot."""
+"""Log-normalised expression of a corpus, indexed by gene and by spot, as the units need it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Field:
 
     Attributes:
         by_gene: log1p of counts per 10,000, CSR float32 `[n_genes, n_spots]`: a channel is one row.
-        lattice: (row, column) of each spot, `[n_spots, 2]`; negative where the spot is not laid on the lattice.
+        lattice: (row, column) of each spot, `[n_spots, 2]`; negative if the spot is not on the lattice.
         position: (y, x) in pitches, `[n_spots, 2]`.
         offset: index of the slide's first spot in its corpus.
-        visible: spots whose counts are there to choose genes by, bool `[n_spots]`; the others are to be reconstructed.
-        owner: the spot that holds each spot's cell, `[n_spots]`: itself, but for spots that are not on the lattice.
+        visible: spots whose counts may choose genes, bool `[n_spots]`; the others are to be reconstructed.
+        owner: the spot on the lattice in the cell of each spot, `[n_spots]`: the spot itself, if it is on the lattice.
     """
 
     by_gene: sp.csr_matrix
@@ -46,11 +46,12 @@ class Field:
 
     @cached_property
     def moments(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """`by_gene` and its square for products with crops; torch's sparse product is several times SciPy's speed."""
+        """`by_gene` and its square as sparse tensors: torch multiplies them with crops much faster than SciPy."""
         return _torch(self.by_gene, self.by_gene.data), _torch(self.by_gene, np.square(self.by_gene.data))
 
     @cached_property
     def by_spot(self) -> sp.csr_matrix:
+        """CSR `[n_spots, n_genes]`."""
         return self.by_gene.T.tocsr()
 
     @cached_property
@@ -60,7 +61,7 @@ class Field:
 
 
 def field(slide: ad.AnnData, offset: int = 0, hidden: np.ndarray | None = None) -> Field:
-    """The slide as a field; `hidden` spots `[n_spots]` are not visible."""
+    """The slide as a field. The `hidden` spots, bool `[n_spots]`, are not visible."""
     everything = np.ones(slide.n_obs, dtype=bool)
     return Field(
         by_gene=lognorm(slide.X).T.tocsr(),
@@ -73,40 +74,41 @@ def field(slide: ad.AnnData, offset: int = 0, hidden: np.ndarray | None = None) 
 
 
 def stretched(field: Field, side: int, last_wins: bool = False) -> Field:
-    """The slide on a grid of `side` + 1 cells a side, each axis scaled by itself, as the released code of
-    arXiv 2603.13432 does it: neither the aspect nor the pitch is kept.
+    """The slide on a grid of `side` + 1 cells a side. Each axis is scaled by itself, as in the released code of
+    arXiv 2603.13432, so neither the aspect nor the pitch is kept.
 
-    Of spots that meet in one cell the first keeps it, or the last; the others are laid nowhere.
+    If several spots meet in a cell, the first of them is on the lattice (the last, with `last_wins`), the others are
+    not.
     """
     low, high = field.position.min(axis=0), field.position.max(axis=0)
     cell = np.rint((field.position - low) / np.maximum(high - low, 1e-9) * side).astype(np.int64)
     flat = cell[:, 0] * (side + 1) + cell[:, 1]
     order = np.arange(len(flat))[:: -1 if last_wins else 1]
-    _, first, back = np.unique(flat[order], return_index=True, return_inverse=True)
-    owner = order[first][back][order]
+    _, first, inverse = np.unique(flat[order], return_index=True, return_inverse=True)
+    owner = order[first][inverse][order]
     lattice = np.where((owner == np.arange(len(flat)))[:, None], cell, -1)
     return replace(field, lattice=lattice, position=cell.astype(np.float32), owner=owner)
 
 
 def _torch(matrix: sp.csr_matrix, values: np.ndarray) -> torch.Tensor:
+    """A sparse tensor of these values in the pattern of `matrix`."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(
-            *map(torch.from_numpy, (matrix.indptr, matrix.indices, values)), matrix.shape, check_invariants=False
-        )
+        rows, columns, data = map(torch.from_numpy, (matrix.indptr, matrix.indices, values))
+        return torch.sparse_csr_tensor(rows, columns, data, matrix.shape, check_invariants=False)
 
 
 @lru_cache(maxsize=2)
 def fields(corpus: Corpus) -> tuple[Field, ...]:
-    """Every slide of the corpus; kept, since the arms of one job pretrain on the same slides."""
-    found, offset = [], 0
+    """Every slide of the corpus. They are cached, since the arms of one job pretrain on the same slides."""
+    slides, offset = [], 0
     for slide in corpus:
-        found.append(field(slide, offset))
+        slides.append(field(slide, offset))
         offset += slide.n_obs
-    return tuple(found)
+    return tuple(slides)
 
 
 @lru_cache(maxsize=2)
 def by_spot(corpus: Corpus) -> sp.csr_matrix:
-    """All spots of the corpus, CSR `[n_spots, n_genes]`."""
+    """All spots of the corpus, log-normalised, CSR float32 `[n_spots, n_genes]`."""
     return sp.vstack([lognorm(slide.X) for slide in corpus], format="csr")

@@ -1,15 +1,15 @@
-"""The patch: a square crop of the lattice; the tokens are its spots, the channels some of the genes."""
+"""The patch unit: a square crop of the lattice. Its tokens are spots, its channels are some of the genes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from benchmark.core.contracts import Rule
+from benchmark.core.contracts import Rule, UnitName
 from benchmark.core.errors import UnitBenchError
 from benchmark.units.batch import Batch
 from benchmark.units.crops import VALUES_AT_ONCE, cover, fill, members, occupancy
@@ -31,7 +31,8 @@ class PatchUnit:
         rule: chooses the genes of each crop.
         lattice: "physical", in pitches, or "released", each axis stretched to 140 cells.
         crops_per_slide: so many crops of each slide, drawn once; None: drawn anew, slides in proportion to their spots.
-        context: what a spot is read in when a slide is embedded.
+        context: the samples in which a spot is embedded, one of `CONTEXTS`.
+        sparse_slides_dropped: whether a slide without a crop that is full enough is left out; else it is an error.
     """
 
     size: int = 8
@@ -42,24 +43,26 @@ class PatchUnit:
     crops_per_slide: int | None = None
     context: str = "overlap"
 
-    name = "patch"
-    sparse_slides_dropped = False
+    name: ClassVar[UnitName] = "patch"
+    sparse_slides_dropped: ClassVar[bool] = False
 
     @property
     def at_once(self) -> int:
+        """Crops to draw at a time: as many as `VALUES_AT_ONCE` allows, at most 2,048."""
         return max(1, min(2048, VALUES_AT_ONCE // (self.size**2 * self.n_channels)))
 
-    def fit(self, corpus: Corpus) -> PatchUnit:
+    def fit(self, corpus: Corpus) -> Self:
+        """The unit with its rule fitted."""
         return replace(self, rule=self.rule.fit(corpus, self.n_channels))
 
     def check(self, corpus: Corpus) -> None:
-        """Raises UnitBenchError: the patch is larger than every slide, or slides have no crop that is full enough."""
+        """Raises UnitBenchError: the patch is larger than every slide, or a slide has no crop that is full enough."""
         slides = laid(corpus, self.lattice)
-        if self.size > (widest := max(int(its.lattice.max()) + 1 for its in slides)):
+        if self.size > (widest := max(int(slide.lattice.max()) + 1 for slide in slides)):
             cause = f"a patch of {self.size} cells is larger than every slide (widest: {widest})"
             raise UnitBenchError("patch unit", cause, "set a smaller size")
         without = [
-            slide for slide, (_, count) in zip(corpus.names, self._places(corpus), strict=True) if not len(count)
+            slide for slide, (_, count) in zip(corpus.names, self._candidates(corpus), strict=True) if not len(count)
         ]
         if len(without) > (len(corpus) - 1 if self.sparse_slides_dropped else 0):
             least = int(np.ceil(self.min_occupancy * self.size**2))
@@ -70,22 +73,22 @@ class PatchUnit:
             raise UnitBenchError("patch unit", cause, "set a smaller min_occupancy or size")
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
-        """Spots in a crop, on average over the places that are drawn."""
-        room, share = self._places(corpus), self._share(corpus)
-        return float(sum(weight * count.mean() for weight, (_, count) in zip(share, room, strict=True) if weight))
+        """Mean number of spots in the crops that are drawn."""
+        crops, share = self._candidates(corpus), self._share(corpus)
+        return float(sum(weight * count.mean() for weight, (_, count) in zip(share, crops, strict=True) if weight))
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch:
-        """`n` random crops, their channels chosen anew."""
-        room = self._places(corpus)
-        slide = rng.choice(len(room), size=n, p=self._share(corpus))
-        batch = Batch.empty(n, max(int(count.max(initial=0)) for _, count in room), self.n_channels)
-        for number in np.unique(slide):
-            rows = np.flatnonzero(slide == number)
-            starts, _ = room[number]
+        """`n` random crops. The channels of each are chosen anew."""
+        crops, slides = self._candidates(corpus), laid(corpus, self.lattice)
+        drawn = rng.choice(len(crops), size=n, p=self._share(corpus))  # the slide of each crop
+        batch = Batch.empty(n, max(int(count.max(initial=0)) for _, count in crops), self.n_channels)
+        for number in np.unique(drawn):
+            rows = np.flatnonzero(drawn == number)
+            starts, _ = crops[number]
             starts = starts[rng.integers(len(starts), size=len(rows))]
-            its = laid(corpus, self.lattice)[number]
-            member = members(its, starts, (self.size, self.size))
-            fill(batch, rows, its, member, starts, self.rule.choose(its, member, self.n_channels, rng))
+            slide = slides[number]
+            member = members(slide, starts, (self.size, self.size))
+            fill(batch, rows, slide, member, starts, self.rule.choose(slide, member, self.n_channels, rng))
         return batch
 
     def lay(self, field: Field) -> Field:
@@ -93,40 +96,40 @@ class PatchUnit:
         return field if self.lattice == "physical" else stretched(field, STRETCHED)
 
     def cover(self, field: Field, tokens: int) -> Iterator[Batch]:
-        """Samples that speak for every spot of a slide that was laid."""
+        """Samples that together embed every spot of a slide on the unit's lattice."""
         return cover(field, self.context, self.size, self.rule, self.n_channels, tokens)
 
-    def _places(self, corpus: Corpus) -> list[tuple[np.ndarray, np.ndarray]]:
-        return places(corpus, self.size, self.min_occupancy, self.lattice, self.crops_per_slide)
+    def _candidates(self, corpus: Corpus) -> list[tuple[np.ndarray, np.ndarray]]:
+        return candidates(corpus, self.size, self.min_occupancy, self.lattice, self.crops_per_slide)
 
     def _share(self, corpus: Corpus) -> np.ndarray:
-        """Share of the crops that each slide gives."""
-        n_spots = np.array([its.n_spots for its in fields(corpus)])
+        """Share of the crops that come from each slide, `[n_slides]`."""
+        n_spots = np.array([slide.n_spots for slide in fields(corpus)])
         weight = n_spots if self.crops_per_slide is None else np.ones(len(n_spots))
-        weight = weight * [len(count) > 0 for _, count in self._places(corpus)]
+        weight = weight * [len(count) > 0 for _, count in self._candidates(corpus)]
         return weight / weight.sum()
 
 
 @lru_cache(maxsize=8)
-def places(
+def candidates(
     corpus: Corpus, size: int, min_occupancy: float, lattice: str = "physical", crops_per_slide: int | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each slide, where a crop may begin and how many spots it then holds; nowhere, if no crop is full enough."""
-    found = []
-    for number, its in enumerate(laid(corpus, lattice)):
-        starts, count = occupancy(its.lattice, (size, size))
+    """The crops of each slide that are full enough: their first cells `[n_crops, 2]`, and their numbers of spots."""
+    crops = []
+    for number, slide in enumerate(laid(corpus, lattice)):
+        starts, count = occupancy(slide.lattice, (size, size))
         kept = np.flatnonzero(count >= max(1, min_occupancy * size**2))
         if crops_per_slide and len(kept):
             kept = kept[np.random.default_rng([0, number]).integers(len(kept), size=crops_per_slide)]
-        found.append((starts[kept], count[kept]))
-    return found
+        crops.append((starts[kept], count[kept]))
+    return crops
 
 
 def laid(corpus: Corpus, lattice: str) -> tuple[Field, ...]:
-    """The slides of the corpus on that lattice."""
+    """The slides of the corpus on the lattice "physical" or "released"."""
     return fields(corpus) if lattice == "physical" else _stretched(corpus)
 
 
 @lru_cache(maxsize=2)
 def _stretched(corpus: Corpus) -> tuple[Field, ...]:
-    return tuple(stretched(its, STRETCHED) for its in fields(corpus))
+    return tuple(stretched(slide, STRETCHED) for slide in fields(corpus))

@@ -1,14 +1,13 @@
-"""Which genes are the channels of a crop: the rules. Another one is a class like these and an entry point."""
+"""The rules that choose which genes are the channels of a crop. A new rule is a class like these and an entry point."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import torch
 
-from benchmark.core.contracts import Rule
 from benchmark.data.gene_selection import draw_weighted, spatial_variation, top_dispersion
 from benchmark.units.expression import Field
 
@@ -18,23 +17,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PerCrop:
-    """Nothing is fitted: each crop speaks for itself."""
+    """A rule that fits nothing: genes are chosen crop by crop, or slide by slide."""
 
-    shared = False
+    shared: ClassVar[bool] = False
 
-    def fit(self, corpus: Corpus, m: int) -> Rule:
+    def fit(self, corpus: Corpus, m: int) -> Self:
+        """The rule itself."""
         return self
 
 
 class VarianceDraw(PerCrop):
-    """Drawn without replacement, with chances in proportion to the variance over the crop's spots (the paper's)."""
+    """Genes drawn without replacement, with chances in proportion to their variance over the crop's spots.
+
+    The rule of arXiv 2603.13432.
+    """
 
     def choose(self, field: Field, member: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
         return draw_weighted(variances(field, member), m, rng)
 
 
 class Uniform(PerCrop):
-    """Drawn without replacement, each gene with the same chance."""
+    """Genes drawn without replacement, each with the same chance."""
 
     def choose(self, field: Field, member: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
         return draw_weighted(np.ones((len(member), field.by_gene.shape[0]), np.float32), m, rng)
@@ -48,7 +51,7 @@ class TopVariance(PerCrop):
 
 
 class SlideHVG(PerCrop):
-    """The slide's most variable genes for their mean, by its own visible spots (flavour "seurat")."""
+    """The most variable genes for their mean over the visible spots of the slide (flavour "seurat")."""
 
     def choose(self, field: Field, member: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
         return field.by_own_dispersion[None, :m]
@@ -56,10 +59,10 @@ class SlideHVG(PerCrop):
 
 @dataclass(frozen=True)
 class Panel:
-    """The same genes for every crop of every slide, fitted on the training slides."""
+    """The same genes for every crop of every slide. A subclass fits them on the training slides."""
 
     genes: tuple[int, ...] = ()
-    shared = True
+    shared: ClassVar[bool] = True
 
     def choose(self, field: Field, member: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
         return np.array(self.genes[:m], dtype=np.int64)[None]
@@ -73,20 +76,20 @@ class CorpusHVG(Panel):
 
 
 class Moran(Panel):
-    """The genes of greatest spatial autocorrelation: Moran's I, mean over the training slides."""
+    """The genes with the greatest spatial autocorrelation: Moran's I, mean over the training slides."""
 
     def fit(self, corpus: Corpus, m: int) -> Panel:
         return Moran(tuple(np.argsort(-spatial_variation(corpus), kind="stable")[:m].tolist()))
 
 
 def variances(field: Field, member: np.ndarray) -> np.ndarray:
-    """Population variance of every gene over the spots of each crop; 0 for a crop without any.
+    """Population variance of every gene over the spots of each crop; 0 for an empty crop.
 
     Args:
-        member: which spots a crop holds, bool `[n_crops, n_spots]`.
+        member: the spots of each crop, bool `[n_crops, n_spots]`.
 
     Returns:
-        `[n_crops, n_genes]`, at least 0.
+        float32 `[n_crops, n_genes]`, at least 0.
     """
     share = member / np.maximum(member.sum(axis=1, keepdims=True), 1)
     share = torch.from_numpy(np.ascontiguousarray(share.T, dtype=np.float32))

@@ -1,13 +1,15 @@
-"""The spot: one spot is a sample, its tokens are genes, each bound to its value (as in scGPT)."""
+"""The spot unit: one spot is a sample. Its tokens are genes, each bound to its value (as in scGPT)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
+import scipy.sparse as sp
 
+from benchmark.core.contracts import UnitName
 from benchmark.data.gene_selection import moments, top_variance
 from benchmark.units.batch import Batch, padded
 from benchmark.units.expression import Field, by_spot
@@ -18,69 +20,75 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SpotUnit:
-    """Up to `n_tokens` of a spot's non-zero genes, drawn anew each time, by their variance over the corpus.
+    """Up to `n_tokens` non-zero genes of a spot, drawn anew each time, by their variance over the corpus.
 
-    When a slide is embedded, the genes of greatest variance are shown: `order`, found by `fit`.
+    When a slide is embedded, the genes of greatest variance are shown. `fit` puts all genes in that `order`.
     """
 
     n_tokens: int = 128
     order: tuple[int, ...] = ()
 
-    name = "spot"
-    at_once = 512
+    name: ClassVar[UnitName] = "spot"
+    at_once: ClassVar[int] = 512
 
-    def fit(self, corpus: Corpus) -> SpotUnit:
+    def fit(self, corpus: Corpus) -> Self:
+        """The unit with the order of the genes."""
         return replace(self, order=tuple(top_variance(corpus, len(corpus.genes)).tolist()))
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
+        """Mean number of genes that a spot shows."""
         return float(np.minimum(np.diff(by_spot(corpus).indptr), self.n_tokens).mean())
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch:
+        """`n` random spots with replacement. `draw_weighted` explains the draw of genes."""
         spots = rng.integers(corpus.n_spots, size=n)
-        values, genes, there = rows(by_spot(corpus), spots)
+        values, genes, valid = rows(by_spot(corpus), spots)
         _, variance = moments(corpus)
-        clock = rng.standard_exponential(values.shape, dtype=np.float32) / np.maximum(variance[genes], 1e-10)
-        return self._batch(values, genes, there, clock, spots)
+        time = rng.standard_exponential(values.shape, dtype=np.float32) / np.maximum(variance[genes], 1e-10)
+        return self._batch(values, genes, valid, time, spots)
 
     def lay(self, field: Field) -> Field:
+        """The slide as it is."""
         return field
 
     def cover(self, field: Field, tokens: int) -> Iterator[Batch]:
-        """Every spot of a slide; of more non-zero genes than there are tokens, those that vary most."""
+        """Every spot of a slide. A spot with more than `n_tokens` non-zero genes shows those that vary most."""
         rank = np.empty(len(self.order))
         rank[list(self.order)] = np.arange(len(self.order))
         at_once = max(1, tokens // self.n_tokens)
         for i in range(0, field.n_spots, at_once):
             spots = np.arange(i, min(i + at_once, field.n_spots))
-            values, chosen, there = rows(field.by_spot, spots)
-            yield self._batch(values, chosen, there, rank[chosen], spots + field.offset)
+            values, genes, valid = rows(field.by_spot, spots)
+            yield self._batch(values, genes, valid, rank[genes], spots + field.offset)
 
-    def _batch(self, values, genes, there, order, spots) -> Batch:
-        """Keep the `n_tokens` tokens of each row that come first in `order`."""
+    def _batch(
+        self, values: np.ndarray, genes: np.ndarray, valid: np.ndarray, order: np.ndarray, spots: np.ndarray
+    ) -> Batch:
+        """The `n_tokens` tokens of each row that come first in `order`; all but `spots` `[n]` are `[n, t]`."""
         if order.shape[1] > self.n_tokens:
-            last = np.partition(np.where(there, order, np.inf), self.n_tokens - 1, axis=1)[:, self.n_tokens - 1, None]
-            there = there & (order <= last)
-        t = padded(max(int(there.sum(axis=1).max()), 1))
-        first = np.argsort(~there, axis=1, kind="stable")[:, :t]
-        values, genes, there = (np.take_along_axis(a, first, axis=1) for a in (values, genes, there))
+            last = np.partition(np.where(valid, order, np.inf), self.n_tokens - 1, axis=1)[:, self.n_tokens - 1, None]
+            valid = valid & (order <= last)
+        t = padded(max(int(valid.sum(axis=1).max()), 1))
+        first = np.argsort(~valid, axis=1, kind="stable")[:, :t]
+        values, genes, valid = (np.take_along_axis(a, first, axis=1) for a in (values, genes, valid))
         return Batch(
-            (values * there)[:, :, None],
-            genes[:, :, None],
-            np.zeros((*there.shape, 2), np.float32),
-            np.zeros((*there.shape, 2), np.int64),
-            there,
-            np.where(there, spots[:, None], -1),
-            there,
+            values=(values * valid)[:, :, None],
+            genes=genes[:, :, None],
+            position=np.zeros((*valid.shape, 2), np.float32),
+            cell=np.zeros((*valid.shape, 2), np.int64),
+            valid=valid,
+            spot=np.where(valid, spots[:, None], -1),
+            read=valid,
         )
 
 
-def rows(matrix, spots: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Non-zero values of some spots of a CSR matrix, padded: values, columns and which are there, `[n, t]` each."""
+def rows(matrix: sp.csr_matrix, spots: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values, columns and validity of the non-zero entries of some rows of a CSR matrix, padded to `[n, t]` each."""
     part = matrix[spots]
     length = np.diff(part.indptr)
     t = padded(max(int(length.max()), 1))
-    there = np.arange(t) < length[:, None]
-    values = np.zeros(there.shape, np.float32)
-    columns = np.zeros(there.shape, np.int64)
-    values[there], columns[there] = part.data, part.indices
-    return values, columns, there
+    valid = np.arange(t) < length[:, None]
+    values = np.zeros(valid.shape, np.float32)
+    columns = np.zeros(valid.shape, np.int64)
+    values[valid], columns[valid] = part.data, part.indices
+    return values, columns, valid

@@ -50,7 +50,7 @@ class ReleasedUnit(PatchUnit):
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
         """Empty cells are tokens too."""
-        self._places(corpus)  # prepares the corpus, before the clock runs
+        self._candidates(corpus)  # prepares the corpus, before the clock runs
         return float(self.size**2)
 
     def lay(self, field: Field) -> Field:

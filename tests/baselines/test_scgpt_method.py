@@ -22,7 +22,8 @@ from benchmark.data.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.model.trunk import PRESETS, Preset
 from benchmark.training import loop as pretrain_module
-from benchmark.training.budget import Budget, count_flops
+from benchmark.training.budget import Budget
+from benchmark.training.flops import count_flops
 from benchmark.training.loop import tensors
 
 SIZE = {"n_tokens": 16, "batch_size": 8, "preset": "micro"}

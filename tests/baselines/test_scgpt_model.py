@@ -8,7 +8,7 @@ from torch import nn
 
 from baselines.scgpt.losses import ecs, masked_mse, neighbour_cells
 from baselines.scgpt.model import ScGPT
-from benchmark.training.budget import count_flops
+from benchmark.training.flops import count_flops
 
 PAD, D, HEADS, LAYERS, D_HID = 20, 16, 2, 2, 24
 B, K, Q = 3, 6, 5  # cells, known tokens, queries

@@ -9,7 +9,7 @@ import pytest
 from benchmark import cli
 from benchmark.core import registry
 from benchmark.core.errors import UnitBenchError
-from tests.helpers.plugins import EXAMPLE, install
+from tests.helpers.plugins import install
 
 
 @pytest.fixture
@@ -17,10 +17,6 @@ def site(tmp_path, monkeypatch):
     """A folder of installed packages that this process sees."""
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
-
-
-def test_the_example_is_under_fifty_lines():
-    assert len((EXAMPLE / "library_size.py").read_text().splitlines()) < 50
 
 
 def test_the_built_in_ones_come_by_entry_point():

@@ -1,4 +1,4 @@
-"""The prepared corpus: whole or absent, read one slide at a time, never another slide than the one prepared."""
+"""The prepared corpus: complete or absent, read one slide at a time, and an altered slide is refused."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from benchmark.data.slide import make_slide
 
 def a_slide(name: str, genes: str, donor: str = "D1"):
     n = len(genes)
-    place = np.array([[0, 0], [0, 1], [1, 0]])
+    cell = np.array([[0, 0], [0, 1], [1, 0]])
     return make_slide(
         np.arange(3 * n).reshape(3, n),
         list(genes),
         ["s0", "s1", "s2"],
         name=name,
         donor=donor,
-        position=place,
-        lattice=place,
+        position=cell,
+        lattice=cell,
         lattice_record={"pitch": 1.0},
         label=["x", None, "y"],
     )
@@ -47,7 +47,7 @@ def test_all_slides_have_the_common_genes_in_one_order(slides, tmp_path):
     assert corpus["two"].X.toarray().tolist() == [[1, 0], [4, 3], [7, 6]]
 
 
-def test_the_record_counts_what_there_is(slides, tmp_path):
+def test_the_record_counts_genes_spots_and_labels(slides, tmp_path):
     record = write_corpus(slides, tmp_path, {"name": "small"}).record
     assert (record["name"], record["n_genes_union"]) == ("small", 5)
     assert record["slides"]["two"]["donor"] == "D2" and record["slides"]["two"]["n_spots"] == 3
@@ -72,20 +72,20 @@ def test_no_slide_is_read_until_it_is_asked_for(tissue, monkeypatch):
     assert read == [corpus.names[4], corpus.names[0]]  # the last one was in memory
 
 
-def test_preparation_that_is_cut_off_leaves_no_record(slides, tmp_path):
+def test_an_interrupted_preparation_leaves_no_record(slides, tmp_path):
     write_corpus(slides, tmp_path, {})
 
-    def cut_off():
+    def interrupted():
         yield slides[0]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_corpus(cut_off(), tmp_path, {})
+        write_corpus(interrupted(), tmp_path, {})
     with pytest.raises(UnitBenchError, match=r"record\.json: file not found"):
         open_corpus(tmp_path)
 
 
-def test_full_disk_leaves_no_record_and_no_part_of_a_file(slides, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_record_and_no_part_of_a_file(slides, tmp_path, monkeypatch):
     def full(self, content):
         with self.open("wb") as file:
             file.write(content[:100])
@@ -105,7 +105,7 @@ def test_full_disk_leaves_no_record_and_no_part_of_a_file(slides, tmp_path, monk
         (lambda path: path.unlink(), "file not found"),
     ],
 )
-def test_a_slide_that_is_no_longer_the_prepared_one_is_refused(slides, tmp_path, harm, message):
+def test_a_slide_altered_since_it_was_prepared_is_refused(slides, tmp_path, harm, message):
     corpus = write_corpus(slides, tmp_path, {})
     harm(tmp_path / "slides/one.h5ad")
     with pytest.raises(UnitBenchError, match=rf"one\.h5ad: {message}; run `unitbench prepare` again"):
@@ -115,8 +115,8 @@ def test_a_slide_that_is_no_longer_the_prepared_one_is_refused(slides, tmp_path,
 
 def test_a_prepared_corpus_can_be_moved(slides, tmp_path):
     write_corpus(slides, tmp_path / "here", {})
-    shutil.move(tmp_path / "here", tmp_path / "there")
-    assert len(list(open_corpus(tmp_path / "there"))) == 2
+    shutil.move(tmp_path / "here", tmp_path / "elsewhere")
+    assert len(list(open_corpus(tmp_path / "elsewhere"))) == 2
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,12 @@ def test_a_prepared_corpus_can_be_moved(slides, tmp_path):
         ([a_slide("one", "ab"), a_slide("one", "ab")], "slide one: two slides have this name"),
     ],
 )
-def test_what_is_no_corpus_gets_one_line(slides, message, tmp_path):
+def test_slides_that_make_no_corpus_are_an_error_of_one_line(slides, message, tmp_path):
     with pytest.raises(UnitBenchError, match=message):
         write_corpus(slides, tmp_path, {})
     assert not (tmp_path / "record.json").exists()
 
 
-def test_an_unknown_slide_gets_one_line(tissue):
+def test_an_unknown_slide_is_an_error_of_one_line(tissue):
     with pytest.raises(UnitBenchError, match="no slide 'donor9_0'"):
         tissue.subset(["donor9_0"])

@@ -1,4 +1,4 @@
-"""Downloads resume, are checked, and leave nothing half-written; against a server on the loopback."""
+"""Downloads resume, are checked, and leave no half-written file; tested against a local server."""
 
 import hashlib
 import re
@@ -17,12 +17,12 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves CONTENT at /file; `ranges`: it understands Range; `cut`: it hangs up after so many bytes."""
+    """Serves CONTENT at /file; `ranges`: it supports Range; `cut`: it closes the connection after so many bytes."""
 
     ranges, cut = True, None
 
     def __init__(self):
-        self.asked = []  # the Range of each request, None where it had none
+        self.asked = []  # the Range of each request, None without one
         super().__init__(("127.0.0.1", 0), Handler)
 
     @property
@@ -77,14 +77,14 @@ def test_a_broken_transfer_is_an_error_that_the_next_call_resumes(server, tmp_pa
     assert server.asked == [None, "bytes=100000-", "bytes=200000-"]
 
 
-def test_a_server_that_knows_no_ranges_sends_it_all_again(server, tmp_path):
+def test_a_server_without_ranges_sends_the_whole_file_again(server, tmp_path):
     server.ranges = False
     (tmp_path / "file.part").write_bytes(b"what came before")
     assert fetch(server.url, tmp_path / "file", DIGEST).read_bytes() == CONTENT
     assert server.asked == ["bytes=16-"]
 
 
-def test_a_part_that_is_already_whole_is_only_checked(server, tmp_path):
+def test_a_part_that_is_already_complete_is_only_checked(server, tmp_path):
     (tmp_path / "file.part").write_bytes(CONTENT)
     assert fetch(server.url, tmp_path / "file", DIGEST).read_bytes() == CONTENT
 
@@ -98,13 +98,13 @@ def test_wrong_content_never_gets_the_files_name(server, tmp_path, part):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_the_server_lacks_is_named(server, tmp_path):
+def test_a_file_that_the_server_lacks_is_named(server, tmp_path):
     url = server.url + "s"
     with pytest.raises(UnitBenchError, match=f"{url}: HTTP 404 Not Found; check the address"):
         fetch(url, tmp_path / "file", DIGEST)
 
 
-def test_no_server_is_one_line(server, tmp_path):
+def test_a_server_that_is_down_is_an_error_of_one_line(server, tmp_path):
     server.server_close()
     with pytest.raises(UnitBenchError, match="download broke off") as caught:
         fetch(server.url, tmp_path / "file", DIGEST)
@@ -151,7 +151,7 @@ def test_a_local_copy_is_used_and_checked(tmp_path, monkeypatch, entry):
     assert locate("set", entry, "http://127.0.0.1:1") == file
 
 
-def test_a_data_folder_that_is_none_is_said(tmp_path, monkeypatch, entry):
+def test_a_data_folder_that_does_not_exist_is_an_error(tmp_path, monkeypatch, entry):
     monkeypatch.setenv("UNITBENCH_DATA", str(tmp_path / "typo"))
     with pytest.raises(UnitBenchError, match="no such folder"):
         locate("set", entry, "http://127.0.0.1:1")

@@ -1,4 +1,4 @@
-"""Drawing genes: one by one, each with a chance in proportion to its weight, none twice."""
+"""Drawing genes: one by one, each with a chance in proportion to its weight, and no gene twice."""
 
 from itertools import combinations
 
@@ -37,7 +37,7 @@ def test_two_genes_are_drawn_one_after_the_other():
     st.integers(1, 20),
     st.integers(0, 1000),
 )
-def test_no_gene_is_drawn_twice_nor_a_zero_while_others_remain(weights, m, seed):
+def test_no_gene_is_drawn_twice_and_no_zero_while_others_remain(weights, m, seed):
     drawn = draw_weighted(weights, m, np.random.default_rng(seed))
     assert drawn.shape == (5, m)
     for genes, weight in zip(drawn, weights, strict=True):

@@ -1,4 +1,4 @@
-"""Lattices are physically true, and lose no spot."""
+"""Lattices keep physical distances, and lose no spot."""
 
 import anndata as ad
 import numpy as np
@@ -24,18 +24,18 @@ def visium() -> tuple[np.ndarray, np.ndarray]:
 
 def test_every_inner_hexagon_has_six_neighbours_at_distance_one():
     row, column = visium()
-    place = hexagonal(row, column, 100, "µm", (ROWS, COLUMNS))
-    tree = cKDTree(place.position)
+    laid = hexagonal(row, column, 100, "µm", (ROWS, COLUMNS))
+    tree = cKDTree(laid.position)
     inner = (row > 0) & (row < ROWS - 1) & (column > 1) & (column < 2 * COLUMNS - 2)
-    near = [len(found) - 1 for found in tree.query_ball_point(place.position[inner], 1.001)]
+    near = [len(spots) - 1 for spots in tree.query_ball_point(laid.position[inner], 1.001)]
     assert set(near) == {6}
-    assert tree.query(place.position, k=2)[0][:, 1] == pytest.approx(1, abs=1e-4)
+    assert tree.query(laid.position, k=2)[0][:, 1] == pytest.approx(1, abs=1e-4)
 
 
 def test_hexagons_fill_the_lattice_without_holes_or_collisions():
-    place = hexagonal(*visium(), 100, "µm", (ROWS, COLUMNS))
-    assert len(np.unique(place.cell, axis=0)) == ROWS * COLUMNS == place.cell.prod(axis=1).size
-    assert place.record == {
+    laid = hexagonal(*visium(), 100, "µm", (ROWS, COLUMNS))
+    assert len(np.unique(laid.cell, axis=0)) == ROWS * COLUMNS == laid.cell.prod(axis=1).size
+    assert laid.record == {
         "kind": "hex",
         "pitch": 100.0,
         "pitch_unit": "µm",
@@ -48,7 +48,7 @@ def test_hexagons_fill_the_lattice_without_holes_or_collisions():
 
 @settings(deadline=None)
 @given(first_row=st.integers(0, 40), first_column=st.integers(0, 40))
-def test_cutting_hexagonal_tissue_out_moves_it_but_keeps_its_geometry(first_row, first_column):
+def test_a_piece_of_hexagonal_tissue_keeps_its_geometry(first_row, first_column):
     row, column = visium()
     cut = (row >= first_row) & (row < first_row + 6) & (column >= first_column) & (column < first_column + 8)
     whole = hexagonal(row, column, 100, "µm")
@@ -56,39 +56,39 @@ def test_cutting_hexagonal_tissue_out_moves_it_but_keeps_its_geometry(first_row,
     np.testing.assert_allclose(pdist(piece.position), pdist(whole.position[cut]), rtol=1e-5)
     assert len(np.unique(piece.cell, axis=0)) == cut.sum()
     assert piece.cell.min() >= 0 and piece.cell.min(axis=0).max() <= 1
-    # Which rows are shifted by half a pitch stays as it was, so cells keep their neighbours.
+    # The same rows are shifted by half a pitch as before, so cells keep their neighbours.
     assert np.array_equal(piece.cell[:, 0] % 2, row[cut] % 2)
 
 
-def test_indices_that_are_no_hexagons_are_refused():
+def test_indices_that_are_not_hexagonal_are_refused():
     with pytest.raises(UnitBenchError, match=r"row \+ column is odd for some"):
         hexagonal(np.array([0, 0]), np.array([0, 1]), 100, "µm")
 
 
 def test_square_indices_are_rounded_and_counted_from_zero():
-    place = square(np.array([7.02, 8.98]), np.array([3.0, 5.4]), 200, "µm")
-    assert place.cell.tolist() == [[0, 0], [2, 2]]
-    assert place.position.tolist() == [[0, 0], [2, 2]]
-    assert place.record["shape"] == [3, 3]
+    laid = square(np.array([7.02, 8.98]), np.array([3.0, 5.4]), 200, "µm")
+    assert laid.cell.tolist() == [[0, 0], [2, 2]]
+    assert laid.position.tolist() == [[0, 0], [2, 2]]
+    assert laid.record["shape"] == [3, 3]
 
 
-def test_spots_that_share_a_cell_stay_and_are_counted():
-    place = square(np.array([0, 0, 0, 1]), np.array([0, 0.1, -0.2, 1]), 1, "spot")
-    assert place.cell.tolist() == [[0, 0], [0, 0], [0, 0], [1, 1]]
-    assert (place.record["n_spots"], place.record["n_shared"]) == (4, 3)
+def test_spots_that_share_a_cell_are_kept_and_counted():
+    laid = square(np.array([0, 0, 0, 1]), np.array([0, 0.1, -0.2, 1]), 1, "spot")
+    assert laid.cell.tolist() == [[0, 0], [0, 0], [0, 0], [1, 1]]
+    assert (laid.record["n_spots"], laid.record["n_shared"]) == (4, 3)
 
 
-def test_spots_beyond_the_stated_shape_stay_and_are_counted():
-    place = square(np.array([0, 1, 2, -1]), np.array([0, 1, 0, 0]), 1, "spot", shape=(2, 2))
-    assert place.record["n_outside"] == 2
-    assert place.cell.tolist() == [[1, 0], [2, 1], [3, 0], [0, 0]]
-    assert place.record["shape"] == [4, 2]
+def test_spots_outside_the_stated_shape_are_kept_and_counted():
+    laid = square(np.array([0, 1, 2, -1]), np.array([0, 1, 0, 0]), 1, "spot", shape=(2, 2))
+    assert laid.record["n_outside"] == 2
+    assert laid.cell.tolist() == [[1, 0], [2, 1], [3, 0], [0, 0]]
+    assert laid.record["shape"] == [4, 2]
 
 
-def test_a_stated_shape_keeps_the_array_where_it_is():
-    place = square(np.array([3, 4]), np.array([5, 5]), 1, "spot", shape=(33, 35))
-    assert place.cell.tolist() == [[3, 5], [4, 5]]
-    assert place.record["shape"] == [33, 35]
+def test_a_stated_shape_keeps_the_origin_of_the_array():
+    laid = square(np.array([3, 4]), np.array([5, 5]), 1, "spot", shape=(33, 35))
+    assert laid.cell.tolist() == [[3, 5], [4, 5]]
+    assert laid.record["shape"] == [33, 35]
 
 
 @settings(deadline=None)
@@ -96,23 +96,23 @@ def test_a_stated_shape_keeps_the_array_where_it_is():
     arrays(np.float64, st.tuples(st.integers(2, 30), st.just(2)), elements=st.floats(-500, 500)),
     st.floats(0.5, 50),
 )
-def test_binning_keeps_every_cell_and_every_distance(place, pitch):
-    y, x = place.T
-    got = binned(y, x, pitch, "µm")
-    assert len(got.cell) == len(place) == got.record["n_spots"]
-    np.testing.assert_allclose(pdist(got.position) * pitch, pdist(place), atol=1e-2)
-    assert (got.cell >= 0).all() and got.cell.min(axis=0).tolist() == [0, 0]
-    assert (np.abs(got.position - got.cell - 0.5) <= 0.5 + 1e-3).all()
+def test_binning_keeps_every_cell_and_every_distance(point, pitch):
+    y, x = point.T
+    laid = binned(y, x, pitch, "µm")
+    assert len(laid.cell) == len(point) == laid.record["n_spots"]
+    np.testing.assert_allclose(pdist(laid.position) * pitch, pdist(point), atol=1e-2)
+    assert (laid.cell >= 0).all() and laid.cell.min(axis=0).tolist() == [0, 0]
+    assert (np.abs(laid.position - laid.cell - 0.5) <= 0.5 + 1e-3).all()
 
 
 def test_binning_agrees_with_numpys_histogram():
     y, x = np.random.default_rng(0).uniform(0, 30, size=(2, 500))
-    got = binned(y, x, 3, "µm", shape=(10, 10))
+    laid = binned(y, x, 3, "µm", shape=(10, 10))
     counts, _, _ = np.histogram2d(y, x, bins=10, range=[(0, 30), (0, 30)])
     ours = np.zeros((10, 10))
-    np.add.at(ours, tuple(got.cell.T), 1)
+    np.add.at(ours, tuple(laid.cell.T), 1)
     assert np.array_equal(ours, counts)
-    assert got.record["n_shared"] == counts[counts > 1].sum()
+    assert laid.record["n_shared"] == counts[counts > 1].sum()
 
 
 def test_no_spots_are_refused():
@@ -123,7 +123,7 @@ def test_no_spots_are_refused():
 @needs_data
 def test_hexagonal_positions_are_proportional_to_the_microscopes_pixels():
     data = ad.read_h5ad(DATA / "dlpfc" / "151673.h5ad")
-    place = hexagonal(data.obs["array_row"], data.obs["array_col"], 100, "µm")
+    laid = hexagonal(data.obs["array_row"], data.obs["array_col"], 100, "µm")
     some = np.random.default_rng(0).choice(data.n_obs, size=300, replace=False)
-    ratio = pdist(data.obsm["spatial"][some]) / pdist(place.position[some])
+    ratio = pdist(data.obsm["spatial"][some]) / pdist(laid.position[some])
     assert ratio.std() / ratio.mean() < 0.01

@@ -1,4 +1,4 @@
-"""Neighbour means: hand-worked, against scikit-learn, and what holds for any slide."""
+"""Neighbour means: worked by hand, against scikit-learn, and what holds for any slide."""
 
 import numpy as np
 from hypothesis import given
@@ -26,19 +26,19 @@ def test_a_slide_with_fewer_spots_is_averaged_over_all_of_them():
     assert neighbour_mean(values, LINE, 50).ravel().tolist() == [8] * 4
 
 
-def test_spots_at_one_place_each_count_themselves():
+def test_spots_at_one_position_each_count_themselves():
     position = np.zeros((6, 2))
     weights = neighbour_mean(np.eye(6), position, 2)
     assert (np.diag(weights) > 0).all() and np.allclose(weights.sum(axis=1), 1)
 
 
-def test_scikit_learn_averages_alike():
+def test_scikit_learn_gives_the_same_means():
     rng = np.random.default_rng(0)
     position, values = rng.random((200, 2)), rng.random((200, 5)).astype(np.float32)
     outside = KNeighborsRegressor(n_neighbors=9).fit(position, values).predict(position)
-    found = neighbour_mean(values, position, 8)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, outside, rtol=1e-5)
+    ours = neighbour_mean(values, position, 8)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, outside, rtol=1e-5)
 
 
 @given(
@@ -47,6 +47,6 @@ def test_scikit_learn_averages_alike():
 )
 def test_means_stay_within_the_values_and_constants_stay_constant(position, k):
     values = np.column_stack([np.arange(len(position), dtype=float), np.full(len(position), 7.0)])
-    found = neighbour_mean(values, position, k)
-    assert (found[:, 0] >= -1e-9).all() and (found[:, 0] <= len(position) - 1 + 1e-9).all()
-    np.testing.assert_allclose(found[:, 1], 7)
+    mean = neighbour_mean(values, position, k)
+    assert (mean[:, 0] >= -1e-9).all() and (mean[:, 0] <= len(position) - 1 + 1e-9).all()
+    np.testing.assert_allclose(mean[:, 1], 7)

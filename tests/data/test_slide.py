@@ -1,4 +1,4 @@
-"""The schema refuses each violation in one line that names the file."""
+"""The schema of a slide: each violation is an error of one line that names the file."""
 
 import numpy as np
 import pytest
@@ -17,16 +17,16 @@ from benchmark.data.slide import check_slide, make_slide
 def a_slide(counts=None, genes=None, spots=None, label=None):
     counts = np.arange(12).reshape(4, 3) if counts is None else np.asarray(counts)
     row, column = np.divmod(np.arange(len(counts)), 2)
-    place = square(row, column, 100, "µm")
+    laid = square(row, column, 100, "µm")
     return make_slide(
         counts,
         genes or [f"g{i}" for i in range(counts.shape[1])],
         spots or [f"s{i}" for i in range(len(counts))],
         name="one",
         donor="A",
-        position=place.position,
-        lattice=place.cell,
-        lattice_record=place.record,
+        position=laid.position,
+        lattice=laid.cell,
+        lattice_record=laid.record,
         label=label,
     )
 
@@ -37,12 +37,12 @@ def test_a_slide_in_the_schema_passes_unchanged():
     assert slide.X.format == "csr"
     assert slide.X.dtype == np.float32
     assert slide.obs["label"].isna().tolist() == [False, True, False, True]
-    assert slide.uns["group"] == "A"  # its donor, unless told otherwise
+    assert slide.uns["group"] == "A"  # the donor, since no group is given
 
 
-def without(key, place):
+def without(key, table):
     def change(slide):
-        del getattr(slide, place)[key]
+        del getattr(slide, table)[key]
 
     return change
 
@@ -72,7 +72,7 @@ def with_position(row, value):
         ({}, without("donor", "uns"), r"uns\['donor'\] is missing"),
     ],
 )
-def test_each_violation_is_one_line_that_names_the_file(wrong, change, message):
+def test_each_violation_is_an_error_of_one_line_that_names_the_file(wrong, change, message):
     slide = a_slide(**wrong)
     if change:
         change(slide)

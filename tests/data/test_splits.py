@@ -1,4 +1,4 @@
-"""Splits: hand-worked, and what must hold for any slide and any set of groups."""
+"""Splits: worked by hand, and what must hold for any slide and any set of groups."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_folds_test_each_slide_once_and_share_no_group(groups, n_folds):
 
 
 @given(st.integers(1, 200), st.floats(0.01, 0.99), st.integers(0, 99))
-def test_random_spots_are_divided_without_rest(n_spots, share, seed):
+def test_every_spot_is_either_learned_from_or_tested(n_spots, share, seed):
     train, test = random_spots(n_spots, share, rng(seed))
     assert sorted([*train, *test]) == list(range(n_spots))
     assert len(test) == min(max(1, round(share * n_spots)), n_spots - 1)
@@ -91,7 +91,7 @@ def test_the_largest_block_may_not_take_the_whole_slide():
         assert {len(train), len(test)} == {1, 9}
 
 
-def test_blocks_that_leave_nothing_are_one_clear_line():
+def test_blocks_that_leave_nothing_are_an_error():
     with pytest.raises(UnitBenchError, match="covers the slide"):
         block_spots(GRID, cells=12, test=0.2, buffer=0, rng=rng())
     with pytest.raises(UnitBenchError, match="pitches away"):
@@ -112,16 +112,16 @@ def test_a_donor_held_out_in_pairs_of_sections_is_recorded():
     assert seen["shared"] == {"slides": [], "donors": ["one"], "groups": []}
 
 
-def test_the_fold_that_holds_nothing_out_says_so():
+def test_the_fold_that_holds_nothing_out_is_recorded_as_transductive():
     seen = check_disjoint(everything(list(GROUPS)), GROUPS, GROUPS)
     assert seen["transductive"] and seen["shared"]["slides"] == sorted(GROUPS)
 
 
-def test_a_held_out_pair_of_a_donor_that_was_seen_is_said_so():
+def test_the_page_says_that_other_slides_of_a_held_out_donor_were_seen():
     slides = ("A1", "A2", "A3", "A4")
     donors, pairs = dict.fromkeys(slides, "A"), {"A1": "p", "A2": "p", "A3": "q", "A4": "q"}
     held = {fold.name: check_disjoint(fold, donors, pairs) for fold in donor_folds(pairs, None)}
     assert same_donor(held) == "Other slides of A were learned from: held-out slides, same donor."
     apart = check_disjoint(Fold("f", ("A1",), ("B1",)), {"A1": "A", "B1": "B"}, {"A1": "A", "B1": "B"})
-    seen = check_disjoint(everything(slides), donors, pairs)  # under random spots it goes without saying
+    seen = check_disjoint(everything(slides), donors, pairs)  # random spots are always of slides that were seen
     assert same_donor({"f": apart, "all": seen}) == ""

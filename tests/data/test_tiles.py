@@ -1,13 +1,15 @@
-"""Tiles: the right square of tissue for each spot, at the stated scale, or one clear line."""
+"""Tiles: the right square of tissue for each spot, at the stated scale, or an error of one line."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.data import tiles as images
+from benchmark.data import image as image_module
+from benchmark.data import tiles as tiles_module
 from benchmark.data.corpus import write_corpus
-from benchmark.data.tiles import View, cut, tiles, tissue_mask
+from benchmark.data.image import tissue_mask
+from benchmark.data.tiles import View, cut, tiles
 from benchmark.datasets.h5ad_folder import H5adFolder
 from benchmark.datasets.her2st import Her2st
 from benchmark.datasets.simulated import Simulated
@@ -28,15 +30,15 @@ def filed(slide, tmp_path, monkeypatch):
     (tmp_path / "set").mkdir()
     path = tmp_path / "set/tissue.png"
     Image.fromarray(pixels).save(path)
-    monkeypatch.setattr(images, "locate", lambda folder, file, url: tmp_path / folder / file["path"])
+    monkeypatch.setattr(image_module, "locate", lambda folder, file, url: tmp_path / folder / file["path"])
     slide.uns["image"] = record | {"folder": "set", "path": "tissue.png", "url": "", "scale": 2.0}
     slide.uns["image"]["microns_per_pixel"] /= 2
     return slide, path
 
 
 def test_a_tile_of_one_pitch_is_the_square_of_pixels_around_its_spot(slide):
-    pixels, found = slide.uns["image"]["pixels"], cut(slide, View(100, 16))
-    for tile, (x, y) in zip(found, slide.obsm["pixel"].astype(int), strict=True):
+    pixels = slide.uns["image"]["pixels"]
+    for tile, (x, y) in zip(cut(slide, View(100, 16)), slide.obsm["pixel"].astype(int), strict=True):
         np.testing.assert_array_equal(tile, pixels[y - 8 : y + 8, x - 8 : x + 8])
 
 
@@ -71,11 +73,11 @@ def test_tiles_are_cut_once_and_memory_mapped(tmp_path, monkeypatch):
     corpus = write_corpus(data.slides(), tmp_path, data.record())
     first = tiles(corpus, "donor0_0", View(100, 8))
     assert isinstance(first, np.memmap) and first.shape == (corpus["donor0_0"].n_obs, 8, 8, 3)
-    monkeypatch.setattr(images, "cut", lambda *_: pytest.fail("cut again"))
+    monkeypatch.setattr(tiles_module, "cut", lambda *_: pytest.fail("cut again"))
     np.testing.assert_array_equal(tiles(corpus, "donor0_0", View(100, 8)), first)
 
 
-def test_otsu_finds_stain_and_not_glass_or_black():
+def test_otsu_finds_stain_but_neither_glass_nor_black():
     pixels = np.full((20, 30, 3), 240, np.uint8)
     pixels[:, 10:20] = (150, 80, 160)
     pixels[:, 20:] = (3, 0, 2)
@@ -84,7 +86,7 @@ def test_otsu_finds_stain_and_not_glass_or_black():
     np.testing.assert_array_equal(tissue_mask(pixels), expected)
 
 
-def test_in_fluorescence_tissue_is_what_shines():
+def test_in_fluorescence_bright_pixels_are_tissue():
     pixels = np.zeros((20, 30, 3), np.uint8)
     pixels[:, 10:20] = (0, 0, 40)
     pixels[:, 20:] = (90, 90, 90)  # grey: without any saturation
@@ -95,14 +97,13 @@ def test_in_fluorescence_tissue_is_what_shines():
 def test_one_colour_of_an_image_is_shown_as_grey(slide):
     whole = cut(slide, View(100, 16))
     slide.uns["image"] |= {"band": 2, "light": "fluorescence"}
-    found = cut(slide, View(100, 16))
-    assert (found == whole[..., 2:]).all()
+    assert (cut(slide, View(100, 16)) == whole[..., 2:]).all()
 
 
 # What cannot be cut
 
 
-def test_a_slide_without_an_image_is_an_error_never_zeros(slide):
+def test_a_slide_without_an_image_is_an_error(slide):
     del slide.uns["image"]
     with pytest.raises(UnitBenchError, match="image of slide donor0_0: there is none; leave the slide out"):
         cut(slide, View(100, 16))
@@ -115,7 +116,7 @@ def test_an_image_that_does_not_cover_its_spots_is_refused(slide):
         cut(slide, View(100, 16))
 
 
-def test_spots_off_the_tissue_tell_a_wrong_scale(slide):
+def test_a_wrong_scale_puts_spots_off_the_tissue_and_is_refused(slide):
     pixels = slide.uns["image"]["pixels"]
     glass = np.full((512, 512, 3), 240, np.uint8)
     glass[: len(pixels), : pixels.shape[1]] = (150, 80, 160)
@@ -126,7 +127,7 @@ def test_spots_off_the_tissue_tell_a_wrong_scale(slide):
         cut(slide, View(100, 16))
 
 
-def test_a_corrupt_file_is_one_line(filed):
+def test_a_corrupt_file_is_an_error_of_one_line(filed):
     slide, path = filed
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(UnitBenchError, match=r"image of slide donor0_0 \(tissue.png\): cannot be read"):
@@ -137,9 +138,9 @@ def test_a_corrupt_file_is_one_line(filed):
 
 
 def test_an_enormous_file_is_refused_before_it_is_decoded(filed, monkeypatch):
-    monkeypatch.setattr(images, "MOST_PIXELS", 10_000)
+    monkeypatch.setattr(image_module, "MOST_PIXELS", 10_000)
     monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("decoded"))
-    with pytest.raises(UnitBenchError, match="256 × 256 pixels, at most 10,000; scale it down"):
+    with pytest.raises(UnitBenchError, match="256 × 256 pixels, at most 10,000; scale the image down"):
         cut(filed[0], View(100, 16))
 
 
@@ -157,14 +158,14 @@ def test_a_tile_that_shows_the_annotation_is_refused(slide):
 def test_tiles_of_her2st_show_stained_tissue(name, monkeypatch):
     monkeypatch.setenv("UNITBENCH_DATA", str(DATA))
     (slide,) = Her2st(only=(name,)).slides()
-    found = cut(slide, View(112, 32))
-    assert found.shape == (slide.n_obs, 32, 32, 3)
-    red, green, blue = found.reshape(-1, 3).mean(axis=0)
+    shown = cut(slide, View(112, 32))
+    assert shown.shape == (slide.n_obs, 32, 32, 3)
+    red, green, blue = shown.reshape(-1, 3).mean(axis=0)
     assert green < red and green < blue  # haematoxylin and eosin let little green through
 
 
 @needs_data
-def test_a_wrong_scale_of_her2st_is_found(monkeypatch):
+def test_a_wrong_scale_of_her2st_is_refused(monkeypatch):
     monkeypatch.setenv("UNITBENCH_DATA", str(DATA))
     (slide,) = Her2st(only=("C3",)).slides()
     slide.uns["image"]["scale"] = 0.7
@@ -173,7 +174,7 @@ def test_a_wrong_scale_of_her2st_is_found(monkeypatch):
 
 
 @needs_data
-def test_the_image_of_dlpfc_is_declared_as_colour_and_lies_on_its_spots(monkeypatch):
+def test_the_image_of_dlpfc_is_declared_as_colour_and_covers_its_spots(monkeypatch):
     monkeypatch.setenv("UNITBENCH_DATA", str(DATA))
     slide = next(H5adFolder(describe="config/datasets/dlpfc.yaml").slides())
     assert slide.uns["image"]["kind"] == "colour"

@@ -1,4 +1,4 @@
-"""What the readers of cells share: points in polygons, centres, counts and control probes."""
+"""Functions that the readers of cells share: points in polygons, centres, counts and control probes."""
 
 import numpy as np
 
@@ -13,8 +13,8 @@ def test_points_lie_in_their_polygons():
     points = rng.random((4000, 2)) * 90
     inside = ((points[:, None] > corners) & (points[:, None] < corners + side[:, None])).all(axis=2)
     expected = np.where(inside.any(axis=1), 29 - inside[:, ::-1].argmax(axis=1), -1)  # the last of several
-    found = within(points, [box(x, y, s) for (x, y), s in zip(corners, side, strict=True)])
-    np.testing.assert_array_equal(found, expected)
+    polygons = [box(x, y, s) for (x, y), s in zip(corners, side, strict=True)]
+    np.testing.assert_array_equal(within(points, polygons), expected)
 
 
 def test_the_centre_of_a_polygon_is_that_of_its_area():
@@ -23,7 +23,7 @@ def test_the_centre_of_a_polygon_is_that_of_its_area():
     np.testing.assert_allclose(polygon_centre(triangle[::-1]), [7002, -3999])
 
 
-def test_small_parts():
+def test_control_probes_counts_centres_and_shares_as_worked_by_hand():
     assert is_control(["NegPrb3", "Blank-7", "Negr1", "C9orf16", "SystemControl1"]).tolist() == [1, 1, 0, 0, 1]
     counts = count([1, 1, 5, 9], ["A", "A", "B", "A"], [1, 5], ["A", "B"])
     assert counts.toarray().tolist() == [[2, 0], [0, 1]]

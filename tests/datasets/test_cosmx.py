@@ -1,4 +1,4 @@
-"""CosMx: counts, places and tiles of a folder drawn by hand and of real tissue; one line for bad ones."""
+"""CosMx: counts, positions and tiles of a folder drawn by hand and of real tissue; one-line errors for bad folders."""
 
 import anndata as ad
 import numpy as np
@@ -95,7 +95,7 @@ def test_a_tile_is_the_square_around_its_cell(cosmx):
     assert (cut(dapi, View(2.5, 5)) == 200).all()
 
 
-def test_a_mask_cut_out_of_its_field_says_where_it_was(cosmx):
+def test_a_mask_of_a_part_of_its_field_is_placed_by_its_tiepoint(cosmx):
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     tags = ImageFileDirectory_v2()
@@ -110,7 +110,7 @@ def test_a_mask_cut_out_of_its_field_says_where_it_was(cosmx):
     assert slide.obsm["pixel"].tolist() == [[6.5, 4.5], [30.5, 20.5], [52.5, 34.5]]
 
 
-def test_a_y_axis_upside_down_is_told_with_its_remedy(cosmx):
+def test_a_y_axis_upside_down_is_refused_with_its_remedy(cosmx):
     with pytest.raises(UnitBenchError, match=r" 0% of the .* y_axis down; set `y_axis: up`, where 100% do"):
         cosmx.read(y_axis="down")
     down = transcripts().assign(y_local_px=lambda table: H - table["y_local_px"])
@@ -120,7 +120,7 @@ def test_a_y_axis_upside_down_is_told_with_its_remedy(cosmx):
     assert cosmx.read(y_axis="down")[0].X.toarray().tolist() == [[2, 1], [0, 1], [0, 0]]
 
 
-def test_the_slide_is_a_spatialdata_table_and_stays_one_on_disk(cosmx, tmp_path):
+def test_the_slide_is_a_spatialdata_table_in_memory_and_on_disk(cosmx, tmp_path):
     (slide,) = cosmx.read()
     slide.write_h5ad(tmp_path / "one.h5ad")
     again = ad.read_h5ad(tmp_path / "one.h5ad")
@@ -149,25 +149,25 @@ def stray(cell):
     return Image.fromarray(pixels)
 
 
-def test_a_mask_of_unknown_cells_is_one_line(cosmx):
+def test_a_mask_of_unknown_cells_is_an_error_of_one_line(cosmx):
     cosmx.write("CellLabels/CellLabels_F001.tif", stray(11).save)
     with pytest.raises(UnitBenchError, match=r"F001.tif: 1 cell\(s\) that tx_file.csv does not name, such as 11; give"):
         cosmx.read()
     pixels = mask()
     pixels[pixels == 7] = 0
     cosmx.write("CellLabels/CellLabels_F001.tif", Image.fromarray(pixels).save)
-    with pytest.raises(UnitBenchError, match=r"F001.tif: 1 cell\(s\) less than its transcripts name, such as 7; give"):
+    with pytest.raises(UnitBenchError, match=r"F001.tif: 1 cell\(s\) fewer than its transcripts name, such as 7; give"):
         cosmx.read()
 
 
-def test_a_folder_without_masks_is_one_line(cosmx):
+def test_a_folder_without_masks_is_an_error_of_one_line(cosmx):
     (cosmx.path / "CellLabels/CellLabels_F001.tif").unlink()
     for use in (cosmx.read, lambda: cosmx.dataset().record()):
         with pytest.raises(UnitBenchError, match=r"set.yaml: no cell masks: no CellLabels/…_F<number>.tif; add them"):
             use()
 
 
-def test_a_mask_that_is_none_is_one_line(cosmx):
+def test_a_file_that_is_not_a_mask_is_an_error_of_one_line(cosmx):
     cosmx.write("CellLabels/CellLabels_F001.tif", Image.fromarray(mask() + np.float32(0.5)).save)
     with pytest.raises(UnitBenchError, match="no cell mask"):
         cosmx.read()
@@ -176,7 +176,7 @@ def test_a_mask_that_is_none_is_one_line(cosmx):
         cosmx.read()
 
 
-def test_a_missing_image_is_an_error_or_declared(cosmx):
+def test_a_missing_image_is_an_error_unless_declared_absent(cosmx):
     (cosmx.path / "CellComposite/CellComposite_F001.png").unlink()
     with pytest.raises(UnitBenchError, match="no image of field 1; add it to `files`, or declare"):
         cosmx.read()
@@ -186,7 +186,7 @@ def test_a_missing_image_is_an_error_or_declared(cosmx):
         cut(slide, View(2.5, 5))
 
 
-def test_a_corrupt_image_is_one_line(cosmx):
+def test_a_corrupt_image_is_an_error_of_one_line(cosmx):
     path = cosmx.path / "CellComposite/CellComposite_F001.png"
     path.write_bytes(path.read_bytes()[:100])
     (slide,) = cosmx.read()
@@ -204,13 +204,13 @@ def test_a_corrupt_image_is_one_line(cosmx):
         ({"files": {}}, "no sha256 of 'tx_file.csv'"),
     ],
 )
-def test_a_description_that_does_not_fit_is_one_line(cosmx, changes, message):
+def test_a_description_that_does_not_fit_is_an_error_of_one_line(cosmx, changes, message):
     with pytest.raises(UnitBenchError) as caught:
         cosmx.read(**changes)
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_table_without_its_columns_is_one_line(cosmx):
+def test_a_table_without_its_columns_is_an_error_of_one_line(cosmx):
     cosmx.write("tx_file.csv", lambda path: path.write_text("a,b\n1,2\n"))
     with pytest.raises(UnitBenchError, match=r"tx_file.csv: cannot be read \(.*do not match") as caught:
         cosmx.read()
@@ -228,21 +228,21 @@ def fields():
 
 
 @needs_data
-def test_cosmx_has_120_cells_and_960_genes_beside_20_negative_probes(fields):
+def test_cosmx_has_120_cells_960_genes_and_20_negative_probes(fields):
     assert [slide.shape for slide in fields] == [(67, 960), (53, 960)]
     table = pd.read_csv(DATA / "cosmx_vizgen_mini/inst/Mini_datasets/CosMx/Raw/Lung12_tx_file.csv")
     assert table["target"].nunique() == 980
     gene = table[(table["cell_ID"] > 0) & ~table["target"].str.startswith("NegPrb")]
     for fov, slide in zip((2, 3), fields, strict=True):
-        there = gene[gene["fov"] == fov]
-        assert slide.X.sum() == len(there)
-        wide = there.groupby(["cell_ID", "target"]).size().unstack(fill_value=0)
+        in_field = gene[gene["fov"] == fov]
+        assert slide.X.sum() == len(in_field)
+        wide = in_field.groupby(["cell_ID", "target"]).size().unstack(fill_value=0)
         wide = wide.reindex(index=slide.obs["cell_ID"], columns=slide.var_names, fill_value=0)
         np.testing.assert_array_equal(slide.X.toarray(), wide)
 
 
 @needs_data
-def test_the_scale_of_cosmx_makes_its_stage_stop_at_whole_microns():
+def test_by_the_scale_of_cosmx_the_stage_stops_at_whole_microns():
     folder = DATA / "cosmx_vizgen_mini/inst/Mini_datasets/CosMx/Raw"
     stops = pd.read_csv(folder / "Lung12_fov_positions_file.csv")[["x_global_px", "y_global_px"]].to_numpy()
     off = [abs(stops * scale - np.rint(stops * scale)).max() for scale in (0.18, 0.12028)]

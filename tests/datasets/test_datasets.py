@@ -1,4 +1,4 @@
-"""Datasets by name, and folders of `.h5ad` slides: what is read, and one line for whatever is wrong."""
+"""Datasets by name, and folders of `.h5ad` slides: what is read, and errors of one line for what is wrong."""
 
 import json
 from types import SimpleNamespace
@@ -71,7 +71,7 @@ def folder(tmp_path):
     return folder
 
 
-def test_options_reach_the_dataset_and_wrong_ones_are_one_line(monkeypatch):
+def test_options_reach_the_dataset_and_wrong_ones_are_an_error_of_one_line(monkeypatch):
     monkeypatch.setattr(registry, "find", lambda kind, name: SimpleNamespace(load=lambda: Simulated))
     made = registry.make("datasets", "simulated", {"n_donors": 2, "shape": [10, 12]})
     assert made == Simulated(n_donors=2, shape=(10, 12))
@@ -145,7 +145,7 @@ def test_the_record_is_json_with_the_sha256_of_each_file(folder):
         ({"folder": "/nowhere"}, "no folder /nowhere; set UNITBENCH_DATA"),
     ],
 )
-def test_a_description_that_does_not_fit_is_one_line(folder, changes, message):
+def test_a_description_that_does_not_fit_is_an_error_of_one_line(folder, changes, message):
     with pytest.raises(UnitBenchError) as caught:
         folder.read(**changes)
     assert message in str(caught.value) and "\n" not in str(caught.value)
@@ -192,7 +192,7 @@ def mixed_parity():
         (lambda: a_file()[:0].copy(), "0 spots; a slide needs at least 2"),
     ],
 )
-def test_a_bad_slide_is_one_line_that_names_its_file(folder, make, message):
+def test_a_bad_slide_is_an_error_of_one_line_that_names_its_file(folder, make, message):
     folder.write("one.h5ad", make())
     with pytest.raises(UnitBenchError) as caught:
         folder.read()
@@ -200,7 +200,7 @@ def test_a_bad_slide_is_one_line_that_names_its_file(folder, make, message):
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_truncated_file_is_one_line(folder):
+def test_a_truncated_file_is_an_error_of_one_line(folder):
     path = folder.path / "two.h5ad"
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(UnitBenchError, match=r"two.h5ad: cannot be read \(.*truncated") as caught:
@@ -212,7 +212,7 @@ def test_a_truncated_file_is_one_line(folder):
     ("text", "message"),
     [(None, "No such file"), ("a: [", "no valid YAML"), ("just words", "expected keys and values")],
 )
-def test_no_description_is_one_line(tmp_path, text, message):
+def test_a_missing_or_wrong_description_is_an_error_of_one_line(tmp_path, text, message):
     path = tmp_path / "about.yaml"
     if text:
         path.write_text(text)

@@ -1,4 +1,4 @@
-"""her2st as published: every spot, every label, and one line for a damaged copy."""
+"""her2st as published: every spot, every label, and an error of one line for a damaged copy."""
 
 import gzip
 import re
@@ -66,7 +66,7 @@ LABELS = {
 
 
 @needs_data
-def test_a_spot_keeps_the_counts_and_the_place_of_its_row(slides):
+def test_a_spot_has_the_counts_and_the_position_of_its_row(slides):
     with gzip.open(DATA / "her2st/data/ST-cnts/C1.tsv.gz", "rt") as file:
         genes, first = (line.rstrip("\n").split("\t") for line in (next(file), next(file)))
     slide = slides["C1"]
@@ -81,8 +81,8 @@ def test_a_spot_keeps_the_counts_and_the_place_of_its_row(slides):
 def test_the_lattice_lies_as_the_tissue_does_in_the_image(slides):
     for slide in slides.values():
         for axis in (0, 1):  # row with y, column with x
-            place = np.corrcoef(slide.obsm["lattice"][:, axis], slide.obsm["pixel"][:, 1 - axis])[0, 1]
-            assert place > 0.99
+            r = np.corrcoef(slide.obsm["lattice"][:, axis], slide.obsm["pixel"][:, 1 - axis])[0, 1]
+            assert r > 0.99
         assert slide.uns["lattice"]["n_shared"] == 0
 
 

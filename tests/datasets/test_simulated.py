@@ -1,4 +1,4 @@
-"""What must hold of simulated tissue, since its truth is known."""
+"""Simulated tissue: what must hold, since its truth is known."""
 
 import anndata as ad
 import numpy as np
@@ -13,7 +13,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from benchmark.data.normalisation import lognorm
 from benchmark.datasets.histology import PIXELS
-from benchmark.datasets.simulated import Simulated, negative_binomial
+from benchmark.datasets.simulated import Simulated
+from benchmark.datasets.tissue import negative_binomial
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +26,10 @@ def held_out_donor_accuracy(slides, features) -> float:
     """Balanced accuracy of k-NN on the domains, each donor held out in turn."""
     labels = np.concatenate([slide.obs["label"] for slide in slides])
     donors = np.concatenate([[slide.uns["donor"]] * slide.n_obs for slide in slides])
-    told = cross_val_predict(
+    predicted = cross_val_predict(
         KNeighborsClassifier(10), np.concatenate(features), labels, groups=donors, cv=LeaveOneGroupOut()
     )
-    return balanced_accuracy_score(labels, told)
+    return balanced_accuracy_score(labels, predicted)
 
 
 def pca(slides) -> list[np.ndarray]:
@@ -61,7 +62,7 @@ def test_shuffled_expression_is_at_chance_and_nothing_else_changes(slides):
         assert true.obs["label"].equals(mixed.obs["label"])
         assert np.array_equal(true.obsm["position"], mixed.obsm["position"])
         rows = [np.sort(s.X.toarray().view("V1200").ravel()) for s in (true, mixed)]
-        assert np.array_equal(*rows)  # the same expression profiles, elsewhere
+        assert np.array_equal(*rows)  # the same expression profiles in other spots
 
 
 @pytest.mark.parametrize("kind", ["square", "hex"])
@@ -136,7 +137,7 @@ def test_the_image_shows_the_cell_types(slides):
     assert seen.score(colour(test)[::-1], test.obsm["cell_type_fraction"]) < 0.1
 
 
-def test_the_same_options_give_the_same_slides_and_more_donors_change_none(slides):
+def test_the_same_options_give_the_same_slides_and_more_donors_do_not_change_them(slides):
     again = next(Simulated(n_donors=2).slides())
     assert np.array_equal(again.X.toarray(), slides[0].X.toarray())
     assert np.array_equal(again.uns["image"]["pixels"], slides[0].uns["image"]["pixels"])
@@ -149,7 +150,7 @@ def test_about_the_stated_share_of_lattice_cells_is_empty(slides):
     assert occupied == pytest.approx(0.95, abs=0.01)
 
 
-def test_a_slide_survives_the_disk(slides, tmp_path):
+def test_a_slide_read_back_from_disk_is_the_same(slides, tmp_path):
     slides[0].write_h5ad(tmp_path / "one.h5ad")
     back = ad.read_h5ad(tmp_path / "one.h5ad")
     assert np.array_equal(back.uns["image"]["pixels"], slides[0].uns["image"]["pixels"])

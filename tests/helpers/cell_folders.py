@@ -19,7 +19,7 @@ SHARED = {
 
 
 class Folder:
-    """A folder of files and its description; `read(**changes)` reads it anew, checksums too."""
+    """A folder of files and its description. `read(**changes)` reads it anew, with new checksums."""
 
     def __init__(self, path, kind, about):
         self.path, self.kind, self.about = path / "set", kind, SHARED | about
@@ -39,4 +39,5 @@ class Folder:
 
 
 def box(x, y, side=4.0):
+    """Corners (x, y) of a square, `[5, 2]`; the last repeats the first."""
     return np.array([[x, y], [x + side, y], [x + side, y + side], [x, y + side], [x, y]])

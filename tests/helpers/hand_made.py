@@ -1,4 +1,4 @@
-"""Slides made by hand: spots in the lattice cells that a test names."""
+"""Slides made by hand: their spots are in the lattice cells that a test names."""
 
 import numpy as np
 
@@ -11,14 +11,14 @@ N_GENES = 12
 def slide_at(cell: np.ndarray, seed: int = 0, name: str = "slide"):
     """A slide with spots in these lattice cells `[n_spots, 2]`; several may share one."""
     counts = np.random.default_rng(seed).poisson(1.5, size=(len(cell), N_GENES))
-    place = lattice.square(*cell.T, 100.0, "µm")
+    laid = lattice.square(*cell.T, 100.0, "µm")
     return make_slide(
         counts,
         [f"gene{g}" for g in range(N_GENES)],
         [f"spot{s}" for s in range(len(cell))],
         name=name,
         donor=name,
-        position=place.position,
-        lattice=place.cell,
-        lattice_record=place.record,
+        position=laid.position,
+        lattice=laid.cell,
+        lattice_record=laid.record,
     )

@@ -1,4 +1,4 @@
-"""Patches as images, small: a module of each backbone, and crops for it to read."""
+"""Patches as images: a small module of each backbone, and crops as its input."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def make(backbone: str, size: int = SIZE, preset: Preset = MICRO) -> MaskedImage
 
 
 def crops(seed: int, b: int = 3, size: int = SIZE, padding: int = 2) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Crops with one spot in some of the cells, and what is hidden of them: values and whole spots."""
+    """Crops with at most one spot in a cell, and which of their values are hidden, whole spots included."""
     rng = np.random.default_rng(seed)
     t = size**2 - 6
     pixel = np.stack([rng.permutation(size**2)[:t] for _ in range(b)])

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tests.helpers.paths import ROOT
 
-EXAMPLE = ROOT / "examples" / "plugin"
+EXAMPLES = ROOT / "examples"
 BUILD = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
 
 
-def install_example(target: Path, scratch: Path) -> None:
-    """Build the example's wheel and install it in `target`: a pure wheel is a zip to unpack."""
-    source = shutil.copytree(EXAMPLE, scratch / "plugin")
+def install_example(target: Path, scratch: Path, name: str = "control") -> None:
+    """Build the wheel of an example and install it in `target`: a pure wheel is a zip to unpack."""
+    source = shutil.copytree(EXAMPLES / name, scratch / name)
     subprocess.run([sys.executable, "-c", BUILD], cwd=source, check=True, capture_output=True)
     (wheel,) = (source / "dist").glob("*.whl")
     zipfile.ZipFile(wheel).extractall(target)

@@ -1,4 +1,4 @@
-"""Where the real tissue lies, and the mark for tests that need it."""
+"""The folder of real tissue, and the mark for tests that need it."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Score rows like those of a small run: controls, three units, two splits, a failed arm, a task beyond the controls."""
+"""Score rows like those of a small run: controls, three units, two splits, a failed arm, a task only units can do."""
 
 import json
 from itertools import product
@@ -11,7 +11,7 @@ from benchmark.core.scores import COLUMNS, Score
 DONORS = "ABCDEF"
 SEEDS = (0, 1, 2)
 BUDGETS = (0.0, 1e12, 4e12)
-# method: (unit, macro-F1 with donors held out, gain a budget step, gain from the random split)
+# method: (unit, macro-F1 with donors held out, gain per budget step, gain from the random split)
 METHODS = {
     "coordinates": ("none", 0.15, 0.0, 0.62),
     "noise": ("none", 0.12, 0.0, 0.60),
@@ -25,7 +25,8 @@ FAILED = {"method": "slide", "budget": 4e12, "fold": "C", "seed": 1}
 OUT_OF_MEMORY = "out of memory: 9.1 GiB asked, 7.5 GiB free"
 
 
-def entrants():
+def entrants() -> list[tuple[str, str, float]]:
+    """(method, unit, budget) of all entrants of `example_rows`."""
     return [
         (method, unit, budget)
         for method, (unit, *_) in METHODS.items()
@@ -34,6 +35,7 @@ def entrants():
 
 
 def example_rows() -> pd.DataFrame:
+    """All score rows of the run."""
     rng = np.random.default_rng(0)
     rows = []
     for (method, unit, budget), fold, seed in product(entrants(), [*DONORS, "all"], SEEDS):
@@ -46,24 +48,24 @@ def example_rows() -> pd.DataFrame:
             "dataset": "example",
         }
         arm |= {"budget_axis": "flops", "transductive": fold == "all"}
-        place = arm | {"split": "donor" if fold != "all" else "random", "fold": fold}
-        status = place | {"split": "none", "task": "arm", "setting": "pretraining", "metric": "status"}
-        if FAILED.items() <= place.items():
-            why = {"status": "failed", "reason": OUT_OF_MEMORY}
-            rows += [status | why, place | {"task": "domain", "setting": "knn", "metric": "macro_f1"} | why]
+        arm |= {"split": "donor" if fold != "all" else "random", "fold": fold}
+        status = arm | {"split": "none", "task": "arm", "setting": "pretraining", "metric": "status"}
+        if FAILED.items() <= arm.items():
+            failed = {"status": "failed", "reason": OUT_OF_MEMORY}
+            rows += [status | failed, arm | {"task": "domain", "setting": "knn", "metric": "macro_f1"} | failed]
             continue
         rows.append(status | {"value": 1.0})
-        rows += [place | {"split": "none"} | row for row in _cost(unit, budget, rng)]
+        rows += [arm | {"split": "none"} | row for row in _cost(unit, budget, rng)]
         _, base, gain, leak = METHODS[method]
         score = base + gain * BUDGETS.index(budget)
         if fold == "all":
             for repeat, row in product(range(3), _domain(score + leak, rng)):
-                rows.append(place | row | {"fold": f"repeat {repeat}"})
+                rows.append(arm | row | {"fold": f"repeat {repeat}"})
         else:
-            where = {"slide": f"{fold}1", "donor": fold}
+            arm |= {"slide": f"{fold}1", "donor": fold}
             score += 0.08 * np.cos(ord(fold))
-            rows += [place | where | row for row in _domain(score, rng)]
-            rows += [place | where | row for row in _reconstruction(unit, score, rng)]
+            rows += [arm | row for row in _domain(score, rng)]
+            rows += [arm | row for row in _reconstruction(unit, score, rng)]
     return pd.DataFrame([Score(**row).model_dump() for row in rows], columns=COLUMNS)
 
 
@@ -114,7 +116,7 @@ def _cost(unit, budget, rng):
 
 
 def example_predictions() -> pd.DataFrame:
-    """Two slides of hexagonally packed spots in three bands; each method errs as often as its score says."""
+    """Two slides of hexagonally packed spots in three bands. Each method errs as often as its score says."""
     rng = np.random.default_rng(1)
     names = np.array(["tumour", "stroma", "fat"])
     y, x = (axis.ravel().astype(float) for axis in np.mgrid[0:14, 0:16])
@@ -142,9 +144,11 @@ def grid_rows(values: dict[tuple, float], factors: dict[str, list], **other) -> 
         arm = {"dataset": "grid", "method": "patch" + "".join(f".{level}" for level in levels), "unit": "patch"}
         arm |= {"options": json.dumps({"method": "patch", **options}, sort_keys=True), "fold": donor, "seed": seed}
         arm |= {"budget_axis": "flops", "budget": 1e12, **other}
-        why = {"value": value} if value is not None else {"status": "failed", "reason": OUT_OF_MEMORY}
-        place = {"split": "donor", "task": "domain", "setting": "knn", "metric": "macro_f1"}
-        where = {"slide": f"{donor}1", "donor": donor} if value is not None else {}
-        status = {"split": "none", "task": "arm", "setting": "pretraining", "metric": "status"}
-        rows += [arm | place | where | why, arm | status | (why if value is None else {"value": 1.0})]
+        score = arm | {"split": "donor", "task": "domain", "setting": "knn", "metric": "macro_f1"}
+        status = arm | {"split": "none", "task": "arm", "setting": "pretraining", "metric": "status"}
+        if value is None:
+            failed = {"status": "failed", "reason": OUT_OF_MEMORY}
+            rows += [score | failed, status | failed]
+        else:
+            rows += [score | {"slide": f"{donor}1", "donor": donor, "value": value}, status | {"value": 1.0}]
     return pd.DataFrame([Score(**row).model_dump() for row in rows], columns=COLUMNS)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.model.trunk import Preset
-from benchmark.training.budget import count_flops
+from benchmark.training.flops import count_flops
 from methods.generation.decoder import Block, Decoder, Expression
 from methods.generation.merging import MOST, divide, n_merged, plan
 

@@ -10,7 +10,8 @@ import torch
 from benchmark.core.errors import UnitBenchError
 from benchmark.model.masked import MaskedSpots
 from benchmark.model.trunk import PRESETS
-from benchmark.training.budget import Budget, count_flops
+from benchmark.training.budget import Budget
+from benchmark.training.flops import count_flops
 from methods.patch.backbones import MaskedImage
 from methods.patch.method import Patch
 from tests.helpers.images import MICRO, N_GENES, PANEL, SIZE, M, by_backbone, crops, make

@@ -41,11 +41,10 @@ def test_kid_of_equal_distributions_is_zero_on_average_and_not_above():
     assert min(values) < 0
 
 
-def test_the_interval_of_kid_holds_its_true_value_about_as_often_as_it_says():
+def test_the_interval_of_kid_contains_the_true_value_about_as_often_as_it_should():
     truth = kid(normal(3000, 2, 1), normal(3000, 2, 2, shift=0.5)).value
-    found = [kid(normal(60, 2, 10 + 2 * s), normal(60, 2, 11 + 2 * s, shift=0.5)) for s in range(100)]
-    held = np.mean([interval.low <= truth <= interval.high for interval in found])
-    assert 0.85 <= held <= 1
+    intervals = [kid(normal(60, 2, 10 + 2 * s), normal(60, 2, 11 + 2 * s, shift=0.5)) for s in range(100)]
+    assert 0.85 <= np.mean([interval.low <= truth <= interval.high for interval in intervals]) <= 1
 
 
 def test_kid_grows_with_the_shift():
@@ -95,10 +94,10 @@ def test_wasserstein_of_a_shifted_feature_is_the_shift_and_ks_of_disjoint_ones_i
     np.testing.assert_array_equal(feature_distances(a, a, np.ones(2)), 0)
 
 
-# Whether the condition is used
+# Use of the condition
 
 
-def test_condition_gain_is_one_for_copies_and_none_for_copies_of_others():
+def test_condition_gain_is_one_for_copies_and_about_0_for_copies_of_other_spots():
     real = normal(200, 5, 0)
     assert condition_gain(real, real).value == pytest.approx(1)
     wrong = condition_gain(real, np.random.default_rng(1).permutation(real))
@@ -108,8 +107,8 @@ def test_condition_gain_is_one_for_copies_and_none_for_copies_of_others():
 def test_condition_gain_is_the_double_sum():
     real, made = normal(9, 3, 0), normal(9, 3, 1)
     squared = ((made[:, None] - real) ** 2).sum(axis=-1)
-    own, other = squared.diagonal().mean(), squared[~np.eye(9, dtype=bool)].mean()
-    assert condition_gain(real, made).value == pytest.approx(1 - own / other)
+    same, other = squared.diagonal().mean(), squared[~np.eye(9, dtype=bool)].mean()
+    assert condition_gain(real, made).value == pytest.approx(1 - same / other)
 
 
 # Morphology and features of tiles
@@ -129,8 +128,8 @@ def disc(radius: float, at: tuple[int, int] = (16, 16)) -> np.ndarray:
 
 def test_a_disc_is_one_round_nucleus_of_its_area():
     tiles = np.stack([disc(6), disc(3), np.full((32, 32, 3), 230, np.uint8)])
-    found = morphology(tiles, threshold(tiles))
-    large, small, none = (dict(zip(FEATURES, row, strict=True)) for row in found)
+    rows = morphology(tiles, threshold(tiles))
+    large, small, none = (dict(zip(FEATURES, row, strict=True)) for row in rows)
     assert large["nuclei"] == small["nuclei"] == 1
     assert large["area"] == pytest.approx(np.pi * 36 / 1024, rel=0.05)
     assert large["major_axis"] == pytest.approx(12 / 32, rel=0.05)
@@ -154,21 +153,21 @@ def test_simulated_tiles_with_more_cells_of_large_types_have_more_nuclear_area(s
 def test_features_have_unit_mean_variance_on_the_tiles_that_they_were_fitted_to(slide):
     tiles = cut(slide, View(100, 16))
     extract = fit_extractor(tiles, 8)
-    found, shape = extract(tiles)
-    assert found.shape == (len(tiles), 8) and shape.shape == (len(tiles), len(FEATURES))
-    np.testing.assert_allclose(found.var(axis=0).mean(), 1, rtol=0.1)
-    off = np.corrcoef(found, rowvar=False) - np.eye(8)
+    features, shape = extract(tiles)
+    assert features.shape == (len(tiles), 8) and shape.shape == (len(tiles), len(FEATURES))
+    np.testing.assert_allclose(features.var(axis=0).mean(), 1, rtol=0.1)
+    off = np.corrcoef(features, rowvar=False) - np.eye(8)
     assert abs(off).max() < 0.1
 
 
 def test_colour_statistics_are_those_of_numpy(slide):
     tiles = cut(slide, View(100, 16))[:5]
-    found = colour_and_texture(tiles)
-    np.testing.assert_allclose(found[:, :3], tiles.mean(axis=(1, 2)) / 255, rtol=1e-5)
-    np.testing.assert_allclose(found[:, 3:6], tiles.std(axis=(1, 2)) / 255, rtol=1e-4)
+    features = colour_and_texture(tiles)
+    np.testing.assert_allclose(features[:, :3], tiles.mean(axis=(1, 2)) / 255, rtol=1e-5)
+    np.testing.assert_allclose(features[:, 3:6], tiles.std(axis=(1, 2)) / 255, rtol=1e-4)
 
 
-def test_weights_of_a_network_are_a_file_that_fits_it(slide, tmp_path):
+def test_weights_must_be_a_file_that_fits_the_network(slide, tmp_path):
     import timm
     from safetensors.torch import save_file
 
@@ -177,7 +176,7 @@ def test_weights_of_a_network_are_a_file_that_fits_it(slide, tmp_path):
         fit_extractor(tiles, 4, name, str(tmp_path / "none.safetensors"))
     path = tmp_path / "weights.safetensors"
     save_file(timm.create_model("resnet10t", num_classes=0).state_dict(), path)
-    found, _ = fit_extractor(tiles, 4, "resnet10t", str(path))(tiles)
-    assert found.shape == (20, 4) and np.isfinite(found).all()
+    features, _ = fit_extractor(tiles, 4, "resnet10t", str(path))(tiles)
+    assert features.shape == (20, 4) and np.isfinite(features).all()
     with pytest.raises(UnitBenchError, match="weights of resnet18"):
         fit_extractor(tiles, 4, "resnet18", str(path))

@@ -1,4 +1,4 @@
-"""The model: what it may see, what it is told apart by, and that nothing but the unit differs between units."""
+"""The model: what it may see, what it can tell apart, and that only the unit differs between units."""
 
 from dataclasses import replace
 
@@ -67,7 +67,7 @@ def test_every_parameter_learns(tissue, unit):
 
 
 @by_name
-def test_a_hidden_value_is_told_from_a_zero(tissue, unit):
+def test_a_hidden_value_is_not_taken_for_a_zero(tissue, unit):
     module, batch, _ = make(unit, tissue)
     one = torch.zeros_like(batch["values"], dtype=torch.bool)
     one[0, 0] = True
@@ -132,7 +132,7 @@ def test_a_bag_does_not_see_hidden_values(tissue):
 
 
 @by_name
-def test_what_is_predicted_passes_the_decoder_and_the_embedding_does_not(tissue, unit):
+def test_predictions_pass_the_decoder_and_embeddings_do_not(tissue, unit):
     torch.manual_seed(0)
     module = module_for(unit.name)(torch.rand(len(tissue.genes)), replace(MICRO, decoder=1)).eval()
     batch = tensors(unit.draw(tissue, 3, np.random.default_rng(0)))
@@ -146,7 +146,7 @@ def test_what_is_predicted_passes_the_decoder_and_the_embedding_does_not(tissue,
 
 
 @by_name
-def test_the_order_of_tokens_means_nothing(tissue, unit):
+def test_the_order_of_tokens_changes_nothing(tissue, unit):
     module, batch, hidden = make(unit, tissue)
     order = torch.randperm(batch["valid"].shape[1], generator=torch.Generator().manual_seed(1))
     moved = {name: value[:, order] if value.shape[1] == len(order) else value for name, value in batch.items()}
@@ -162,8 +162,8 @@ def test_a_spot_is_encoded_by_where_its_neighbours_are(tissue):
 
 @pytest.mark.parametrize("d", [16, 64, 256])
 def test_positions_are_encoded_in_the_width_of_the_trunk_and_told_apart(d):
-    place = torch.cartesian_prod(torch.arange(-8.0, 8), torch.arange(-8.0, 8))
-    code = sincos(place[None], d)[0]
+    position = torch.cartesian_prod(torch.arange(-8.0, 8), torch.arange(-8.0, 8))
+    code = sincos(position[None], d)[0]
     assert code.shape == (256, d)
     assert float(code.abs().max()) <= 1
     assert len(np.unique(code.numpy().round(3), axis=0)) == 256
@@ -188,25 +188,25 @@ def test_a_module_of_zeros_predicts_the_mean_of_each_gene(tissue, unit):
 
 
 @by_name
-def test_padding_is_never_to_be_predicted(tissue, unit):
+def test_padding_is_never_predicted(tissue, unit):
     _, batch, hidden = make(unit, tissue)
     assert not hidden[~batch["valid"]].any()
     assert hidden.any()
 
 
 def wide(b: int, t: int, c: int) -> dict[str, torch.Tensor]:
-    """A batch of square crops of which every token is there."""
+    """A batch of square crops without padding."""
     side = int(t**0.5)
-    place = torch.cartesian_prod(torch.arange(float(side)), torch.arange(float(side)))
+    position = torch.cartesian_prod(torch.arange(float(side)), torch.arange(float(side)))
     return {
         "values": torch.zeros(b, t, c),
-        "position": (place - place.mean(0)).expand(b, -1, -1),
+        "position": (position - position.mean(0)).expand(b, -1, -1),
         "valid": torch.ones(b, t, dtype=torch.bool),
     }
 
 
 def nearest_ratio(share: torch.Tensor, ratios: tuple[float, ...]) -> np.ndarray:
-    """How many of the shares lie near each ratio; none may lie elsewhere."""
+    """How many of the shares are near each ratio; every share must be near one."""
     distance = (share.flatten()[:, None] - torch.tensor(ratios)).abs()
     assert float(distance.min(1).values.max()) < 0.1
     return np.bincount(distance.argmin(1).numpy(), minlength=len(ratios))
@@ -241,7 +241,7 @@ def test_a_hidden_block_is_a_square():
 
 def test_half_of_the_crops_hide_a_whole_square():
     hidden = drawn_hidden("mixed", 2000, 64, 20).all(2)
-    # Beside the square a spot is hidden whole where its share is 1.
+    # Outside the square a spot is hidden whole if its share is 1.
     by_chance = 1 / (len(RATIOS) + 1)
     share = hidden.float().mean(1)
     assert by_chance < float(share.mean()) < by_chance + 0.25

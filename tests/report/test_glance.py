@@ -1,4 +1,4 @@
-"""At a glance: each question, in each state of a run, says what its numbers allow and no more."""
+"""At a glance: in each state of a run, each question is answered by what the numbers allow."""
 
 import re
 
@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 from benchmark.report.glance import CONDITION, QUESTIONS, glance
-from benchmark.stats.factorial import beyond_smoothing
+from benchmark.stats.champions import champions
 from benchmark.stats.leakage import leakage
 from benchmark.stats.rows import arms
-from benchmark.stats.winners import champions, winners
+from benchmark.stats.smoothing import beyond_smoothing
+from benchmark.stats.winners import winners
 from tests.helpers.factors import entry, factor_rows
 from tests.helpers.rows import example_rows
 
@@ -20,9 +21,10 @@ INTERVAL = r"[+−]\d\.\d\d \[[+−]\d\.\d\d, [+−]\d\.\d\d\]"
 
 
 def answers(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    found = champions(rows)
-    told = glance(rows, found, winners(found), beyond_smoothing(rows, found), leakage(rows))
-    return {answer["question"]: (answer["short"], answer["text"].replace("\N{NO-BREAK SPACE}", " ")) for answer in told}
+    matches = champions(rows)
+    answers = glance(rows, matches, winners(matches), beyond_smoothing(rows, matches), leakage(rows))
+    texts = [(answer["question"], answer["short"], answer["text"]) for answer in answers]
+    return {question: (short, text.replace("\N{NO-BREAK SPACE}", " ")) for question, short, text in texts}
 
 
 def ahead(arm: dict) -> float:
@@ -72,16 +74,16 @@ def test_two_units_lead_one_another():
 
 
 def test_few_donors_do_not_tell_however_far_apart():
-    found = answers(factor_rows([*UNITS[:2], PCA], ahead, donors="ABC", budgets=(0.0, 4e12)))
-    assert found[UNIT][0] == "not shown" and found[UNIT][1].endswith("too few donors to tell.")
-    assert found[BUDGET][1].startswith("This run has one budget; too few donors to tell: patch leads spot")
-    assert found[SMOOTHING][0] == "not shown" and found[SMOOTHING][1].endswith("too few donors to tell.")
+    few = answers(factor_rows([*UNITS[:2], PCA], ahead, donors="ABC", budgets=(0.0, 4e12)))
+    assert few[UNIT][0] == "not shown" and few[UNIT][1].endswith("too few donors to tell.")
+    assert few[BUDGET][1].startswith("This run has one budget; too few donors to tell: patch leads spot")
+    assert few[SMOOTHING][0] == "not shown" and few[SMOOTHING][1].endswith("too few donors to tell.")
 
 
 def test_one_unit_cannot_tell():
-    found = answers(factor_rows([UNITS[1], PCA], ahead))
+    one = answers(factor_rows([UNITS[1], PCA], ahead))
     for question in (UNIT, BUDGET):
-        assert found[question] == ("cannot tell", "This run cannot tell: it has only one unit, patch.")
+        assert one[question] == ("cannot tell", "This run cannot tell: it has only one unit, patch.")
 
 
 def test_units_at_different_budgets_cannot_tell():
@@ -145,11 +147,11 @@ def test_leakage_is_told_with_its_intervals_and_without():
     assert short == "measured"
     assert re.fullmatch(
         rf"Under random spots slide, 4 TFLOP reaches accuracy 0\.\d\d, of which {INTERVAL} is gone with donors "
-        rf"held out; noise averaged over neighbouring spots, which holds nothing but place, reaches 0\.\d\d there, and "
-        rf"the method less that is {INTERVAL}\.",
+        r"held out; noise averaged over neighbouring spots, which holds only their positions, reaches 0\.\d\d there, "
+        rf"and the method less that is {INTERVAL}\.",
         text,
     )
-    assert answers(rows[rows["method"] != "noise"])[LEAKAGE][1].endswith("for want of a noise control.")
+    assert answers(rows[rows["method"] != "noise"])[LEAKAGE][1].endswith("as the run has no noise control.")
     assert answers(rows[rows["split"] != "random"])[LEAKAGE][1] == "This run cannot tell: it has no random split."
     untrained = rows[rows["budget"] == 0]
     assert answers(untrained)[LEAKAGE][0] == "cannot tell"
@@ -161,7 +163,7 @@ def test_a_run_of_failures_cannot_tell_anything():
 
 
 def test_images_that_do_not_follow_from_the_expression_are_named():
-    place = {
+    condition = {
         "task": "generation",
         "setting": "condition",
         "split": "donor",
@@ -170,8 +172,8 @@ def test_images_that_do_not_follow_from_the_expression_are_named():
         "budget": 1e12,
     }
     measured = [("follows", (0.4, 0.3), 0.0), ("deaf", (0.01, -0.03), 1.0)]
-    made = [
-        dict(example_rows().iloc[0]) | place | {"method": method, "metric": metric, "value": value}
+    generated = [
+        dict(example_rows().iloc[0]) | condition | {"method": method, "metric": metric, "value": value}
         for method, gains, ignored in measured
         for metric, value in [
             ("condition_gain", gains[0]),
@@ -179,7 +181,7 @@ def test_images_that_do_not_follow_from_the_expression_are_named():
             ("condition_ignored", ignored),
         ]
     ]
-    rows = pd.concat([example_rows(), pd.DataFrame(made)], ignore_index=True)
+    rows = pd.concat([example_rows(), pd.DataFrame(generated)], ignore_index=True)
     assert answers(rows)[CONDITION] == (
         "1 of 2",
         "The condition is used: follows (gain +0.35); ignored: deaf (gain −0.01).",

@@ -8,10 +8,10 @@ import pytest
 from benchmark.core.scores import read_table, write_table
 from benchmark.report.mlflow_board import run_records
 from benchmark.report.page import write_report
+from benchmark.stats.champions import champions
 from benchmark.stats.comparisons import compare
 from benchmark.stats.leaderboard import headline, leaderboard
 from benchmark.stats.leakage import leakage
-from benchmark.stats.winners import champions
 from tests.helpers.rows import example_rows
 
 FLAGGED = "spot (not compute-matched)"

@@ -1,30 +1,23 @@
 """The report: loads nothing, says the status first, leaves nothing out, and is the same every time."""
 
 import re
-import shutil
-import subprocess
-import zlib
-from html import escape
-from html.parser import HTMLParser
-from itertools import product
 
 import pandas as pd
 import pytest
 
 from benchmark.core.scores import status_line
 from benchmark.experiment.maps import NO_MAP
-from benchmark.report import ablation, findings, ledger, maps, tables
-from benchmark.report.ablation_picture import ablation_figure
+from benchmark.report import findings, ledger, maps, tables
 from benchmark.report.glance import QUESTIONS
 from benchmark.report.page import write_report
 from benchmark.report.picture import readme_figure
-from benchmark.stats.ablation import grids, means
 from benchmark.stats.contests import PRIMARY, leading, select
 from benchmark.stats.leaderboard import leaderboard
 from benchmark.stats.leakage import leakage
 from benchmark.stats.rows import arms
 from tests.helpers.factors import PARAMETERS, entry, factor_rows
-from tests.helpers.rows import OUT_OF_MEMORY, entrants, example_predictions, example_rows, grid_rows
+from tests.helpers.page import Page
+from tests.helpers.rows import OUT_OF_MEMORY, entrants, example_predictions, example_rows
 
 PAIR = {"transductive": False, "shared": {"donors": ["A"]}}
 MANIFEST = {
@@ -35,52 +28,9 @@ MANIFEST = {
 }
 
 
-GRID = {"size": [8, 16], "n_channels": [64, 256, 1024], "channels": ["variance", "moran", "</script><b>"]}
-HOLE = (16, 1024, "moran")
-
-
-class Page(HTMLParser):
-    """Elements, their attributes, and the text outside scripts and styles."""
-
-    def __init__(self, html: str):
-        super().__init__()
-        self.elements, self.text, self.inside = [], [], ""
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        self.inside = tag
-
-    def handle_endtag(self, tag):
-        self.inside = ""
-
-    def handle_data(self, data):
-        if self.inside not in ("script", "style", "title") and data.strip():
-            self.text.append(" ".join(data.split()))
-
-
 @pytest.fixture(scope="module")
 def rows():
     return example_rows()
-
-
-def score(*place) -> float | None:
-    """The patch size matters, the channels do not; one combination of settings failed throughout."""
-    return None if place[:3] == HOLE else 0.3 + place[0] / 100 + zlib.crc32(repr(place).encode()) % 100 / 1000
-
-
-@pytest.fixture(scope="module")
-def grid():
-    return grid_rows(
-        {place: score(*place) for place in product(*GRID.values(), "ABCDEF", (0, 1, 2))}, GRID, budget=4e12
-    )
-
-
-@pytest.fixture(scope="module")
-def ablated(rows, grid, tmp_path_factory):
-    path = tmp_path_factory.mktemp("ablated") / "report.html"
-    rows = pd.concat([rows[rows["method"] != "patch"], grid.assign(dataset="example")], ignore_index=True)
-    return write_report(rows, leaderboard(rows), example_predictions(), MANIFEST, path)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +75,19 @@ def test_failures_and_the_manifest_are_told(page):
 
 def test_a_failed_arm_is_one_line_whatever_tasks_it_lacks(rows):
     failed = [row for row in ledger.absent(rows) if row["status"] == "failed"]
-    assert [(row["task"], row["who"], row["where"]) for row in failed] == [("arm", "slide, 4 TFLOP", "C, seed 1")]
+    assert [(row["task"], row["methods"], row["where"]) for row in failed] == [("arm", "slide, 4 TFLOP", "C, seed 1")]
+
+
+def test_a_long_reason_wraps_wherever_it_stands(rows, tmp_path):
+    """Of a failed arm the reason ends with a path, which has no blank to wrap at."""
+    reason = "worker exited with code -9; see arms/" + "patch.size-16.channels-moran.preset-tiny/" * 4 + "error.txt"
+    rows, lost = rows.copy(), (rows["method"] == "patch") & (rows["task"] != "cost")
+    rows.loc[lost, ["value", "status", "reason"]] = [None, "failed", reason]
+    html = write_report(rows, leaderboard(rows), None, {}, tmp_path / "report.html").read_text(encoding="utf-8")
+    columns = re.findall(r'<td class="([^"]*)">' + re.escape(reason), html)
+    assert len(columns) > 3 and all("wrap" in classes.split() for classes in columns)
+    assert len(columns) == html.count(reason), "no other part of the page shows it"
+    assert re.search(r"\.wrap \{[^}]*white-space: normal;[^}]*overflow-wrap: anywhere;", html)
 
 
 def test_names_cannot_break_the_page(rows, tmp_path):
@@ -148,7 +110,7 @@ def test_a_run_of_reconstruction_alone_has_a_report_and_a_picture(rows, tmp_path
     board = leaderboard(few)
     page = Page(write_report(few, board, NO_MAP, MANIFEST, tmp_path / "page.html").read_text(encoding="utf-8"))
     (ranked,) = (
-        place for place, text in enumerate(page.text) if text.startswith("Ordered by Pearson of reconstruction")
+        number for number, text in enumerate(page.text) if text.startswith("Ordered by Pearson of reconstruction")
     )
     best = board[(board["metric"] == "pearson") & (board["rank"] == 1)]["method"].item()
     assert page.text.index(best, ranked) < page.text.index("Does training help?", ranked)
@@ -167,19 +129,19 @@ def test_what_leads_is_the_first_key_contest_that_was_held(rows):
 def test_every_value_of_the_leaderboard_is_in_a_table(rows):
     board = leaderboard(rows)
     shown = sum(
-        cell["value"] is not None
+        score["value"] is not None
         for section in tables.sections(board)
         for table in section["tables"]
         for row in table["rows"]
-        for cell in row["cells"]
+        for score in row["scores"]
     )
     assert shown == board["value"].notna().sum()
 
 
 def test_the_five_questions_stand_above_the_ranking(page):
     text = " ".join(page.text)
-    places = [text.index(words) for words in (*QUESTIONS, "Ordered by macro-F1")]
-    assert places == sorted(places)
+    positions = [text.index(words) for words in (*QUESTIONS, "Ordered by macro-F1")]
+    assert positions == sorted(positions)
 
 
 def test_the_leakage_of_every_probe_metric_and_split_has_a_table(rows):
@@ -189,7 +151,7 @@ def test_the_leakage_of_every_probe_metric_and_split_has_a_table(rows):
     assert len(shown) == len(leaks[["split", "setting", "metric"]].drop_duplicates())
     assert shown[0]["title"] == "Accuracy, k-NN probe, random spots of the same slides"
     row = next(row for row in shown[0]["rows"] if row["name"] == "noise")
-    assert [cell["value"] is None for cell in row["cells"]] == [False, False, False, True]
+    assert [number["value"] is None for number in row["numbers"]] == [False, False, False, True]
 
 
 def test_sizes_and_contexts_have_their_figures_and_tables(tmp_path):
@@ -201,6 +163,10 @@ def test_sizes_and_contexts_have_their_figures_and_tables(tmp_path):
     assert plots >= {"plot-curve0", "plot-curve1", "plot-curve2", "plot-isoflop_spot", "plot-isoflop_patch"}
     text = Page(html).text
     assert {"Trunk nano", "Trunk mini", "Trunk paper", "Learned, or only smoothed?"} <= set(text)
+
+
+def test_a_run_that_varies_no_setting_says_nothing_of_settings(page):
+    assert "What the settings change" not in page.text
 
 
 def test_one_size_draws_one_curve(rows, page):
@@ -221,8 +187,8 @@ def test_every_spot_is_drawn_once_in_every_panel():
 
 def test_the_labels_keep_their_colours_where_there_are_many():
     labels = [f"type {i}" for i in range(21)]
-    found = maps.colours(pd.DataFrame({"label": labels, "prediction": labels}))
-    assert len(set(found.values())) == 21
+    colours = maps.colours(pd.DataFrame({"label": labels, "prediction": labels}))
+    assert len(set(colours.values())) == 21
 
 
 def test_the_cost_of_an_arm_is_a_mean_and_what_is_unmeasured_says_why(rows):
@@ -237,56 +203,3 @@ def test_the_picture_is_the_same_every_time(rows, tmp_path):
         readme_figure(leaderboard(rows), example_predictions(), tmp_path / name) for name in ("a.png", "b.png")
     )
     assert first.read_bytes() == second.read_bytes()
-
-
-def test_only_a_run_with_settings_that_vary_says_what_they_change(page, ablated):
-    assert "What the settings change" not in page.text
-    text = " ".join(Page(ablated.read_text()).text)
-    assert "What the settings change" in text and "patch size × channels × channel rule" in text
-    assert "324 scores, 18 of them missing" in text and "too few donors to tell" in text
-    assert "1 of 18 combinations have no score" in text
-
-
-def test_every_cell_says_its_mean_or_nothing(grid):
-    table = means(grids(grid))
-    drawn = ablation.heats(table)
-    assert [(heat.x, heat.y) for heat in drawn] == [
-        ("patch size, cells", "channels"),
-        ("patch size, cells", "channel rule"),
-        ("channels", "channel rule"),
-    ]
-    pairs = table[table["factor_2"] != ""]
-    written = sorted(text.split("\n")[0] for heat in drawn for row in heat.text() for text in row if text)
-    assert written == sorted(f"{value:.3f}" for value in pairs["value"].dropna())
-    rules = drawn[1]
-    where = rules.index.index("Moran's I"), rules.columns.index("16")
-    assert rules.value[where] == pytest.approx(pairs.set_index(["level", "level_2"]).loc[("moran", "16"), "value"]), (
-        "a cell stands at its own levels"
-    )
-
-
-def test_a_large_grid_is_folded_between_its_best_and_its_worst(grid, ablated):
-    names = select(leaderboard(grid), PRIMARY).dropna(subset="value")["method"].tolist()
-    html = ablated.read_text()
-    shown, folded = html[html.index('id="ranking"') : html.index('id="verdicts"')].split("<details>")
-    assert [name for name in names if escape(name) + "</td>" in shown] == [names[0], names[-1]]
-    assert [name for name in names if escape(name) + "</td>" in folded] == names[1:-1]
-
-
-def test_the_picture_of_an_ablation_is_the_same_every_time_and_needs_no_grid(grid, tmp_path):
-    found = grids(grid)
-    first, second = (ablation_figure(found, means(found), tmp_path / name) for name in ("a.png", "b.png"))
-    assert first.read_bytes() == second.read_bytes()
-    assert ablation_figure([], means([]), tmp_path / "none.png").stat().st_size
-
-
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
-def test_a_browser_draws_every_plot_with_no_network(ablated, tmp_path):
-    quiet = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    quiet += " --disable-component-update --disable-sync --host-resolver-rules=MAP\t*\t~NOTFOUND"
-    command = ["chromium", "--headless", *(word.replace("\t", " ") for word in quiet.split(" ")), "--dump-dom"]
-    command += [f"--user-data-dir={tmp_path}", "--virtual-time-budget=5000", ablated.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    settings = [f"settings-0-domain-{n}" for n in range(6)]
-    for plot in ("leakage", "curve", "flops", "spots_seen", "device_seconds", *settings):
-        assert re.search(rf'id="plot-{plot}"[^>]*>(?:(?!id="plot-).)*?class="main-svg"', dom, re.DOTALL), plot

@@ -1,12 +1,13 @@
-"""Learned, context, smoothing: effects that were put in come out, each by itself; beyond smoothing takes all rivals."""
+"""Learned, context, smoothing: each effect that was put in comes out alone; a unit must beat every smoother."""
 
 import pytest
 
-from benchmark.stats.comparisons import by_level
+from benchmark.stats.champions import champions
 from benchmark.stats.contests import PRIMARY
-from benchmark.stats.factorial import beyond_smoothing, factorial
+from benchmark.stats.factorial import factorial
 from benchmark.stats.options import levels, varied
-from benchmark.stats.winners import champions
+from benchmark.stats.smoothing import beyond_smoothing
+from benchmark.stats.spread import by_level
 from tests.helpers.factors import entry, factor_rows
 from tests.helpers.rows import example_rows
 
@@ -27,17 +28,15 @@ def crossed():
     return factorial(factor_rows(EMBED, score, donors="ABCDEFGHIJ", neighbours=(0, 8, 63)))
 
 
-def test_a_cell_a_unit_context_training_and_smoothing(crossed):
-    cells, *_ = crossed
-    assert len(cells) == (1 + 3) * 2 * 3
-    place = cells.set_index(["unit", "context", "training", "neighbours"])["value"]
-    donors = place.loc[("spot", "self", "untrained", 0)] - 0.2  # what the donors add is the same everywhere
-    assert place.loc[("patch", "overlap", "trained", 63)] - donors == pytest.approx(0.2 + LEARNED + CONTEXT, abs=0.005)
+def test_every_unit_context_training_and_smoothing_is_a_combination(crossed):
+    assert len(crossed.combinations) == (1 + 3) * 2 * 3
+    value = crossed.combinations.set_index(["unit", "context", "training", "neighbours"])["value"]
+    donors = value.loc[("spot", "self", "untrained", 0)] - 0.2  # what the donors add is the same everywhere
+    assert value.loc[("patch", "overlap", "trained", 63)] - donors == pytest.approx(0.2 + LEARNED + CONTEXT, abs=0.005)
 
 
 def test_effects_are_those_that_were_put_in(crossed):
-    _, effects, _ = crossed
-    by_effect = dict(list(effects.groupby("effect")))
+    by_effect = dict(list(crossed.effects.groupby("effect")))
     assert by_effect["learned"]["difference"].tolist() == pytest.approx([LEARNED] * 12, abs=0.005)
     at_once = by_effect["context"][by_effect["context"]["neighbours"] == 0]
     assert set(at_once["unit"]) == {"patch"} and set(at_once["context"]) == {"overlap", "slide"}
@@ -50,7 +49,7 @@ def test_effects_are_those_that_were_put_in(crossed):
     assert set(by_effect["learned"]["verdict"]) == {"better"}
 
 
-def test_mean_effects_are_those_of_their_places(crossed):
+def test_mean_effects_are_those_of_their_combinations(crossed):
     _, effects, means = crossed
     each = effects.groupby(["effect", "unit"])["difference"].mean()
     assert means.set_index(["effect", "unit"])["difference"].to_dict() == pytest.approx(each.to_dict())
@@ -62,9 +61,9 @@ def test_effects_are_paired_within_whatever_else_differs():
     entries = [entry("patch", "patch", embed=c, size=4) for c in ("self", "overlap")]
     entries.append(entry("patch", "patch", embed="overlap", size=16))
     rows = factor_rows(entries, lambda arm: score(arm) + 0.3 * (arm["size"] == 16))
-    _, effects, _ = factorial(rows)
-    found = effects[(effects["effect"] == "context") & (effects["neighbours"] == 0)]
-    assert found["difference"].tolist() == pytest.approx([CONTEXT] * 2, abs=0.005)
+    effects = factorial(rows).effects
+    context = effects[(effects["effect"] == "context") & (effects["neighbours"] == 0)]
+    assert context["difference"].tolist() == pytest.approx([CONTEXT] * 2, abs=0.005)
 
 
 def test_no_factor_no_table():

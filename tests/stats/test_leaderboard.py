@@ -1,4 +1,4 @@
-"""The leaderboard: hand-worked means, intervals against scipy and against a simulated truth, ranks, absences."""
+"""The leaderboard: means worked by hand, intervals against SciPy and a simulated truth, ranks, what is missing."""
 
 import io
 
@@ -49,8 +49,8 @@ def board(rows):
 
 
 def test_the_value_is_the_mean_over_donors_not_over_slides_or_rows():
-    found = measured("pca", {("A", "A1", 0): 0.2, ("A", "A2", 0): 0.4, ("A", "A1", 1): 0.5, ("B", "B1", 0): 0.9})
-    row = leaderboard(table(*found)).iloc[0]
+    scores = measured("pca", {("A", "A1", 0): 0.2, ("A", "A2", 0): 0.4, ("A", "A1", 1): 0.5, ("B", "B1", 0): 0.9})
+    row = leaderboard(table(*scores)).iloc[0]
     assert row["value"] == pytest.approx((((0.2 + 0.4) / 2 + 0.5) / 2 + 0.9) / 2)
     assert (row["n_blocks"], row["n_seeds"], row["n_present"], row["n_expected"]) == (2, 2, 4, 4)
     assert row["resampled"] == "donors, seeds"
@@ -64,24 +64,24 @@ def test_rows_from_before_a_column_have_its_default(rows, tmp_path):
 
 
 def test_pooled_rows_are_resampled_over_repeats():
-    found = [
+    scores = [
         {"method": "pca", "split": "random", "fold": f"repeat{i}", "seed": 0, "value": value}
         for i, value in enumerate((0.1, 0.2, 0.6))
     ]
-    row = leaderboard(table(*found)).iloc[0]
+    row = leaderboard(table(*scores)).iloc[0]
     assert (row["value"], row["resampled"], row["n_blocks"]) == (pytest.approx(0.3), "repeats", 3)
 
 
-def test_one_cell_has_no_interval():
+def test_one_score_has_no_interval():
     row = leaderboard(table(*measured("pca", {("A", "A1", 0): 0.2}))).iloc[0]
     assert row["value"] == 0.2
     assert np.isnan(row["low"]) and np.isnan(row["high"]) and row["resampled"] == ""
 
 
 def test_with_one_seed_the_interval_is_the_bootstrap_of_scipy():
-    cells = np.random.default_rng(3).normal(0.5, 0.1, size=(12, 1))
-    outside = stats.bootstrap((cells[:, 0],), np.mean, method="percentile", n_resamples=20_000, rng=0)
-    assert intervals.bootstrap(cells) == pytest.approx(tuple(outside.confidence_interval), abs=0.006)
+    scores = np.random.default_rng(3).normal(0.5, 0.1, size=(12, 1))
+    outside = stats.bootstrap((scores[:, 0],), np.mean, method="percentile", n_resamples=20_000, rng=0)
+    assert intervals.bootstrap(scores) == pytest.approx(tuple(outside.confidence_interval), abs=0.006)
 
 
 def test_the_interval_covers_a_known_truth_about_as_often_as_it_says():
@@ -98,22 +98,22 @@ def test_the_interval_covers_a_known_truth_about_as_often_as_it_says():
     arrays(float, st.tuples(st.integers(2, 6), st.integers(1, 4)), elements=st.floats(0, 1)),
     st.floats(-3, 3),
 )
-def test_the_interval_lies_within_the_values_and_moves_with_them(cells, shift):
-    low, high = intervals.bootstrap(cells)
-    assert cells.min() - 1e-9 <= low <= high <= cells.max() + 1e-9
-    assert intervals.bootstrap(cells + shift) == pytest.approx((low + shift, high + shift), abs=1e-9)
+def test_the_interval_lies_within_the_values_and_moves_with_them(scores, shift):
+    low, high = intervals.bootstrap(scores)
+    assert scores.min() - 1e-9 <= low <= high <= scores.max() + 1e-9
+    assert intervals.bootstrap(scores + shift) == pytest.approx((low + shift, high + shift), abs=1e-9)
 
 
 @settings(deadline=None, max_examples=10)
 @given(st.randoms(use_true_random=False))
 def test_neither_order_nor_repetition_of_rows_nor_number_of_spots_matters(random):
-    found = measured("pca", {(d, d + "1", s): random.random() for d in "ABC" for s in (0, 1, 2)})
-    found += measured("noise", {(d, d + "1", s): random.random() for d in "ABC" for s in (0, 1)})
-    shuffled = found * 2
+    scores = measured("pca", {(d, d + "1", s): random.random() for d in "ABC" for s in (0, 1, 2)})
+    scores += measured("noise", {(d, d + "1", s): random.random() for d in "ABC" for s in (0, 1)})
+    shuffled = scores * 2
     random.shuffle(shuffled)
-    pd.testing.assert_frame_equal(leaderboard(table(*found)), leaderboard(table(*shuffled)), check_exact=True)
-    more_spots = table(*found).assign(n_test=999, n_train=7)
-    pd.testing.assert_frame_equal(leaderboard(table(*found)), leaderboard(more_spots), check_exact=True)
+    pd.testing.assert_frame_equal(leaderboard(table(*scores)), leaderboard(table(*shuffled)), check_exact=True)
+    more_spots = table(*scores).assign(n_test=999, n_train=7)
+    pd.testing.assert_frame_equal(leaderboard(table(*scores)), leaderboard(more_spots), check_exact=True)
 
 
 def test_ranks_follow_the_direction_of_the_metric(board):
@@ -149,7 +149,7 @@ def test_an_entrant_without_any_value_keeps_its_row_and_reason(rows, board):
     assert failed.loc[failed["status"] == "failed", "reason"].tolist() == [OUT_OF_MEMORY] * 2
 
 
-def test_nothing_but_failures_gives_an_empty_board(rows):
+def test_a_run_of_failures_gives_an_empty_board(rows):
     failed = arms(rows).assign(value=None, status="failed", reason="no")
     board = leaderboard(failed)
     assert board.empty and headline(board).empty and compare(failed).empty
@@ -168,12 +168,12 @@ def test_the_printed_board_is_ordered_and_names_every_entrant(board):
 def test_what_a_budget_was_enough_for_stands_beside_the_score(rows):
     spots = {("spot", 0): 1_000.0, ("spot", 1): 3_000.0, ("patch", 0): 500_000.0}
     seen = arms(rows).assign(task="cost", metric="spots_seen")
-    mine = [(method, seed) in spots for method, seed in zip(seen["method"], seen["seed"], strict=True)]
-    seen = seen[mine].copy()
+    kept = [(method, seed) in spots for method, seed in zip(seen["method"], seen["seed"], strict=True)]
+    seen = seen[kept].copy()
     seen["value"] = [spots[key] for key in zip(seen["method"], seen["seed"], strict=True)]
     board = leaderboard(pd.concat([rows[rows["metric"] != "spots_seen"], seen]))
-    found = select(board, PRIMARY).groupby("method")["spots_seen"].first()
-    assert found["spot"] == 2_000 and found["patch"] == 500_000 and np.isnan(found["pca"])
+    mean = select(board, PRIMARY).groupby("method")["spots_seen"].first()
+    assert mean["spot"] == 2_000 and mean["patch"] == 500_000 and np.isnan(mean["pca"])
     text = io.StringIO()
     print_board(board, Console(file=text, width=160))
     assert "spots seen" in text.getvalue() and "2 k" in text.getvalue() and "500 k" in text.getvalue()
@@ -181,10 +181,10 @@ def test_what_a_budget_was_enough_for_stands_beside_the_score(rows):
 
 def test_a_difference_favours_the_first_whatever_the_direction_of_the_metric(rows):
     for contest in (PRIMARY, PRIMARY._replace(task="reconstruction", setting="hole 4", metric="mse")):
-        found = compare(rows, contest)
-        own = found[found["question"] == "trained against untrained"]
-        assert set(own["a"]) == {"spot", "patch", "slide"} and (own["difference"] > 0).all()
-        assert (own["low"] > 0).all() and (own["n_donors"] == len(DONORS)).all()
+        tests = compare(rows, contest)
+        trained = tests[tests["question"] == "trained against untrained"]
+        assert set(trained["a"]) == {"spot", "patch", "slide"} and (trained["difference"] > 0).all()
+        assert (trained["low"] > 0).all() and (trained["n_donors"] == len(DONORS)).all()
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_difference_favours_the_first_whatever_the_direction_of_the_metric(row
 )
 def test_a_verdict_needs_enough_donors_that_agree(gains, verdict):
     trained = {("ABCDEF"[i], "one", 0): 0.5 + gain for i, gain in enumerate(gains)}
-    control = {place: 0.5 for place in trained}
+    control = dict.fromkeys(trained, 0.5)
     rows = table(*measured("patch", trained, unit="patch", budget=1.0), *measured("pca", control))
     assert compare(rows)["verdict"].tolist() == [verdict]
 
@@ -206,8 +206,8 @@ def test_a_verdict_needs_enough_donors_that_agree(gains, verdict):
 def test_the_difference_uses_only_what_both_have():
     a = measured("spot", {("A", "A1", 0): 0.9, ("A", "A1", 1): 0.8, ("B", "B1", 0): 0.7}, unit="spot", budget=1.0)
     b = measured("pca", {("A", "A1", 0): 0.5, ("B", "B1", 0): 0.4, ("C", "C1", 0): 0.0})
-    found = compare(table(*a, *b)).iloc[0]
-    assert (found["difference"], found["n_donors"]) == (pytest.approx(((0.9 - 0.5) + (0.7 - 0.4)) / 2), 2)
+    test = compare(table(*a, *b)).iloc[0]
+    assert (test["difference"], test["n_donors"]) == (pytest.approx(((0.9 - 0.5) + (0.7 - 0.4)) / 2), 2)
 
 
 def test_p_of_signs_that_all_agree():

@@ -1,4 +1,4 @@
-"""The leakage index: hand-worked, and its interval against an outside bootstrap; what place alone gives."""
+"""The leakage index: worked by hand, and its interval against an outside bootstrap; the noise control."""
 
 import numpy as np
 import pandas as pd
@@ -33,23 +33,23 @@ def within(method: str, values: list, split: str = "random", **other) -> list[di
 
 def held_out(method: str, values: list, **other) -> list[dict]:
     """`values` `[n_donors][n_seeds]`."""
-    places = [("ABCDEFGH"[i], seed, value) for i, seeds in enumerate(values) for seed, value in enumerate(seeds)]
+    scores = [("ABCDEFGH"[i], seed, value) for i, seeds in enumerate(values) for seed, value in enumerate(seeds)]
     return [
         {"method": method, "split": "donor", "fold": d, "donor": d, "slide": f"{d}1", "seed": seed, "value": value}
         | other
-        for d, seed, value in places
+        for d, seed, value in scores
     ]
 
 
 def test_the_index_is_the_random_score_less_the_one_with_donors_held_out():
     rows = within("pca", [[0.8, 0.9], [0.7, 0.8]]) + held_out("pca", [[0.5, 0.5], [0.3, 0.3]])
     rows += within("noise", [[0.9, 0.9], [0.8, 0.9]])
-    found = leakage(table(rows)).set_index("method")
-    pca = found.loc["pca"]
+    leaks = leakage(table(rows)).set_index("method")
+    pca = leaks.loc["pca"]
     assert (pca["value"], pca["held_out"], pca["index"]) == pytest.approx((0.8, 0.4, 0.4))
     assert (pca["noise"], pca["above_noise"]) == pytest.approx((0.875, -0.075))
     assert (pca["n_repeats"], pca["n_donors"], pca["n_seeds"]) == (2, 2, 2)
-    noise = found.loc["noise"]
+    noise = leaks.loc["noise"]
     assert np.isnan(noise["index"]) and np.isnan(noise["above_noise"])  # no donor was held out for it; it is itself
 
 
@@ -57,15 +57,15 @@ def test_probe_smoothing_and_metric_are_never_mixed():
     rows = within("pca", [[0.8]]) + held_out("pca", [[0.5]], neighbours=8) + held_out("pca", [[0.5]], metric="macro_f1")
     rows += within("noise", [[0.9]], setting="mlp") + within("noise", [[0.9]], neighbours=8)
     rows += within("noise", [[0.9]], split="few_labels")
-    found = leakage(table(rows))
-    row = found[(found["method"] == "pca")].iloc[0]
+    leaks = leakage(table(rows))
+    row = leaks[(leaks["method"] == "pca")].iloc[0]
     assert np.isnan(row["index"]) and np.isnan(row["noise"]) and row["n_donors"] == 0
 
 
 def test_few_labels_have_a_table_of_their_own():
     rows = within("pca", [[0.8]]) + within("pca", [[0.6]], split="few_labels") + held_out("pca", [[0.5]])
-    found = leakage(table(rows)).set_index("split")["index"]
-    assert found["random"] == pytest.approx(0.3) and found["few_labels"] == pytest.approx(0.1)
+    index = leakage(table(rows)).set_index("split")["index"]
+    assert index["random"] == pytest.approx(0.3) and index["few_labels"] == pytest.approx(0.1)
 
 
 def test_both_scores_are_those_of_the_leaderboard():
@@ -74,8 +74,8 @@ def test_both_scores_are_those_of_the_leaderboard():
     keys = ["method", "budget", "setting", "neighbours", "metric"]
     for split, column in (("random", "value"), ("donor", "held_out")):
         on_board = board[board["split"] == split].set_index(keys)["value"].rename("on_board")
-        found = leakage(rows).join(on_board, on=keys)
-        np.testing.assert_allclose(found[column], found["on_board"])
+        leaks = leakage(rows).join(on_board, on=keys)
+        np.testing.assert_allclose(leaks[column], leaks["on_board"])
 
 
 def test_rows_without_such_a_split_give_an_empty_table():
@@ -100,7 +100,7 @@ def test_with_one_seed_the_interval_apart_is_the_bootstrap_of_scipy():
     arrays(float, st.tuples(st.integers(2, 6), st.just(3)), elements=st.floats(0, 1)),
     arrays(float, st.tuples(st.integers(2, 6), st.just(3)), elements=st.floats(0, 1)),
 )
-def test_the_interval_apart_lies_within_what_the_cells_allow(a, b):
+def test_the_interval_apart_lies_within_what_the_scores_allow(a, b):
     low, high = intervals.bootstrap_apart(a, b)
     assert a.min() - b.max() - 1e-9 <= low <= high <= a.max() - b.min() + 1e-9
 

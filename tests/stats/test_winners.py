@@ -1,14 +1,15 @@
-"""Winners: a margin of known size is found, an equal field has none, and picking the best size flatters nobody."""
+"""Winners: a known margin is found, equal units have no winner, and picking the best size does not raise scores."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from benchmark.stats import intervals
-from benchmark.stats.comparisons import spread
+from benchmark.stats.champions import BEST, champion, champions, contests, sizes
 from benchmark.stats.contests import PRIMARY, select
 from benchmark.stats.leaderboard import leaderboard
-from benchmark.stats.winners import BEST, champion, champions, contests, iso_flop, sizes, standings, winners
+from benchmark.stats.spread import spread
+from benchmark.stats.winners import iso_flop, standings, winners
 from tests.helpers.factors import PARAMETERS, entry, factor_rows
 from tests.helpers.rows import example_rows
 
@@ -28,12 +29,12 @@ def rows():
 
 
 @pytest.fixture(scope="module")
-def found(rows):
+def matches(rows):
     return champions(rows)
 
 
-def test_the_winner_is_found_where_it_wins_and_nowhere_else(found):
-    won = select(winners(found), PRIMARY).set_index(["size", "budget"])
+def test_the_winner_is_found_where_it_wins_and_nowhere_else(matches):
+    won = select(winners(matches), PRIMARY).set_index(["size", "budget"])
     for size in (BEST, *PARAMETERS):
         assert won.loc[(size, 4e12), "verdict"] == "patch wins"
         assert won.loc[(size, 4e12), "difference"] == pytest.approx(0.1, abs=0.01)
@@ -47,7 +48,7 @@ def test_too_few_donors_are_told():
 
 
 def test_the_first_must_beat_every_other_unit_not_only_the_second():
-    """Third on average for one donor's sake, but ahead on most: it has not been beaten."""
+    """The third unit on average is ahead on half of the donors: it has not been beaten."""
 
     def uneven(arm):
         return {"spot": 0.5, "patch": 0.4, "slide": 0.62 if arm["donor"] < "E" else 0.1}[arm["unit"]]
@@ -58,14 +59,14 @@ def test_the_first_must_beat_every_other_unit_not_only_the_second():
     assert row["low"] > 0.09 and row["verdict"] == "no clear winner"
 
 
-def test_best_size_is_the_middle_trunk_and_each_size_stands_by_itself(rows, found):
-    standing = select(standings(found), PRIMARY).set_index(["size", "unit", "budget"]).sort_index()
+def test_best_size_is_the_middle_trunk_and_each_size_stands_by_itself(rows, matches):
+    standing = select(standings(matches), PRIMARY).set_index(["size", "unit", "budget"]).sort_index()
     assert set(standing.loc[BEST, "method"]) == {f"{unit}.preset-mini" for unit in UNITS}
     assert (standing.loc[BEST, "n_entrants"] == 3).all() and (standing.loc["nano", "n_entrants"] == 1).all()
     board = select(leaderboard(rows), PRIMARY).set_index(["method", "budget"])
     for (size, unit, budget), row in standing.drop(BEST).iterrows():
-        own = board.loc[(f"{unit}.preset-{size}", budget)]
-        assert row[["value", "low", "high"]].tolist() == pytest.approx(own[["value", "low", "high"]].tolist())
+        on_board = board.loc[(f"{unit}.preset-{size}", budget)]
+        assert row[["value", "low", "high"]].tolist() == pytest.approx(on_board[["value", "low", "high"]].tolist())
 
 
 def test_picking_the_best_of_many_equals_does_not_flatter():
@@ -76,14 +77,14 @@ def test_picking_the_best_of_many_equals_does_not_flatter():
     for _ in range(40):
         entrants = pd.DataFrame(rng.normal(size=(len(index), 2)), index=index)
         best.append(entrants.groupby("method").mean().mean(axis=1).max())
-        crossed.append(intervals.mean(champion(entrants, PRIMARY).cells.to_numpy()))
+        crossed.append(intervals.mean(champion(entrants, PRIMARY).scores.to_numpy()))
     assert np.mean(best) > 0.3 and abs(np.mean(crossed)) < 0.12
 
 
-def test_of_one_entrant_the_champion_is_itself():
+def test_the_champion_of_one_entrant_is_that_entrant():
     index = pd.MultiIndex.from_product([["one"], ["A"]], names=["method", "block"])
     only = champion(pd.DataFrame({0: [0.4]}, index=index), PRIMARY)
-    assert only.method == "one" and only.cells.loc["A", 0] == 0.4
+    assert only.method == "one" and only.scores.loc["A", 0] == 0.4
 
 
 def test_lower_is_better_where_it_is():
@@ -104,23 +105,23 @@ def test_the_contests_are_the_first_metrics_with_donors_held_out():
 
 def test_one_size_is_no_view_of_its_own():
     assert sizes(factor_rows([entry("spot", "spot", preset="nano")], score)) == {}
-    assert {key[5] for key in champions(example_rows())} == {BEST}
+    assert {match.size for match in champions(example_rows())} == {BEST}
 
 
-def test_iso_flop_has_a_point_a_unit_budget_and_size_in_order_of_parameters(rows, found):
-    table = iso_flop(rows, standings(found), PRIMARY)
+def test_iso_flop_has_a_point_a_unit_budget_and_size_in_order_of_parameters(rows, matches):
+    table = iso_flop(rows, standings(matches), PRIMARY)
     assert len(table) == 3 * 2 * 3
     for _, line in table.groupby(["unit", "budget"]):
         assert line["parameters"].tolist() == sorted(PARAMETERS.values())
     assert list(sizes(rows)) == sorted(PARAMETERS, key=PARAMETERS.get)
 
 
-def cells(values: list) -> pd.DataFrame:
+def scores(values: list) -> pd.DataFrame:
     return pd.DataFrame(values, index=list("ABCDEFGH")[: len(values)]).rename_axis("block")
 
 
 def test_the_spread_of_two_levels_is_their_paired_difference():
-    a, b = cells([[0.5, 0.7], [0.6, 0.6], [0.9, 0.7]]), cells([[0.4, 0.4], [0.5, 0.5], [0.5, 0.5]])
+    a, b = scores([[0.5, 0.7], [0.6, 0.6], [0.9, 0.7]]), scores([[0.4, 0.4], [0.5, 0.5], [0.5, 0.5]])
     ends = spread({"b": b, "a": a}, PRIMARY)
     assert (ends.best, ends.worst, ends.n_donors) == ("a", "b", 3)
     assert ends.difference == pytest.approx(0.2)
@@ -129,7 +130,7 @@ def test_the_spread_of_two_levels_is_their_paired_difference():
 
 
 def test_the_spread_takes_only_what_all_levels_have():
-    a, b = cells([[0.5, np.nan], [0.6, 0.6], [0.9, 0.9]]), cells([[0.4, 9.0], [0.5, 0.5]])
+    a, b = scores([[0.5, np.nan], [0.6, 0.6], [0.9, 0.9]]), scores([[0.4, 9.0], [0.5, 0.5]])
     ends = spread({"a": a, "b": b}, PRIMARY)
     assert ends.difference == pytest.approx(0.1) and ends.n_donors == 2
     assert spread({"a": a}, PRIMARY) is None
@@ -142,7 +143,7 @@ def test_the_spread_test_counts_the_orders_that_spread_as_far():
     assert intervals.spread_test(levels) == pytest.approx(6**-3 * 1)
 
 
-def test_the_spread_test_is_wrong_no_more_often_than_it_says():
+def test_the_spread_test_is_wrong_as_rarely_as_it_says():
     rng = np.random.default_rng(1)
     p = np.array([intervals.spread_test(rng.normal(size=(3, 5))) for _ in range(150)])
     assert (p < 0.05).mean() < 0.1

@@ -1,4 +1,4 @@
-"""Annotation: worked by hand, and labels served from the column of obs that the task names."""
+"""Annotation: metrics worked by hand, and labels from the column of obs that the task names."""
 
 import numpy as np
 import pandas as pd
@@ -19,9 +19,9 @@ def test_precision_and_f1_are_as_worked_by_hand():
     truth = np.array(["a", "a", "a", "b", "c"])
     predicted = np.array(["a", "a", "b", "b", "d"])
     # a: precision 1, recall 2/3; b: precision 1/2, recall 1; c is never predicted; d is in no test spot.
-    found = labels.annotation(truth, predicted)
-    assert found["macro_precision"] == pytest.approx((1 + 1 / 2 + 0) / 3)
-    assert found["macro_f1"] == pytest.approx((4 / 5 + 2 / 3 + 0) / 3)
+    scores = labels.annotation(truth, predicted)
+    assert scores["macro_precision"] == pytest.approx((1 + 1 / 2 + 0) / 3)
+    assert scores["macro_f1"] == pytest.approx((4 / 5 + 2 / 3 + 0) / 3)
 
 
 @pytest.mark.filterwarnings("ignore:A single label")
@@ -37,13 +37,13 @@ def test_separate_labels_are_found_by_both_probes_and_not_by_the_majority():
     label = np.array(["a", "b", "c"] * 20)
     embedding = 20 * np.eye(3)[np.arange(60) % 3] + np.random.default_rng(0).standard_normal((60, 3))
     spots = Spots(embedding.astype(np.float32), label, np.full(60, "s"))
-    found = {(row.setting, row.metric): row.value for row in Annotation().score(spots, spots, 0)}
-    assert {setting for setting, _ in found} == {"linear", "mlp", "majority"}
-    assert found["linear", "macro_f1"] == found["mlp", "macro_precision"] == 1
-    assert found["majority", "macro_f1"] == pytest.approx(0.5 / 3)  # precision 1/3, recall 1, of one label in three
+    scores = {(row.setting, row.metric): row.value for row in Annotation().score(spots, spots, 0)}
+    assert {setting for setting, _ in scores} == {"linear", "mlp", "majority"}
+    assert scores["linear", "macro_f1"] == scores["mlp", "macro_precision"] == 1
+    assert scores["majority", "macro_f1"] == pytest.approx(0.5 / 3)  # precision 1/3, recall 1, of one label in three
 
 
-# Whose labels
+# The column of the labels
 
 
 def run(corpus, results, tasks, fold="fold0") -> pd.DataFrame:
@@ -57,7 +57,7 @@ def run(corpus, results, tasks, fold="fold0") -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def typed(tissue, tmp_path_factory):
-    """The tissue with cell types alone: no domain is labelled, and a third of the first slide has no type."""
+    """The tissue with cell types only: no domain is labelled, and a third of the first slide has no type."""
     slides = [slide.copy() for slide in tissue]
     for slide in slides:
         del slide.obs["label"]
@@ -65,11 +65,11 @@ def typed(tissue, tmp_path_factory):
     return write_corpus(slides, tmp_path_factory.mktemp("typed"), {"name": "typed"})
 
 
-def test_another_column_of_obs_is_served(typed, tmp_path):
+def test_another_column_of_obs_gives_the_labels(typed, tmp_path):
     tasks = ["domain", {"task": "annotation", "options": {"key": "cell_type"}}]
     rows = run(typed, tmp_path, tasks)
-    found = rows[(rows["task"] == "annotation") & (rows["status"] == "ok")]
-    assert found.groupby("slide")["n_test"].unique().str[0].to_dict() == {
+    annotated = rows[(rows["task"] == "annotation") & (rows["status"] == "ok")]
+    assert annotated.groupby("slide")["n_test"].unique().str[0].to_dict() == {
         slide: int(typed[slide].obs["cell_type"].notna().sum()) for slide in ("donor0_0", "donor0_1")
     }
     domain_rows = rows[rows["task"] == "domain"]

@@ -1,4 +1,4 @@
-"""Expression and labels from images: the protocol by hand, who is told what, and tissue whose images tell the truth."""
+"""Expression and labels from images: the protocol by hand, and tissue whose images show expression and labels."""
 
 import numpy as np
 import pandas as pd
@@ -10,14 +10,16 @@ from baselines.image_features import ImagePCA, ImageTexture, MeanColour
 from benchmark.core.config import Config, build
 from benchmark.core.contracts import Spots
 from benchmark.data.corpus import write_corpus
+from benchmark.data.gene_selection import top_log_variance
 from benchmark.data.normalisation import lognorm
 from benchmark.data.tiles import cut
 from benchmark.datasets.simulated import Simulated
 from benchmark.experiment.fit import run_arms
 from benchmark.experiment.score import score_arms
 from benchmark.tasks.domain import Domain
-from benchmark.tasks.expression_from_image import ExpressionFromImage, most_variable, reduced, ridge
+from benchmark.tasks.expression_from_image import ExpressionFromImage
 from benchmark.tasks.label_from_image import LabelFromImage
+from benchmark.tasks.regressors import reduced, ridge
 
 CONTROLS = [MeanColour(), ImageTexture(), ImagePCA(n_components=8)]
 
@@ -44,7 +46,7 @@ def measured(train: Spots, test: Spots, **options) -> dict[str, float]:
 def test_genes_are_those_whose_log_counts_vary_most_in_training():
     counts = np.random.default_rng(0).poisson([1, 5, 30, 2], (50, 4)) * [1, 1, 1, 20]
     expected = np.argsort(-np.log1p(counts).var(axis=0))
-    np.testing.assert_array_equal(most_variable(csr_matrix(counts), 3), expected[:3])
+    np.testing.assert_array_equal(top_log_variance(csr_matrix(counts), 3), expected[:3])
 
 
 def test_the_penalty_of_ridge_is_100_over_features_times_genes():
@@ -65,15 +67,15 @@ def test_features_are_scaled_and_reduced_by_the_training_spots_alone():
     assert fitted.shape == (30, 4) and reduced(train[:3], test, 256)[1].shape == (10, 3)
 
 
-def test_features_that_tell_the_counts_correlate_and_noise_does_not():
+def test_informative_features_predict_the_counts_and_noise_does_not():
     rng = np.random.default_rng(0)
     level = rng.uniform(0, 4, (600, 3))
     counts = rng.poisson(np.exp(level))
-    told = measured(spots(level[:400], counts[:400]), spots(level[400:], counts[400:]))
+    informative = measured(spots(level[:400], counts[:400]), spots(level[400:], counts[400:]))
     noise = rng.standard_normal((600, 5))
-    untold = measured(spots(noise[:400], counts[:400]), spots(noise[400:], counts[400:]))
-    assert min(told.values()) > 0.85 and set(told) == {"xgboost", "ridge"}
-    assert max(np.abs(list(untold.values()))) < 0.12
+    uninformative = measured(spots(noise[:400], counts[:400]), spots(noise[400:], counts[400:]))
+    assert min(informative.values()) > 0.85 and set(informative) == {"xgboost", "ridge"}
+    assert max(np.abs(list(uninformative.values()))) < 0.12
 
 
 def test_a_gene_that_is_constant_in_the_test_spots_counts_as_0():
@@ -102,7 +104,7 @@ def test_all_test_slides_are_correlated_together(pictured):
 
 
 class Oracle(MeanColour):
-    """Knows the slides, and says so in the place of an image."""
+    """Predicts the measured expression, without an image."""
 
     def predict_expression(self, slide):
         return lognorm(slide.X).toarray()
@@ -121,7 +123,7 @@ def run(corpus, results, tasks, methods=("mean_colour",), fold="fold0", **option
 EXPRESSION = {"task": "expression_from_image", "options": {"n_genes": 10}}
 
 
-def test_images_of_cells_tell_expression_and_labels(pictured, tmp_path):
+def test_images_of_cells_show_expression_and_labels(pictured, tmp_path):
     methods = ("mean_colour", "image_texture", "image_pca")
     rows = run(pictured, tmp_path, [EXPRESSION, "label_from_image"], methods)
     assert set(rows["status"]) == {"ok"}
@@ -135,7 +137,7 @@ def test_images_of_cells_tell_expression_and_labels(pictured, tmp_path):
     assert not len(run(pictured, tmp_path, [EXPRESSION], fold="all"))
 
 
-def test_what_a_method_predicts_itself_is_a_setting_of_its_own(pictured, tmp_path, monkeypatch):
+def test_the_methods_own_prediction_is_a_separate_setting(pictured, tmp_path, monkeypatch):
     monkeypatch.setattr("baselines.image_features.MeanColour", Oracle)
     rows = run(pictured, tmp_path, [EXPRESSION]).set_index("setting")
     assert rows.loc["direct", "value"] == pytest.approx(1) and rows.loc["direct", "slide"] == "pooled"
@@ -143,7 +145,7 @@ def test_what_a_method_predicts_itself_is_a_setting_of_its_own(pictured, tmp_pat
 
 
 @pytest.mark.parametrize(("without", "reason"), [([0], "to test"), ([1, 2], "to learn from")])
-def test_a_fold_without_images_says_so(pictured, tmp_path, without, reason):
+def test_a_fold_without_images_is_not_applicable_with_its_reason(pictured, tmp_path, without, reason):
     slides = [slide.copy() for slide in pictured]
     for number in without:
         del slides[number].uns["image"]
@@ -152,8 +154,8 @@ def test_a_fold_without_images_says_so(pictured, tmp_path, without, reason):
     assert set(rows["status"]) == {"not applicable"}
     assert set(rows[rows["method"] == "pca"]["reason"]) == {"the method has no embed_image()"}
     for task, what in (("expression_from_image", "slide"), ("label_from_image", "labelled slide")):
-        found = rows.loc[(rows["task"] == task) & (rows["method"] != "pca"), "reason"]
-        assert set(found) == {f"no {what} with an image {reason}"}
+        reasons = rows.loc[(rows["task"] == task) & (rows["method"] != "pca"), "reason"]
+        assert set(reasons) == {f"no {what} with an image {reason}"}
 
 
 def test_a_slide_without_an_image_is_left_out(pictured, tmp_path):
@@ -177,12 +179,12 @@ def test_colour_is_the_mean_and_deviation_of_each_channel(pictured):
     slide = pictured["donor0_0"].copy()
     slide.uns["image"]["pixels"][:] = (200, 100, 150)
     slide.uns["image"]["pixels"][::2] = 100
-    # As many pixels in a tile as it covers: rows of the two colours in turn.
-    found = MeanColour(microns=100, pixels=16).embed_image(slide)
-    np.testing.assert_allclose(found, np.tile([150, 100, 125, 50, 0, 25], (slide.n_obs, 1)), atol=1e-4)
+    # A tile has as many pixels as it covers: rows of the two colours in turn.
+    features = MeanColour(microns=100, pixels=16).embed_image(slide)
+    np.testing.assert_allclose(features, np.tile([150, 100, 125, 50, 0, 25], (slide.n_obs, 1)), atol=1e-4)
 
 
-def test_texture_tells_apart_what_colour_does_not(pictured):
+def test_texture_distinguishes_images_that_colour_does_not(pictured):
     slide = pictured["donor0_0"].copy()
     row, column = np.indices(slide.uns["image"]["pixels"].shape[:2])
     colour, texture = [], []
@@ -190,9 +192,9 @@ def test_texture_tells_apart_what_colour_does_not(pictured):
         slide.uns["image"]["pixels"] = np.where(dark[..., None], (120, 60, 140), (230, 220, 225)).astype(np.uint8)
         colour.append(MeanColour(microns=100, pixels=16).embed_image(slide))
         texture.append(ImageTexture(microns=100, pixels=16).embed_image(slide))
-    for found in texture:
-        assert np.ptp(found, axis=0).max() == 0  # the same in every spot
-        for radius in (found[:, :10], found[:, 10:]):
+    for features in texture:
+        assert np.ptp(features, axis=0).max() == 0  # the same in every spot
+        for radius in (features[:, :10], features[:, 10:]):
             np.testing.assert_allclose(radius.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(colour, np.broadcast_to(colour[0], np.shape(colour)), atol=1e-3)
     assert all(np.abs(texture[a] - texture[b]).max() > 0.1 for a, b in ((0, 1), (0, 2), (1, 2)))

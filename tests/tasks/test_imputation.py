@@ -1,4 +1,4 @@
-"""Imputation: metrics by hand and against scipy, what a method is shown, and baselines where the truth is known."""
+"""Imputation: metrics by hand and against scipy, what a method is shown, and baselines on data of known truth."""
 
 import anndata as ad
 import numpy as np
@@ -18,7 +18,7 @@ from benchmark.tasks.imputation import Imputation, without
 
 
 class Oracle:
-    """Knows the whole slide, and keeps what it was shown."""
+    """Predicts the true values of a slide, and keeps what it was shown."""
 
     def __init__(self, slide: ad.AnnData):
         self.truth, self.seen = lognorm(slide.X).toarray(), []
@@ -39,13 +39,13 @@ def test_metrics_are_means_over_genes_and_constants_correlate_0():
 
 
 @given(st.integers(3, 30), st.integers(0, 99))
-def test_scipy_correlates_alike(n_spots, seed):
+def test_correlations_are_those_of_scipy(n_spots, seed):
     rng = np.random.default_rng(seed)
     truth, predicted = rng.poisson(1.0, n_spots).astype(float), rng.random(n_spots)
     if np.ptp(truth):
-        found = metrics(truth[:, None], predicted[:, None])
-        assert found["pearson"] == pytest.approx(pearsonr(truth, predicted)[0], abs=1e-9)
-        assert found["spearman"] == pytest.approx(spearmanr(truth, predicted)[0], abs=1e-9)
+        scores = metrics(truth[:, None], predicted[:, None])
+        assert scores["pearson"] == pytest.approx(pearsonr(truth, predicted)[0], abs=1e-9)
+        assert scores["spearman"] == pytest.approx(spearmanr(truth, predicted)[0], abs=1e-9)
 
 
 def test_every_metric_is_declared_with_its_direction():
@@ -53,7 +53,7 @@ def test_every_metric_is_declared_with_its_direction():
     assert declared == {"pearson": False, "spearman": False, "rmse": True}
 
 
-# What is shown
+# What a method is shown
 
 
 def test_each_gene_of_the_panel_is_hidden_once_and_nothing_else_changes(tissue):
@@ -68,15 +68,15 @@ def test_each_gene_of_the_panel_is_hidden_once_and_nothing_else_changes(tissue):
         assert shown.X[:, genes].nnz == 0 and (shown.X[:, others] != before[:, others]).nnz == 0
         np.testing.assert_array_equal(shown.obs["library_size"], library_size(before))
     assert (before != slide.X).nnz == 0 and "library_size" not in slide.obs
-    found = {row.metric: row.value for row in task.score(slide, predicted)}
-    assert found == pytest.approx({"pearson": 1, "spearman": 1, "rmse": 0})
+    scores = {row.metric: row.value for row in task.score(slide, predicted)}
+    assert scores == pytest.approx({"pearson": 1, "spearman": 1, "rmse": 0})
     again = Oracle(slide)
     task.predict(again, train, slide)
     assert all((a == b).all() for (_, a), (_, b) in zip(oracle.seen, again.seen, strict=True))
 
 
 @pytest.mark.parametrize("wrong", [lambda values: values[:, :1], lambda values: values * np.nan])
-def test_what_is_no_imputation_is_refused(tissue, wrong):
+def test_an_imputation_of_wrong_shape_or_with_nan_is_refused(tissue, wrong):
     slide = tissue[tissue.names[0]]
     oracle = Oracle(slide)
     oracle.impute = lambda slide, hidden: wrong(oracle.truth[:, hidden])
@@ -99,17 +99,17 @@ def twins(tissue, tmp_path_factory):
 
 
 @pytest.mark.parametrize("method", [Ridge(), Ridge(neighbours=4), KNNInSpace(), KNNInSpace(neighbours=0, k=5)])
-def test_a_gene_with_a_visible_twin_is_better_known_than_by_its_mean(twins, method):
+def test_a_gene_with_a_visible_twin_is_predicted_better_than_by_its_mean(twins, method):
     train, slide, hidden = twins.subset(twins.names[:4]), twins[twins.names[-1]], np.arange(5)
-    truth, found = lognorm(slide.X)[:, hidden].toarray(), []
-    for who in (method, GeneMean()):
-        who.fit(train, None, 0)
-        found.append(metrics(truth, who.impute(without(slide, hidden), hidden)))
-    ours, floor = found
+    truth, scores = lognorm(slide.X)[:, hidden].toarray(), []
+    for entrant in (method, GeneMean()):
+        entrant.fit(train, None, 0)
+        scores.append(metrics(truth, entrant.impute(without(slide, hidden), hidden)))
+    ours, floor = scores
     assert floor["pearson"] == 0 < 0.1 < ours["pearson"] and ours["rmse"] < floor["rmse"]
 
 
-def test_ridge_reads_a_twin_off_almost_exactly(twins):
+def test_ridge_predicts_a_twin_almost_exactly(twins):
     method, slide, hidden = Ridge(), twins[twins.names[-1]], np.arange(5)
     method.fit(twins.subset(twins.names[:4]), None, 0)
     truth = lognorm(slide.X)[:, hidden].toarray()
@@ -139,6 +139,6 @@ def test_the_gene_mean_is_that_of_the_training_slides(tissue):
     method, train = GeneMean(), tissue.subset(tissue.names[:2])
     method.fit(train, None, 0)
     values = np.concatenate([lognorm(slide.X).toarray() for slide in train]).mean(axis=0)
-    found = method.impute(tissue[tissue.names[-1]], np.array([4, 9]))
-    np.testing.assert_allclose(found, np.tile(values[[4, 9]], (len(found), 1)), rtol=1e-5)
+    imputed = method.impute(tissue[tissue.names[-1]], np.array([4, 9]))
+    np.testing.assert_allclose(imputed, np.tile(values[[4, 9]], (len(imputed), 1)), rtol=1e-5)
     np.testing.assert_allclose(moments(train)[0], values, rtol=1e-5)

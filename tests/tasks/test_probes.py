@@ -1,4 +1,4 @@
-"""Probes: each learns what it can, fails where it must, and is the same twice."""
+"""Probes: each learns what it can, fails where it must, and repeats with the same seed."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def blobs(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def xor(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two labels that no straight line parts."""
+    """Two labels that no straight line separates."""
     x = np.random.default_rng(seed).uniform(-1, 1, (n, 2)).astype(np.float32)
     return x, np.where((x > 0).sum(axis=1) == 1, "odd", "even")
 
@@ -27,13 +27,13 @@ def test_separated_labels_are_learned(probe):
     assert (predict(probe, train, label, test) == truth).mean() > 0.98
 
 
-def test_the_mlp_learns_what_no_line_parts():
+def test_the_mlp_learns_labels_that_no_line_separates():
     (train, label), (test, truth) = xor(2000, 0), xor(500, 1)
     accuracy = {probe: (predict(probe, train, label, test) == truth).mean() for probe in ("linear", "mlp")}
     assert accuracy["linear"] < 0.65 and accuracy["mlp"] > 0.9
 
 
-def test_the_k_nn_asks_ten_neighbours():
+def test_the_k_nn_uses_ten_neighbours():
     train = np.array([[0.0]] * 4 + [[1.0]] * 6 + [[50.0]] * 20)
     label = np.array(["near"] * 4 + ["farther"] * 6 + ["farthest"] * 20)
     assert predict("knn", train, label, np.array([[0.0]])) == ["farther"]
@@ -42,13 +42,13 @@ def test_the_k_nn_asks_ten_neighbours():
     assert (predict("knn", train, label, test) == outside).all()
 
 
-def test_the_majority_looks_at_no_embedding():
+def test_the_majority_does_not_depend_on_the_embedding():
     label = np.array(["rare", "common", "common"])
     assert predict("majority", np.eye(3), label, np.zeros((4, 3))).tolist() == ["common"] * 4
 
 
 @pytest.mark.parametrize("probe", ["linear", "mlp"])
-def test_the_unit_of_a_dimension_does_not_matter(probe):
+def test_the_scale_of_a_dimension_does_not_matter(probe):
     (train, label), (test, _) = xor(400, 0), xor(100, 1)
     unit = np.array([1024, 1 / 1024], dtype=np.float32)
     assert (
@@ -71,6 +71,6 @@ def test_the_same_seed_gives_the_same_labels(probe):
     assert (predict(probe, train, label, test, seed=5) == predict(probe, train, label, test, seed=5)).all()
 
 
-def test_no_training_spot_is_one_clear_line():
+def test_no_training_spot_is_an_error():
     with pytest.raises(UnitBenchError, match="no labelled training spot"):
         predict("knn", np.zeros((0, 3)), np.array([], dtype=str), np.zeros((2, 3)))

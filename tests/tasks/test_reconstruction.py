@@ -1,4 +1,4 @@
-"""Reconstruction: its metrics by hand and against scipy, and windows that are the same and fair for everybody."""
+"""Reconstruction: its metrics by hand and against scipy, and windows that are the same for all methods."""
 
 import anndata as ad
 import numpy as np
@@ -24,10 +24,10 @@ HEXAGONS = SQUARE * [np.sqrt(3) / 2, 1] + np.stack([0 * SQUARE[:, 0], SQUARE[:, 
 # Metrics
 
 
-def test_errors_are_taken_over_all_zero_and_other_values():
+def test_errors_are_means_over_all_values_over_zeros_and_over_others():
     truth, predicted = np.array([[1.0, 0], [3, 4]]), np.array([[1.0, 2], [3, 1]])
-    found = metrics(truth, predicted, expected=np.array([2.0, 2.0]))
-    assert found == {
+    scores = metrics(truth, predicted, expected=np.array([2.0, 2.0]))
+    assert scores == {
         "mse": 13 / 4,
         "mae": 5 / 4,
         "mse_zero": 4,
@@ -40,7 +40,7 @@ def test_errors_are_taken_over_all_zero_and_other_values():
     }
 
 
-def test_what_has_nothing_to_be_taken_over_is_left_out():
+def test_an_error_over_no_values_is_left_out():
     some, none = np.array([[1.0], [2.0]]), np.zeros((2, 1))
     assert not {"mse_zero", "mae_zero"} & set(metrics(some, none, np.ones(1)))
     assert not {"mse_nonzero", "mae_nonzero", "r2"} & set(metrics(none, some, np.zeros(1)))
@@ -51,13 +51,12 @@ def test_scikit_learn_and_scipy_agree(n_spots, n_genes, seed):
     rng = np.random.default_rng(seed)
     truth, predicted = np.log1p(rng.poisson(1.0, (2, n_spots, n_genes)).astype(np.float32))
     expected = rng.random(n_genes)
-    found = metrics(truth, predicted, expected)
-    assert np.isfinite(list(found.values())).all()
-    # scikit-learn's R² is against the truth's own mean: it is ours where that mean was expected.
-    own = metrics(truth, predicted, truth.mean(axis=0))
+    assert np.isfinite(list(metrics(truth, predicted, expected).values())).all()
+    # scikit-learn's R² is against the mean of the truth: ours is the same if that mean is expected.
+    scores = metrics(truth, predicted, truth.mean(axis=0))
     if (np.ptp(truth, axis=0) > 0).all():
         weighted = r2_score(truth, predicted, multioutput="variance_weighted")
-        assert own["r2"] == pytest.approx(weighted, rel=1e-3, abs=1e-3)
+        assert scores["r2"] == pytest.approx(weighted, rel=1e-3, abs=1e-3)
     for gene in range(n_genes):
         if np.ptp(truth[:, gene]) and np.ptp(predicted[:, gene]):
             one = metrics(truth[:, [gene]], predicted[:, [gene]], expected[[gene]])
@@ -65,10 +64,10 @@ def test_scikit_learn_and_scipy_agree(n_spots, n_genes, seed):
 
 
 def test_every_metric_is_declared_with_its_direction():
-    found = metrics(np.array([[0.0], [1.0]]), np.array([[1.0], [0.5]]), np.ones(1))
+    scores = metrics(np.array([[0.0], [1.0]]), np.array([[1.0], [0.5]]), np.ones(1))
     lower = {metric.name for metric in Reconstruction.metrics if metric.lower_is_better}
-    assert set(found) == {metric.name for metric in Reconstruction.metrics}
-    assert lower == {metric for metric in found if metric.startswith(("mse", "mae"))}
+    assert set(scores) == {metric.name for metric in Reconstruction.metrics}
+    assert lower == {metric for metric in scores if metric.startswith(("mse", "mae"))}
 
 
 def test_settings_are_named_and_ordered_by_size():
@@ -110,8 +109,8 @@ def test_a_hole_of_hexagons_is_as_large_as_one_of_squares():
     st.floats(1, 14),
     st.integers(0, 99),
 )
-def test_a_window_keeps_a_third_visible_or_is_not_cut(places, side, hole, seed):
-    position = np.array(places, dtype=np.float32)
+def test_a_window_keeps_a_third_visible_or_is_not_cut(cells, side, hole, seed):
+    position = np.array(cells, dtype=np.float32)
     shown, hidden = window(position, side, min(hole, side), seed)
     assert (shown | ~hidden).all()
     assert not hidden.any() or (shown & ~hidden).sum() >= shown.sum() / 3 > 0
@@ -120,7 +119,7 @@ def test_a_window_keeps_a_third_visible_or_is_not_cut(places, side, hole, seed):
 
 
 class Spy:
-    """Says that nothing is expressed, and keeps what it was shown."""
+    """Predicts zeros, and keeps what it was shown."""
 
     def __init__(self):
         self.seen = []
@@ -130,7 +129,7 @@ class Spy:
         return np.zeros(slide.shape, np.float32)
 
 
-def test_a_window_s_spots_alone_are_shown(tissue):
+def test_only_the_spots_of_the_window_are_shown(tissue):
     task, slide, train = Reconstruction((), (8, 10), 4, 20), tissue[tissue.names[-1]], tissue.subset(tissue.names[:4])
     spy, other = Spy(), Spy()
     rows = list(task.score(slide, task.predict(spy, train, slide)))
@@ -144,7 +143,7 @@ def test_a_window_s_spots_alone_are_shown(tissue):
         assert counts == {(int((~hidden).sum()), int(hidden.sum()))}
 
 
-def test_saying_the_training_mean_explains_nothing_beyond_it(tissue):
+def test_the_training_mean_has_an_r2_of_0(tissue):
     class TrainingMean(Spy):
         def reconstruct(self, slide, hidden):
             return np.tile(moments(train)[0], (slide.n_obs, 1))
@@ -154,7 +153,7 @@ def test_saying_the_training_mean_explains_nothing_beyond_it(tissue):
     assert [row.value for row in rows if row.metric == "r2"] == pytest.approx([0, 0], abs=1e-6)
 
 
-def test_a_slide_that_no_window_fits_says_why(tissue):
+def test_a_slide_that_no_window_fits_is_not_applicable_with_its_reason(tissue):
     slide = tissue[tissue.names[0]]
     rows = list(Reconstruction((), (20,)).score(slide, {"panel": np.arange(3), "panel_mean": np.zeros(3)}))
     assert rows == [NotApplicable("hole 14 of grid 20", rows[0].reason, slide.uns["slide"])]
@@ -166,6 +165,6 @@ def test_hidden_spots_are_scored_on_their_measured_values(tissue):
     predicted = task.predict(Spy(), tissue, slide)
     (cut,) = task.cuts(slide)
     truth = lognorm(slide.X).toarray()[np.ix_(cut.hidden, predicted["panel"])]
-    found = {row.metric: row.value for row in task.score(slide, predicted)}
-    assert found["mse"] == pytest.approx((truth**2).mean(), rel=1e-5) and found["mse_zero"] == 0
-    assert found["mae_nonzero"] == pytest.approx(truth[truth > 0].mean(), rel=1e-5)
+    scores = {row.metric: row.value for row in task.score(slide, predicted)}
+    assert scores["mse"] == pytest.approx((truth**2).mean(), rel=1e-5) and scores["mse_zero"] == 0
+    assert scores["mae_nonzero"] == pytest.approx(truth[truth > 0].mean(), rel=1e-5)

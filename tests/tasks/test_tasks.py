@@ -1,4 +1,4 @@
-"""Tasks: hand-worked scores, against outside implementations, and what no method may see."""
+"""Tasks: scores worked by hand and against other implementations, and what no method may see."""
 
 from collections import Counter
 
@@ -49,15 +49,15 @@ def spots(label: list[str], slide: list[str], seed: int = 0) -> Spots:
 def test_a_label_absent_from_the_test_spots_does_not_count():
     truth = np.array(["a", "a", "a", "b"])
     predicted = np.array(["a", "a", "c", "b"])
-    found = labels.classification(truth, predicted)
-    assert found["accuracy"] == 3 / 4
-    assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
-    assert found["macro_f1"] == pytest.approx((0.8 + 1) / 2)
+    scores = labels.classification(truth, predicted)
+    assert scores["accuracy"] == 3 / 4
+    assert scores["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
+    assert scores["macro_f1"] == pytest.approx((0.8 + 1) / 2)
 
 
 @pytest.mark.filterwarnings("ignore:A single label")
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=2, max_size=40))
-def test_scikit_learn_balances_accuracy_alike(pairs):
+def test_balanced_accuracy_is_that_of_scikit_learn(pairs):
     truth, predicted = np.array(pairs).T
     predicted = np.where(np.isin(predicted, truth), predicted, truth[0])
     expected = balanced_accuracy_score(truth, predicted)
@@ -77,11 +77,11 @@ def test_each_test_slide_is_scored_by_itself():
     assert (Domain().predictions(train, test) == test.label).all()
 
 
-def test_a_label_that_was_never_learned_is_merely_missed():
+def test_a_label_that_was_never_learned_is_missed_and_no_error():
     train = spots(["a", "b"] * 20, ["s0"] * 40)
     test = Spots(train.embedding[:4], np.array(["a", "b", "a", "new"]), np.array(["s1"] * 4))
-    found = {row.metric: row.value for row in Domain().score(train, test, 0) if row.setting == "knn"}
-    assert found["accuracy"] == 3 / 4 and found["balanced_accuracy"] == pytest.approx(2 / 3)
+    scores = {row.metric: row.value for row in Domain().score(train, test, 0) if row.setting == "knn"}
+    assert scores["accuracy"] == 3 / 4 and scores["balanced_accuracy"] == pytest.approx(2 / 3)
 
 
 # Clustering
@@ -101,11 +101,11 @@ def test_noise_has_no_clusters_of_the_labels():
     rng = np.random.default_rng(0)
     label = rng.choice(["a", "b", "c"], 300)
     test = Spots(rng.standard_normal((300, 8)), label, np.full(300, "s1"))
-    found = {row.metric: row.value for row in Clustering().score(test, test, 0) if row.setting == "leiden"}
-    assert abs(found["ari"]) < 0.05
+    scores = {row.metric: row.value for row in Clustering().score(test, test, 0) if row.setting == "leiden"}
+    assert abs(scores["ari"]) < 0.05
 
 
-def test_one_label_cannot_be_clustered_and_says_so():
+def test_a_slide_with_one_label_is_not_applicable_with_its_reason():
     test = spots(["a"] * 30, ["s1"] * 30)
     rows = list(Clustering().score(test, test, seed=0))
     assert [type(row) for row in rows] == [NotApplicable] * 4 and all("one label" in row.reason for row in rows)
@@ -148,16 +148,16 @@ def test_the_resolution_is_chosen_by_the_labels_of_training_slides_alone():
         name: Spots(learned, label.astype(str), np.full(112, "s0"))
         for name, label in (("coarse", coarse), ("fine", fine))
     }
-    found = {}
+    scores = {}
     for name, label in (("coarse", wholes), ("fine", parts)):
         test = Spots(embedding, label.astype(str), np.full(112, "s1"))
         for chosen_by, learned_from in train.items():
             rows = Clustering().score(learned_from, test, seed=0)
-            found |= {(name, chosen_by, row.setting): row.value for row in rows if row.metric == "ari"}
+            scores |= {(name, chosen_by, row.setting): row.value for row in rows if row.metric == "ari"}
     for name, other in (("coarse", "fine"), ("fine", "coarse")):
-        assert found[name, name, "leiden_chosen"] > 0.9
-        assert found[name, other, "leiden_chosen"] < 0.4  # the labels of the scored slide did not help
-        assert found[name, other, "leiden_oracle"] == found[name, name, "leiden_oracle"] > 0.9
+        assert scores[name, name, "leiden_chosen"] > 0.9
+        assert scores[name, other, "leiden_chosen"] < 0.4  # the labels of the scored slide did not help
+        assert scores[name, other, "leiden_oracle"] == scores[name, name, "leiden_oracle"] > 0.9
 
 
 @given(st.integers(0, 30))
@@ -166,12 +166,12 @@ def test_the_oracle_is_never_below_the_chosen_resolution(seed):
     train, test = (
         Spots(rng.standard_normal((60, 3)), rng.choice(["a", "b", "c"], 60), np.full(60, name)) for name in ("s0", "s1")
     )
-    found = {(row.setting, row.metric): row.value for row in Clustering().score(train, test, seed)}
+    scores = {(row.setting, row.metric): row.value for row in Clustering().score(train, test, seed)}
     for metric in ("ari", "nmi"):
-        assert found["leiden_oracle", metric] >= found["leiden_chosen", metric]
+        assert scores["leiden_oracle", metric] >= scores["leiden_chosen", metric]
 
 
-def test_the_oracle_takes_each_metric_where_it_is_best():
+def test_the_oracle_takes_the_best_value_of_each_metric():
     assert best([{"ari": 0.5, "nmi": 0.2}, {"ari": 0.1, "nmi": 0.4}]) == {"ari": 0.5, "nmi": 0.4}
 
 
@@ -209,8 +209,8 @@ def test_holes_of_a_full_grid_are_whole_squares(size, n_holes):
     st.integers(1, 9),
     st.integers(0, 99),
 )
-def test_holes_never_hide_more_than_half_and_are_the_same_twice(places, size, seed):
-    position = np.array(places, dtype=np.float32)
+def test_holes_never_hide_more_than_half_and_are_the_same_twice(cells, size, seed):
+    position = np.array(cells, dtype=np.float32)
     hidden = holes(position, size, 0.15, seed)
     assert hidden.sum() <= len(position) / 2
     assert (hidden == holes(position, size, 0.15, seed)).all()
@@ -220,17 +220,17 @@ def test_a_hole_as_wide_as_the_slide_is_not_cut():
     assert not holes(GRID[GRID.max(axis=1) < 4], size=8, share=0.15, seed=0).any()
 
 
-def test_scipy_correlates_alike_and_constants_count_as_zero():
+def test_correlations_are_those_of_scipy_and_constants_count_as_zero():
     rng = np.random.default_rng(0)
     a, b = rng.random((40, 5)).astype(np.float32), rng.random((40, 5)).astype(np.float32)
     a[:, 3], b[:, 4] = 0.1, 0.7
-    found = pearson(a, b)
-    np.testing.assert_allclose(found[:3], [pearsonr(a[:, i], b[:, i])[0] for i in range(3)], rtol=1e-5)
-    assert found[3:].tolist() == [0, 0]
+    r = pearson(a, b)
+    np.testing.assert_allclose(r[:3], [pearsonr(a[:, i], b[:, i])[0] for i in range(3)], rtol=1e-5)
+    assert r[3:].tolist() == [0, 0]
 
 
 class Oracle:
-    """Knows the whole slide, and keeps what it was shown."""
+    """Predicts the true values of a slide, and keeps what it was shown."""
 
     def __init__(self, slide: ad.AnnData):
         self.truth, self.seen = lognorm(slide.X).toarray(), []
@@ -244,10 +244,10 @@ def test_the_truth_scores_best_and_no_hidden_count_is_shown(corpus):
     task, slide = Reconstruction(sizes=(2, 4), n_genes=20), corpus[corpus.names[2]]
     before, oracle = slide.X.copy(), Oracle(slide)
     rows = list(task.score(slide, task.predict(oracle, corpus.subset(corpus.names[:2]), slide)))
-    found = {(row.setting, row.metric): row.value for row in rows}
-    agreements = [value for (_, metric), value in found.items() if metric in ("pearson", "spearman", "r2")]
+    scores = {(row.setting, row.metric): row.value for row in rows}
+    agreements = [value for (_, metric), value in scores.items() if metric in ("pearson", "spearman", "r2")]
     assert agreements == pytest.approx([1] * 6)
-    assert all(value == 0 for (_, metric), value in found.items() if metric[:3] in ("mse", "mae"))
+    assert all(value == 0 for (_, metric), value in scores.items() if metric[:3] in ("mse", "mae"))
     for shown, hidden in oracle.seen:
         assert shown.X[hidden].nnz == 0 and (shown.X[~hidden] != before[~hidden]).nnz == 0
         assert 0.15 <= hidden.mean() <= 0.5
@@ -259,7 +259,7 @@ def test_the_panel_is_chosen_on_the_training_slides(corpus):
     assert (task.predict(Oracle(slide), train, slide)["panel"] == top_variance(train, 20)).all()
 
 
-def test_a_slide_too_small_for_a_hole_says_so(corpus):
+def test_a_slide_too_small_for_a_hole_is_not_applicable_with_its_reason(corpus):
     slide = corpus[corpus.names[0]]
     small = slide[(slide.obsm["position"] < 5).all(axis=1)].copy()
     rows = list(Reconstruction(sizes=(8,)).score(small, {"panel": np.arange(3)}))

@@ -1,4 +1,4 @@
-"""Compiled steps, as a GPU takes them: one graph, compiled twice for all token counts, with the plain module's loss."""
+"""Compiled steps, as on a GPU: one graph, compiled twice for all token counts, with the loss of the plain module."""
 
 import copy
 from functools import partial
@@ -10,8 +10,8 @@ from torch._dynamo.utils import counters
 
 from benchmark.model.masked import MaskedGenes, MaskedSpots
 from benchmark.model.trunk import Preset
-from benchmark.training.budget import count_flops
-from benchmark.training.loop import set_up
+from benchmark.training.flops import count_flops
+from benchmark.training.step import set_up
 
 MICRO = Preset(d=16, layers=1, heads=2, learning_rate=1e-3, decoder=1)
 N_GENES, M = 12, 6
@@ -40,12 +40,12 @@ def make(kind: type) -> torch.nn.Module:
 @pytest.mark.parametrize("kind", [MaskedSpots, MaskedGenes])
 def test_a_step_is_one_graph(kind):
     torch._dynamo.reset()
-    found = torch._dynamo.explain(make(kind))(*inputs(kind, 8))
-    assert (found.graph_count, found.graph_break_count) == (1, 0)
+    explained = torch._dynamo.explain(make(kind))(*inputs(kind, 8))
+    assert (explained.graph_count, explained.graph_break_count) == (1, 0)
 
 
 def test_compiled_steps_are_those_of_the_plain_module(monkeypatch):
-    """All of the compiler but its last part, which writes the kernels: on a CPU that takes a minute."""
+    """The last part of the compiler, which writes the kernels, is left out: on a CPU it takes a minute."""
     torch._dynamo.reset()
     counters.clear()
     plain, module = make(MaskedSpots), make(MaskedSpots)
@@ -54,10 +54,10 @@ def test_compiled_steps_are_those_of_the_plain_module(monkeypatch):
     model, _ = set_up(gpu, module, None)
     for t in (8, 16, 24, 40):
         batch, hidden = inputs(MaskedSpots, t)
-        found, expected = model(batch, hidden), plain(batch, hidden)
-        torch.testing.assert_close(found, expected)
-        for each in (found, expected):
-            each.backward()
+        loss, expected = model(batch, hidden), plain(batch, hidden)
+        torch.testing.assert_close(loss, expected)
+        loss.backward()
+        expected.backward()
     for (name, parameter), wanted in zip(module.named_parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(parameter.grad, wanted.grad, rtol=1e-4, atol=1e-6, msg=name)
     assert counters["stats"]["unique_graphs"] == 2

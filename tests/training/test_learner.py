@@ -1,4 +1,4 @@
-"""Units as methods: embeddings that repeat, reconstructions that never look, one trunk drawn by its seed."""
+"""Units as methods: embeddings that repeat, reconstructions that see no hidden count, one trunk drawn by its seed."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from baselines.slide import Slide
 from baselines.spot import Spot
 from benchmark.core.errors import UnitBenchError
 from benchmark.data.corpus import write_corpus
-from benchmark.model import learner as learner_module
 from benchmark.model.trunk import PRESETS, Preset
+from benchmark.training import learner as learner_module
 from benchmark.training.budget import Budget
 from benchmark.training.learner import some_donors
 from methods.patch.method import Patch

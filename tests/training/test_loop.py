@@ -1,4 +1,4 @@
-"""Pretraining: it spends what it was given, repeats to the bit, and resumes as if nothing had happened."""
+"""Pretraining: it spends its budget, repeats to the bit, and a resumed run ends as an unbroken one."""
 
 from collections import Counter
 from types import SimpleNamespace
@@ -17,12 +17,12 @@ from benchmark.core.errors import UnitBenchError
 from benchmark.data.normalisation import lognorm
 from benchmark.model.masked import Masked
 from benchmark.model.trunk import PRESETS, Preset
-from benchmark.training import budget as budget_module
 from benchmark.training import loop as pretrain_module
+from benchmark.training import resources
 from benchmark.training.budget import Budget
 from benchmark.training.loop import cosine
 from benchmark.units import expression
-from benchmark.units.patch import places
+from benchmark.units.patch import candidates
 from methods.patch.method import Patch
 
 
@@ -124,7 +124,7 @@ def fake_time(monkeypatch):
         now.seconds += 0.001
         return now.seconds
 
-    monkeypatch.setattr(budget_module.time, "perf_counter", tick)
+    monkeypatch.setattr(resources.time, "perf_counter", tick)
     return now
 
 
@@ -144,7 +144,7 @@ def test_preparing_the_corpus_is_not_on_the_clock(tissue, name, fake_time, monke
         return lognorm(counts)
 
     monkeypatch.setattr(expression, "lognorm", slow)
-    for cached in (expression.fields, expression.by_spot, places):
+    for cached in (expression.fields, expression.by_spot, candidates):
         cached.cache_clear()
     _, meter = fitted(name, tissue, Budget("spots", SPOTS[name]))
     assert fake_time.seconds > 3600 > meter.device_seconds
@@ -199,11 +199,13 @@ def test_a_run_that_is_killed_ends_as_an_unbroken_one(tissue, name, tmp_path, mo
     checkpoint = tmp_path / "checkpoint.pt"
     with pytest.raises(KeyboardInterrupt):
         fitted(name, tissue, Budget("spots", SPOTS[name], checkpoint=checkpoint, progress=killed_in_the_middle))
-    told = []
-    budget = Budget("spots", SPOTS[name], checkpoint=checkpoint, progress=lambda fraction, text: told.append(fraction))
+    fractions = []
+    budget = Budget(
+        "spots", SPOTS[name], checkpoint=checkpoint, progress=lambda fraction, text: fractions.append(fraction)
+    )
     resumed, meter = fitted(name, tissue, budget)
     unbroken, expected = fitted(name, tissue, Budget("spots", SPOTS[name]))
-    assert min(told) > 0.4  # it did not begin anew
+    assert min(fractions) > 0.4  # it did not begin anew
     assert same_weights(resumed, unbroken)
     for total in ("flops", "spots", "steps", "axis", "amount", "energy_joules"):
         assert getattr(meter, total) == getattr(expected, total)

@@ -1,4 +1,4 @@
-"""Crops: each holds exactly the spots of its rectangle, and together they speak for every spot of a slide."""
+"""Crops: each holds exactly the spots of its rectangle, and together they embed every spot of a slide."""
 
 import numpy as np
 import pytest
@@ -22,16 +22,17 @@ def covered(slide, context: str, size: int, m: int = 5, tokens: int = 100, offse
     return list(cover(field(slide, offset), context, size, Panel(tuple(range(m))), m, tokens))
 
 
-def spoken_for(batches: list[Batch]) -> list[int]:
+def embedded(batches: list[Batch]) -> list[int]:
+    """The spots that get a vector, sorted, with repeats."""
     return sorted(int(spot) for batch in batches for spot in batch.spot[batch.read])
 
 
 @given(cells, sizes)
-def test_places_cover_the_lattice_and_count_their_spots(cell, size):
+def test_crops_cover_the_lattice_and_count_their_spots(cell, size):
     cell = cell - cell.min(axis=0)
     starts, n_spots = occupancy(cell, size)
-    room = np.maximum(cell.max(axis=0) + 1, size) - size + 1
-    assert {tuple(start) for start in starts} == {(y, x) for y in range(room[0]) for x in range(room[1])}
+    n_rows, n_columns = np.maximum(cell.max(axis=0) + 1, size) - size + 1
+    assert {tuple(start) for start in starts} == {(y, x) for y in range(n_rows) for x in range(n_columns)}
     for start, n in zip(starts, n_spots, strict=True):
         assert n == sum(((spot >= start) & (spot < start + size)).all() for spot in cell)
 
@@ -50,15 +51,15 @@ def test_a_crop_holds_exactly_the_spots_of_its_rectangle(cell, size):
 def test_a_sample_is_all_of_one_crop(cell, size):
     slide = slide_at(cell)
     starts, n_spots = occupancy(slide.obsm["lattice"], (size, size))
-    there = members(field(slide), starts[n_spots > 0], (size, size))
-    crops = {tuple(np.flatnonzero(member) + 100) for member in there}
+    member = members(field(slide), starts[n_spots > 0], (size, size))
+    crops = {tuple(np.flatnonzero(spots) + 100) for spots in member}
     for batch in covered(slide, "overlap", size, N_GENES, offset=100):
         for spot, valid in zip(batch.spot, batch.valid, strict=True):
             assert tuple(sorted(spot[valid])) in crops
 
 
 @given(cells, sizes, st.integers(0, 100))
-def test_variance_in_a_crop_is_numpys(cell, size, seed):
+def test_variance_in_a_crop_is_that_of_numpy(cell, size, seed):
     slide = slide_at(cell, seed)
     starts, n_spots = occupancy(slide.obsm["lattice"], size)
     start = starts[n_spots > 0][0]
@@ -70,16 +71,16 @@ def test_variance_in_a_crop_is_numpys(cell, size, seed):
 
 @pytest.mark.parametrize("context", CONTEXTS)
 @pytest.mark.parametrize("size", [1, 3, 5, 20])
-def test_every_spot_of_a_slide_is_spoken_for(tissue, context, size):
+def test_every_spot_of_a_slide_is_embedded(tissue, context, size):
     for slide in tissue:
-        read = spoken_for(covered(slide, context, size))
+        read = embedded(covered(slide, context, size))
         assert set(read) == set(range(slide.n_obs))
         if context != "overlap":
             assert len(read) == slide.n_obs
 
 
 @given(cells, st.integers(1, 5))
-def test_a_centred_crop_has_its_spot_in_the_middle_and_reads_it_alone(cell, size):
+def test_a_centred_crop_has_its_spot_in_the_middle_and_embeds_it_alone(cell, size):
     slide = slide_at(cell)
     for batch in covered(slide, "centre", size):
         assert (batch.read.sum(axis=1) == 1).all()
@@ -88,7 +89,7 @@ def test_a_centred_crop_has_its_spot_in_the_middle_and_reads_it_alone(cell, size
 
 
 @given(cells, st.integers(1, 5))
-def test_tiles_do_not_overlap_and_alone_means_alone(cell, size):
+def test_tiles_do_not_overlap_and_a_spot_read_alone_has_no_neighbour(cell, size):
     slide = slide_at(cell)
     at = slide.obsm["lattice"]
     for batch in covered(slide, "tiles", size):

@@ -1,4 +1,4 @@
-"""Channel rules: each chooses the genes that it says, from the spots that it may look at."""
+"""Channel rules: each chooses the genes that it promises, from the spots that it may look at."""
 
 import numpy as np
 import pytest
@@ -18,8 +18,8 @@ by_rule = pytest.mark.parametrize("name", RULES)
 
 def chosen(name, tissue, member, m=10, seed=0, hidden=None):
     rule = registry.make("channels", name, {}).fit(tissue, m)
-    its = field(tissue[tissue.names[0]], hidden=hidden)
-    return rule.choose(its, member & its.visible, m, np.random.default_rng(seed))
+    slide = field(tissue[tissue.names[0]], hidden=hidden)
+    return rule.choose(slide, member & slide.visible, m, np.random.default_rng(seed))
 
 
 def some_crops(tissue, n=6):
@@ -27,7 +27,7 @@ def some_crops(tissue, n=6):
     return np.stack([((at >= i) & (at < i + 5)).all(axis=1) for i in range(n)])
 
 
-def test_the_rules_of_the_paper_are_there():
+def test_the_rules_of_the_paper_are_registered():
     assert {"variance", "uniform", "top_variance", "slide_hvg", "corpus_hvg", "moran"} <= set(RULES)
 
 
@@ -50,9 +50,9 @@ def test_hidden_spots_choose_no_genes(tissue, name):
     counts[hidden] = counts[hidden][:, ::-1] * 9
     altered = slide.copy()
     altered.X = sp.csr_matrix(counts)
-    its = field(altered, hidden=hidden)
+    other = field(altered, hidden=hidden)
     rule = registry.make("channels", name, {}).fit(tissue, 10)
-    np.testing.assert_array_equal(rule.choose(its, member & its.visible, 10, np.random.default_rng(0)), genes)
+    np.testing.assert_array_equal(rule.choose(other, member & other.visible, 10, np.random.default_rng(0)), genes)
 
 
 def test_uniform_gives_every_gene_the_same_chance(tissue):
@@ -61,20 +61,20 @@ def test_uniform_gives_every_gene_the_same_chance(tissue):
     assert chisquare(counts).pvalue > 1e-3
 
 
-def test_top_variance_is_numpys(tissue):
+def test_top_variance_is_that_of_numpy(tissue):
     member = some_crops(tissue)
     values = lognorm(tissue[tissue.names[0]].X).toarray()
     for row, genes in zip(member, chosen("top_variance", tissue, member), strict=True):
         assert set(genes) == set(np.argsort(-values[row].var(axis=0))[:10])
 
 
-def test_the_slides_own_variable_genes_are_scanpys(tissue):
+def test_the_variable_genes_of_a_slide_are_those_of_scanpy(tissue):
     slide = tissue[tissue.names[0]].copy()
     genes = chosen("slide_hvg", tissue, np.ones((1, slide.n_obs), dtype=bool))[0]
     slide.X = lognorm(slide.X)
     sc.pp.highly_variable_genes(slide, flavor="seurat", n_top_genes=10)
     score = slide.var["dispersions_norm"].to_numpy()
-    np.testing.assert_allclose(score[genes], np.sort(score)[::-1][:10], rtol=1e-4)  # of ties either may come
+    np.testing.assert_allclose(score[genes], np.sort(score)[::-1][:10], rtol=1e-4)  # ties may come in either order
 
 
 def test_morans_i_by_hand():
@@ -82,14 +82,14 @@ def test_morans_i_by_hand():
     pairs = np.array([[0.0, 0], [0, 1], [0, 3], [0, 4]])
     values = np.array([[1.0, 1, 5], [1, -1, 5], [-1, 1, 5], [-1, -1, 5]])
     np.testing.assert_allclose(morans_i(sp.csr_matrix(values), pairs, k=1), [1, -1, 0], atol=1e-6)
-    # Where all others are equally near, it is -1 / (n - 1) whatever the values; a spot is never its own neighbour.
+    # If all others are equally near, it is -1 / (n - 1) whatever the values: a spot is not its own neighbour.
     together = np.zeros((5, 2))
     noise = np.random.default_rng(0).normal(size=(5, 3))
     np.testing.assert_allclose(morans_i(sp.csr_matrix(noise), together, k=4), -0.25, atol=1e-6)
 
 
 def test_spatial_variation_finds_the_genes_of_the_domains(tissue):
-    """Shuffling the spots of every slide leaves nothing to find."""
+    """Once the spots of every slide are shuffled, no gene varies in space."""
     shuffled = [
         morans_i(lognorm(slide.X)[np.random.default_rng(0).permutation(slide.n_obs)], slide.obsm["position"])
         for slide in tissue

@@ -51,7 +51,7 @@ def test_a_value_is_its_spots_log_normalised_count_of_its_gene(tissue, unit):
 
 
 @by_name
-def test_padding_is_blank_and_comes_last(tissue, unit):
+def test_padding_is_zero_and_comes_last(tissue, unit):
     batch = unit.draw(tissue, 30, np.random.default_rng(0))
     assert not batch.values[~batch.valid].any()
     assert not batch.position[~batch.valid].any()
@@ -92,8 +92,8 @@ def test_hexagonal_tissue_keeps_its_distances(tmp_path, unit):
     position = np.concatenate([slide.obsm["position"] for slide in corpus])
     assert batch.valid.any(axis=1).all()
     if unit.name != "spot":
-        for place, spot, valid in zip(batch.position, batch.spot, batch.valid, strict=True):
-            np.testing.assert_allclose(pdist(place[valid]), pdist(position[spot[valid]]), atol=1e-4)
+        for tokens, spot, valid in zip(batch.position, batch.spot, batch.valid, strict=True):
+            np.testing.assert_allclose(pdist(tokens[valid]), pdist(position[spot[valid]]), atol=1e-4)
 
 
 # Spots, patches and slides
@@ -152,9 +152,9 @@ def test_a_slide_sample_has_all_spots_and_each_slide_comes_equally_often(tissue)
     batch = SlideUnit(n_channels=4).draw(tissue, 2 * len(tissue), np.random.default_rng(0))
     first = np.concatenate([[0], np.cumsum(tissue.table["n_spots"])])
     whole = [frozenset(range(a, b)) for a, b in pairwise(first)]
-    found = [frozenset(spot[valid]) for spot, valid in zip(batch.spot, batch.valid, strict=True)]
-    assert sorted(map(min, found)) == sorted(2 * [min(spots) for spots in whole])
-    assert set(found) == set(whole)
+    drawn = [frozenset(spot[valid]) for spot, valid in zip(batch.spot, batch.valid, strict=True)]
+    assert sorted(map(min, drawn)) == sorted(2 * [min(spots) for spots in whole])
+    assert set(drawn) == set(whole)
 
 
 def test_patches_come_from_slides_in_proportion_to_their_spots_and_are_not_near_empty(tmp_path):
@@ -168,7 +168,7 @@ def test_patches_come_from_slides_in_proportion_to_their_spots_and_are_not_near_
     assert batch.valid.sum(axis=1).min() >= 4
 
 
-def test_a_patch_is_refused_where_no_slide_can_hold_it(tissue, tmp_path):
+def test_a_patch_is_refused_if_no_slide_can_hold_it(tissue, tmp_path):
     with pytest.raises(UnitBenchError, match=r"larger than every slide \(widest: 12\)") as error:
         Patch(size=13, n_channels=4).check(tissue)
     assert "\n" not in str(error.value)
@@ -190,7 +190,7 @@ def test_an_unknown_choice_of_the_patch_is_named(option):
         Patch(**{option: "nonsense"})
 
 
-def test_fixed_crops_are_as_many_of_every_slide_and_come_again(tmp_path):
+def test_fixed_crops_are_as_many_in_every_slide_and_the_same_in_every_draw(tmp_path):
     corpus = corpus_of(tmp_path, slide_at(grid(6, 6), name="a"), slide_at(grid(12, 12), name="b"))
     unit = PatchUnit(size=3, n_channels=4, crops_per_slide=5)
     batches = [unit.draw(corpus, 400, np.random.default_rng(seed)) for seed in (0, 1)]

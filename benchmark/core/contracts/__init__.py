@@ -13,7 +13,7 @@ from benchmark.core.contracts.data import Dataset, Rule
 from benchmark.core.contracts.measures import KeyScore, Measured, Metric, NotApplicable, Split, Spots
 from benchmark.core.contracts.method import API_VERSION, Method, MethodOptions, UnitName
 from benchmark.core.contracts.task import Task, TaskOptions
-from benchmark.core.contracts.training import Module, ModuleOptions, Unit, UnitOptions
+from benchmark.core.contracts.training import Module, ModuleOptions, Samples, Unit, UnitOptions
 
 __all__ = [
     "API_VERSION",
@@ -27,6 +27,7 @@ __all__ = [
     "ModuleOptions",
     "NotApplicable",
     "Rule",
+    "Samples",
     "Split",
     "Spots",
     "Task",

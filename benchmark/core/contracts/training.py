@@ -17,6 +17,26 @@ if TYPE_CHECKING:
     from benchmark.units.expression import Field
 
 
+class Samples(Protocol):
+    """What a unit draws: some samples in a row. `benchmark.units.batch.Batch` is the one of the built-in units.
+
+    Attributes:
+        inputs: names of the arrays that the module reads, each with a row a sample.
+        spot: index in the corpus of every spot that is shown, int `[n]` or `[n, t]`; -1 where there is none.
+        n_spots: how many spots the samples show, repeats included.
+    """
+
+    inputs: tuple[str, ...]
+    spot: np.ndarray
+
+    @property
+    def n_spots(self) -> int: ...
+
+    def __getitem__(self, rows: slice) -> Samples:
+        """Some of the samples."""
+        ...
+
+
 @runtime_checkable
 class Unit(Protocol):
     """What one training sample is: a corpus turned into batches. This much the training loop asks for.
@@ -33,7 +53,7 @@ class Unit(Protocol):
         """On average. Called once, before the clock runs: it may also prepare the corpus."""
         ...
 
-    def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch:
+    def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Samples:
         """`n` samples; what they are depends on the state of `rng` alone."""
         ...
 

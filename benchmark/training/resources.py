@@ -1,0 +1,71 @@
+"""What a stretch of work takes from the machine: seconds on the device, peak memory, energy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import torch
+
+from benchmark.training.budget import Meter
+
+
+@contextmanager
+def clock(meter: Meter, device: torch.device) -> Iterator[None]:
+    """Adds the seconds of its body to the meter. The device's queue is emptied before and after."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    start = time.perf_counter()
+    yield
+    wait()
+    meter.device_seconds += time.perf_counter() - start
+
+
+class MemoryAndEnergy:
+    """Peak memory and energy since it was made: the allocator's and NVML's on a GPU, the process's peak on a CPU."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self._joules = _joules(device)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        else:
+            _reset_peak_rss()
+
+    def read(self, meter: Meter) -> None:
+        """Bring the meter's `peak_memory_bytes` and `energy_joules` up to date."""
+        peak = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else _peak_rss()
+        meter.peak_memory_bytes = max(meter.peak_memory_bytes, peak)
+        before, self._joules = self._joules, _joules(self.device)
+        if before is not None and self._joules is not None:
+            meter.energy_joules = (meter.energy_joules or 0.0) + self._joules - before
+
+
+def _reset_peak_rss() -> None:
+    with suppress(OSError):  # not Linux: the peak is then that of the whole process
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_rss() -> int:
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    except (OSError, IndexError):
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _joules(device: torch.device) -> float | None:
+    """NVML's cumulative counter (Volta or newer); None where the device has none."""
+    if device.type != "cuda":
+        return None
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        return pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByIndex(device.index or 0)) / 1000
+    except Exception:
+        return None

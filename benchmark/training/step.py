@@ -1,0 +1,88 @@
+"""One training step on the device: forward, backward and AdamW, in the wanted precision, compiled on a GPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from benchmark.training.flops import count_flops
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+FUSED = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4)  # older ones fuse on the GPU alone
+
+
+class Step:
+    """The step of a module, which it trains in place.
+
+    Args:
+        module: as `benchmark.core.contracts.Module` says.
+        wanted: as `Budget.precision`.
+    """
+
+    def __init__(self, module: torch.nn.Module, learning_rate: float, wanted: str):
+        self.fabric = make_fabric(wanted)
+        self.device = self.fabric.device
+        self.module = module
+        self.model, self.optimizer = set_up(self.fabric, module, make_optimizer(module, learning_rate))
+        self.model.train()
+        self._flops: dict[tuple[object, ...], int] = {}
+
+    def flops(self, batch: dict[str, torch.Tensor], hidden: tuple[torch.Tensor, ...], phase: object = None) -> int:
+        """FLOPs of the step. They are counted once for all steps of a phase whose tensors have the same shapes.
+
+        On a GPU a new shape is compiled here, by a step that changes no parameter, so that no clock counts the time.
+        """
+        kind = (phase, *(tensor.shape for tensor in (*batch.values(), *hidden)))
+        if kind not in self._flops:
+            self._flops[kind] = count_flops(self.module, batch, *hidden)
+            if self.device.type == "cuda":
+                self.fabric.backward(self.model(batch, *hidden))
+                self.optimizer.zero_grad()
+        return self._flops[kind]
+
+    def update(
+        self, batch: dict[str, torch.Tensor], hidden: tuple[torch.Tensor, ...], learning_rate: float
+    ) -> torch.Tensor:
+        """Take the step. Returns its loss, a scalar."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        loss = self.model(batch, *hidden)
+        self.fabric.backward(loss)
+        self.fabric.clip_gradients(self.model, self.optimizer, max_norm=1.0, error_if_nonfinite=False)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss.detach()
+
+
+def make_fabric(wanted: str) -> Fabric:
+    """The machine's best device, in a precision as `Budget.precision`."""
+    from lightning_fabric import Fabric  # slow to import, and many processes never train
+
+    return Fabric(accelerator="auto", devices=1, precision=precision(wanted))
+
+
+def make_optimizer(module: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    """AdamW, with the same settings for every unit."""
+    return torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95), fused=FUSED)
+
+
+def set_up(fabric: Fabric, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
+    """The module and its optimiser on the device.
+
+    On a GPU the module is compiled in place: its state keeps its names, and a copy of it is not compiled. The second
+    compilation leaves the sizes that differ open, and serves all later shapes, since those of a unit differ in their
+    number of tokens alone.
+    """
+    if fabric.device.type == "cuda":
+        module.compile()
+    return fabric.setup(module, optimizer)
+
+
+def precision(wanted: str) -> Literal["bf16-mixed", "32-true"]:
+    """Fabric's name of a precision. "auto" is bf16 where the hardware multiplies it faster than float32."""
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", bool)()  # torch 2.3 cannot tell
+    fast = torch.cuda.is_available() or amx
+    return "bf16-mixed" if wanted == "bf16" or (wanted == "auto" and fast) else "32-true"
