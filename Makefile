@@ -38,8 +38,8 @@ parity: $(SCGPT)/.ready    ## our scGPT against the official package: largest di
 clean:    ## remove the environments and Snakemake's notes; results stay
 	rm -rf .venv $(SCGPT) .snakemake
 
-# uv where it is on PATH, else pip; both compile what they install, which a run of many short processes needs.
-# Without the mark of a whole set-up, what is there is no ground to build on.
+# uv where it is on PATH, else pip. Both compile what they install: a run has many short processes.
+# A .venv without the mark of a complete set-up is made from the start.
 $(READY): pyproject.toml constraints.txt
 	@[ -e $@ ] || rm -rf .venv; rm -f $@
 	@if command -v uv >/dev/null; then \
@@ -51,6 +51,6 @@ $(READY): pyproject.toml constraints.txt
 	fi
 	@touch $@
 
-# The official package needs an older PyTorch, and pins that nothing else here has. Methods that need it run there too.
+# The official package needs an older PyTorch and pins of its own. Methods that need the package run there too.
 $(SCGPT)/.ready: envs/scgpt.yaml envs/scgpt.txt envs/scgpt.post-deploy.sh | $(READY)
 	$(BIN)/unitbench make-environment scgpt

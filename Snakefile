@@ -32,9 +32,8 @@ STEPS = {
     "track": (f"track {WHAT}", RUN.tables, OUT / "mlflow.json"),
 } | {f"environment.{env.name}": (f"make-environment {env.name}", [], env.ready) for env in RUN.environments}
 
-# What else a step depends on: the corpus on all of the config that it is made from, and on no more. `check` must have
-# nothing here: a rule that runs again for its parameters hides from Snakemake what changed in those that have its output
-# as `ancient`.
+# Settings that a step depends on. The corpus depends on the dataset, not on the rest of the config. `check` must have
+# none: if a rule runs again for its parameters, Snakemake misses changes of the rules with its output as `ancient`.
 DEPENDS = {"prepare": RUN.config.dataset.model_dump()}
 DEPENDS |= {f"environment.{env.name}": env.recipe for env in RUN.environments}
 
@@ -87,7 +86,7 @@ rule pretrain:
         "--attempt {resources.attempt} > {log} 2>&1"
 
 
-# The same for methods whose packages the main environment cannot hold, in theirs: conda's, or else a venv made once.
+# The same in another environment, for methods that need one: conda's, or else a venv that is made once.
 use rule pretrain as pretrain_in with:
     input:
         RUN.record,

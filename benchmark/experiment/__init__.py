@@ -1,1 +1,1 @@
-"""One experiment: its jobs and files, arms fitted and scored, the workflow and what it came to."""
+"""One experiment: its jobs and files, how arms are fitted and scored, the workflow, its summary."""

@@ -1,4 +1,4 @@
-"""What made a leaderboard: code, versions, data, device, config, and who was seen where."""
+"""What made a leaderboard: code, versions, data, device, config, and which slides each fold has seen."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "anndata", "scanpy", "lig
 
 
 def manifest(run: Run) -> dict:
+    """All of it, as JSON. Raises UnitBenchError: a job has no records yet."""
     record = read_json(run.corpus / "record.json")
     arms = [arm for job in run.jobs for arm in read_json(run.arms(job))]
     return {
@@ -37,7 +38,7 @@ def manifest(run: Run) -> dict:
 
 
 def _git() -> dict:
-    """Commit of the working folder and whether it has changes; empty outside a checkout."""
+    """The commit of the working folder, and whether it has changes. Empty outside a checkout."""
 
     def ask(*words: str) -> str:
         return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()

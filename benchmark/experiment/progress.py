@@ -51,7 +51,7 @@ def reporter(path: Path, expected: int) -> Callable[[str, bool, float, str], Non
 
 
 def read_report(path: Path) -> dict | None:
-    """The last report in the file, None where there is none."""
+    """The last report in the file, None if there is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError:
@@ -60,7 +60,7 @@ def read_report(path: Path) -> dict | None:
 
 def is_at_work(report: dict | None) -> bool:
     """Whether the process that reported still runs. One on another host counts as running."""
-    if report is None:
+    if report is None or "host" not in report:  # old reports do not name the process
         return False
     if report["host"] != platform.node():
         return True

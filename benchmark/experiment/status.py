@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmark.core.files import read_json
 from benchmark.data.corpus import Corpus, open_corpus
 from benchmark.experiment.arms import Arm, arm_key, folds_of
 from benchmark.experiment.folder import ArmFolder
@@ -26,7 +26,7 @@ class ArmStatus(NamedTuple):
     Attributes:
         state: "waiting", "running", "cut off" (begun by a process that has ended), "ok", "failed", "not applicable".
         detail: the share of its budget that a running arm has spent, or why an arm has no result.
-        scored: whether the rows of its job were made after it ended.
+        scored: whether its job was scored with this result.
     """
 
     job: str
@@ -37,7 +37,7 @@ class ArmStatus(NamedTuple):
 
 
 def arm_states(run: Run) -> list[ArmStatus]:
-    """The state of every arm, job by job, in the order in which they run. Reads files alone; nothing need be there.
+    """The state of every arm, job by job, in the order in which they run. Any of the files may be missing.
 
     A result of other settings or of another corpus does not count: its arm is waiting.
     """
@@ -47,12 +47,11 @@ def arm_states(run: Run) -> list[ArmStatus]:
 
 def _job_states(run: Run, corpus: Corpus | None, job: str, arms: list[Arm]) -> Iterator[ArmStatus]:
     report = read_report(run.progress(job))
-    at_work = is_at_work(report)
+    at_work, scored = is_at_work(report), _scored(run, job)
     for arm in arms:
         folder, key = ArmFolder(run.results, arm.name), _key(run, corpus, arm)
         if record := folder.read(key):
-            scored = _is_newer(run.scores(job), folder.record)
-            yield ArmStatus(job, arm.name, record["status"], record["reason"], scored)
+            yield ArmStatus(job, arm.name, record["status"], record["reason"], record in scored)
         elif not folder.has_begun(key):
             yield ArmStatus(job, arm.name, "waiting")
         elif is_at_work(alone := read_report(run.progress(arm.name))):
@@ -76,8 +75,12 @@ def _share(arm: Arm, report: dict | None) -> str:
     return f"{share:.0%} of its budget"
 
 
-def _is_newer(path: Path, other: Path) -> bool:
-    return path.exists() and path.stat().st_mtime_ns >= other.stat().st_mtime_ns
+def _scored(run: Run, job: str) -> list[dict]:
+    """The records that the score rows of the job were made from; none if they are older than the records."""
+    records, rows = run.arms(job), run.scores(job)
+    if not records.exists() or not rows.exists() or rows.stat().st_mtime_ns < records.stat().st_mtime_ns:
+        return []
+    return read_json(records)
 
 
 def status_table(states: list[ArmStatus]) -> Table:

@@ -1,4 +1,4 @@
-"""What a run came to: its tables read back, the leaderboard on the terminal, and how many arms failed."""
+"""The end of a run: its tables read back, the leaderboard on the terminal, and which arms failed."""
 
 from __future__ import annotations
 

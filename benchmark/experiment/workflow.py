@@ -1,4 +1,4 @@
-"""The whole run in one command: Snakemake in a child process, a display beside it, the leaderboard at the end."""
+"""The whole run in one command: Snakemake in a child process, a display of its progress, the leaderboard at the end."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _wait_for_others(log: TextIO, console: Console) -> None:
 
 
 def _stop(child: subprocess.Popen) -> None:
-    """End Snakemake and its jobs; the terminal's Ctrl-C has reached them already."""
+    """End Snakemake and its jobs. They have had the terminal's Ctrl-C already, so wait for them first."""
     try:
         family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
     except psutil.NoSuchProcess:

@@ -25,8 +25,8 @@ def test_the_built_in_ones_come_by_entry_point():
         "datasets": {"simulated", "her2st", "h5ad_folder", "cosmx", "merscope"},
         "tasks": {"domain", "clustering", "reconstruction"},
     }.items():
-        found = registry.plugins(kind)
-        assert names <= set(found) and all(found[name].distribution == "unitbench" for name in names)
+        plugins = registry.plugins(kind)
+        assert names <= set(plugins) and all(plugins[name].distribution == "unitbench" for name in names)
 
 
 @pytest.mark.parametrize("kind", ["methods", "datasets", "tasks"])

@@ -1,10 +1,10 @@
-"""`snakemake --cores all --use-conda` on the whole workflow, by a stand-in for conda, and by conda where there is one.
+"""`snakemake --cores all --use-conda` on the whole workflow, with a stand-in for conda, and with conda where it exists.
 
-The stand-in proves the shape of the environment files, that a solver takes what they ask for, that the post-deploy
-scripts run in a new environment and leave the project installed there, and the workflow's path through the flag:
-creation, activation, each rule in its environment, no venv beside. It does not prove that the files solve on
-conda-forge, nor that pip finds the pinned packages: its channel holds a Python that has them already, and pip is kept
-offline. Only the test with a real conda shows that.
+The stand-in proves that the environment files have the right form, that a solver accepts them, that the post-deploy
+scripts run in a new environment and install the project there, and that the workflow handles the flag: environments
+are made and activated, each rule runs in its own, and no venv is made. It does not prove that the files solve on
+conda-forge, nor that pip finds the pinned packages: the channel has a Python with these packages, and pip is offline.
+Only the test with a real conda shows that.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NOT_COPIED = shutil.ignore_patterns(".*", "results", "tests", "*.egg-info", "__p
 
 @pytest.fixture
 def project(tmp_path) -> Path:
-    """A copy of the project, in which an environment can install it, with a method that needs one of its own."""
+    """A copy of the project, for an environment to install, with a method that needs its own environment."""
     project = shutil.copytree(ROOT, tmp_path / "project", ignore=NOT_COPIED)
     install_guest(tmp_path / "site")
     plugin = INSTALL.format(site=tmp_path / "site")  # Snakemake hides PYTHONPATH from the rules of an environment
@@ -44,7 +44,7 @@ def project(tmp_path) -> Path:
 
 
 def run_with_conda(project: Path, variables: dict[str, str]) -> None:
-    """Run it all, as a user does, and check what is left."""
+    """Run the whole workflow, as a user does, and check what it leaves."""
     command = [sys.executable, "-m", "snakemake", "--cores", "all", "--use-conda", "--config", "experiment=tiny.yaml"]
     variables = environment(project.parent / "site") | variables
     done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True)
@@ -58,7 +58,7 @@ def site_packages(prefix: Path) -> set[str]:
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the stand-in's Python is this one, envs/ ask for 3.11")
-def test_the_workflow_runs_by_a_stand_in_for_conda(project, tmp_path):
+def test_the_workflow_runs_with_a_stand_in_for_conda(project, tmp_path):
     run_with_conda(project, set_up(tmp_path / "conda"))
     activated = {Path(line) for line in (tmp_path / "conda/activated.txt").read_text().splitlines()}
     held = [site_packages(prefix) for prefix in activated]
@@ -68,5 +68,5 @@ def test_the_workflow_runs_by_a_stand_in_for_conda(project, tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("conda"), reason="NO CONDA HERE: that envs/ solve on conda-forge is not tested")
-def test_the_workflow_runs_by_a_real_conda(project):
+def test_the_workflow_runs_with_a_real_conda(project):
     run_with_conda(project, {"PATH": os.environ["PATH"]})

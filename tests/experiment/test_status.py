@@ -135,6 +135,12 @@ def test_an_arm_whose_process_has_ended_is_cut_off(prepared, changes):
     assert states(prepared)["random/fold0/0-seed0"] == ("cut off", "has a checkpoint")
 
 
+def test_an_old_report_does_not_name_its_process(prepared):
+    begin(prepared, "random/fold0/0-seed0")
+    write_json(prepared.progress("fold0-0"), {"arm": "random/fold0/0-seed0", "done": 0, "fraction": 0.5, "text": ""})
+    assert states(prepared)["random/fold0/0-seed0"] == ("cut off", "")
+
+
 def test_a_process_of_another_host_counts_as_running(prepared):
     begin(prepared, "random/fold0/0-seed0")
     report(prepared, "fold0-0", "random/fold0/0-seed0", host="elsewhere", pid=2**22 + 1)
