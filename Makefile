@@ -8,7 +8,7 @@ BIN = .venv/bin
 READY = .venv/.ready
 SCGPT = .venv-scgpt
 
-.PHONY: help run resume board bench test docs parity clean
+.PHONY: help run resume board bench gates lint test docs parity clean
 
 help:    ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
@@ -25,7 +25,15 @@ board: $(READY)    ## open the MLflow leaderboard on 127.0.0.1
 bench: $(READY)    ## measure loaders and training steps
 	$(BIN)/unitbench bench $(WHAT)
 
-test: $(READY)    ## all tests
+gates: $(READY)    ## the gates that take seconds: style, format, types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile
+	$(BIN)/mypy
+
+lint: gates docs    ## these gates, and the documentation
+
+test: gates    ## these gates, then all tests
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 docs: $(READY)    ## the documentation, docs/_build/html/index.html; a warning is an error

@@ -24,8 +24,8 @@ class Frozen(BaseModel):
 class Dataset(Frozen):
     """A dataset of the registry and its options."""
 
-    name: str
-    options: dict[str, Any] = {}
+    name: str = Field(description="As `unitbench list` has it.")
+    options: dict[str, Any] = Field(default={}, description="Keywords of its class.")
 
 
 class Method(Frozen):
@@ -34,10 +34,12 @@ class Method(Frozen):
     `vary` gives a list of values for some options. The config then has one entry for each combination.
     """
 
-    method: str
-    label: str = Field(default="", pattern=NAME)
-    options: dict[str, Any] = {}
-    vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default={}, exclude=True)
+    method: str = Field(description="As `unitbench list` has it.")
+    label: str = Field(default="", pattern=NAME, description="What tables and folders call it; left out: the method.")
+    options: dict[str, Any] = Field(default={}, description="Keywords of its class.")
+    vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        default={}, exclude=True, description="Options with a list of values each: one entry for each combination."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -69,8 +71,8 @@ class Method(Frozen):
 class Task(Frozen):
     """A task of the registry and its options."""
 
-    task: str
-    options: dict[str, Any] = {}
+    task: str = Field(description="As `unitbench list` has it.")
+    options: dict[str, Any] = Field(default={}, description="Keywords of its class.")
 
     @model_validator(mode="before")
     @classmethod
@@ -81,8 +83,12 @@ class Task(Frozen):
 class Budget(Frozen):
     """How much pretraining an arm may spend: FLOPs, seconds on the device, or spots seen (again if repeated)."""
 
-    axis: Literal["flops", "device_seconds", "spots"] = "flops"
-    amounts: tuple[float, ...] = Field(default=(0.0,), min_length=1)
+    axis: Literal["flops", "device_seconds", "spots"] = Field(
+        default="flops", description="What is matched. Spots that are seen again count again."
+    )
+    amounts: tuple[float, ...] = Field(
+        default=(0.0,), min_length=1, description="Each is an arm of its own. 0 is the untrained control."
+    )
 
     @field_validator("amounts")
     @classmethod
@@ -93,25 +99,20 @@ class Budget(Frozen):
 
 
 class Splits(Frozen):
-    """The splits of the experiment.
+    """The splits of the experiment, and how often each is drawn."""
 
-    Attributes:
-        donor_folds: how many folds hold out whole groups; None: one fold for each group.
-        random_repeats, few_labels_repeats, block_repeats: how often each split within slides is drawn.
-        random_test: the share of spots that "random" and "block" test.
-        few_labels: the share of spots that the probe learns from under "few_labels"; it is tested on the others.
-        block_cells: side of a block, in cells of the lattice.
-        block_buffer: training spots nearer than this to a test spot are left out, in pitches.
-    """
-
-    donor_folds: int | None = Field(default=None, ge=2)
-    random_repeats: int = Field(default=5, ge=0)
-    random_test: float = Field(default=0.2, gt=0, lt=1)
-    few_labels_repeats: int = Field(default=0, ge=0)
-    few_labels: float = Field(default=0.2, gt=0, lt=1)
-    block_repeats: int = Field(default=0, ge=0)
-    block_cells: int = Field(default=6, ge=1)
-    block_buffer: float = Field(default=2, ge=0)
+    donor_folds: int | None = Field(
+        default=None, ge=2, description="How many folds hold out whole groups. Null: one fold for each group."
+    )
+    random_repeats: int = Field(default=5, ge=0, description="How often the split `random` is drawn. 0 leaves it out.")
+    random_test: float = Field(default=0.2, gt=0, lt=1, description="Share of the spots that it and `block` test.")
+    few_labels_repeats: int = Field(default=0, ge=0, description="How often the split `few_labels` is drawn.")
+    few_labels: float = Field(default=0.2, gt=0, lt=1, description="Share of the spots that its probes learn from.")
+    block_repeats: int = Field(default=0, ge=0, description="How often the split `block` is drawn.")
+    block_cells: int = Field(default=6, ge=1, description="Side of a block, in cells of the lattice.")
+    block_buffer: float = Field(
+        default=2, ge=0, description="Training spots nearer than this to a test spot are left out, in pitches."
+    )
 
     @property
     def repeats(self) -> dict[str, int]:
@@ -120,18 +121,27 @@ class Splits(Frozen):
 
 
 class Config(Frozen):
-    """The whole experiment. See `config/default/simulated.yaml` for what each key means."""
+    """The whole experiment."""
 
-    name: str = Field(pattern=NAME)
-    dataset: Dataset
-    methods: tuple[Method, ...] = Field(min_length=1)
-    tasks: tuple[Task, ...] = Field(min_length=1)
-    budget: Budget = Budget()
-    splits: Splits = Splits()
-    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
-    neighbours: tuple[int, ...] = (0, 8)
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    methods_per_job: int = Field(default=1, ge=1)
+    name: str = Field(pattern=NAME, description="Results go to `results/<name>`.")
+    dataset: Dataset = Field(description="Where the slides come from.")
+    methods: tuple[Method, ...] = Field(min_length=1, description="What is compared.")
+    tasks: tuple[Task, ...] = Field(min_length=1, description="What is scored.")
+    budget: Budget = Field(default=Budget(), description="What every arm may spend on pretraining.")
+    splits: Splits = Field(default=Splits(), description="Which spots probes learn from, and which are scored.")
+    seeds: tuple[int, ...] = Field(
+        default=(0, 1, 2), min_length=1, description="Every arm is fitted with each. A claim takes at least 3."
+    )
+    neighbours: tuple[int, ...] = Field(
+        default=(0, 8),
+        description="Every embedding is averaged over so many spatial neighbours, and scored. 0: as it is.",
+    )
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        default="auto", description="Of training. `auto`: bf16 where the hardware multiplies it faster."
+    )
+    methods_per_job: int = Field(
+        default=1, ge=1, description="Methods that one process fits in turn. 1 is best on a cluster."
+    )
 
     @field_validator("methods")
     @classmethod

@@ -37,7 +37,10 @@ class KeyScore:
 
     Attributes:
         column: its heading, of letters that MLflow takes (letters, digits, blanks, `.`, `-`, `_`, `/`); short.
-        setting, metric, neighbours, split: which score it is.
+        setting: of the task; this and the next three say which score it is.
+        metric: one of the task's.
+        neighbours: how many spatial neighbours the embedding is averaged over.
+        split: how test spots are held out.
         words: what the heading means, for the caption.
         also: a regular expression of more settings in which units compete by this metric.
     """

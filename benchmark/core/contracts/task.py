@@ -55,7 +55,7 @@ class TaskOptions(Protocol):
         key: the column of obs that holds its labels; None: it needs no labels, and all spots are served.
         title: as pages call it; left out: its name.
         order: where it stands among other tasks; the least comes first and orders the leaderboard.
-        settings: titles of its settings. A key may be a regular expression, and its title then name groups (`\\1`).
+        settings: titles of its settings. A key may be a regular expression; its title may name groups, as `re` does.
     """
 
     key: str | None = "label"

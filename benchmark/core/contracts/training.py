@@ -64,7 +64,8 @@ class UnitOptions(Protocol):
     Attributes:
         samples_per_step: how many a step takes, where they are of use to each other; left out: as many as hold about
             the benchmark's tokens a step. Whole steps are then drawn, one after another.
-        n_channels, n_tokens: genes that a sample shows.
+        n_channels: genes that all spots of a sample show.
+        n_tokens: genes that a sample of one spot shows, at most.
     """
 
     samples_per_step: int | None = None
