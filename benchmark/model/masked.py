@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -9,8 +11,7 @@ from benchmark.model.trunk import Preset, Trunk, sincos
 
 RATIOS = (0.25, 0.5, 0.75)  # share of its values that a spot hides
 SQUARE = 3.0  # greatest half side of a hidden square, in pitches
-TOKENS = ("bound", "bag")
-MASKING = ("mixed", "channels", "spots", "blocks")
+Masking = Literal["mixed", "channels", "spots", "blocks"]
 
 
 class Masked(nn.Module):
@@ -50,35 +51,29 @@ class Masked(nn.Module):
 class MaskedSpots(Masked):
     """Tokens are spots (patch, slide).
 
-    Hidden values are left out of a token and named by a second sum, so a hidden spot is not taken for an empty one.
+    A token is the sum of the visible values, each times its gene's vector. Hidden values are left out and named by a
+    second sum, so a hidden spot is not taken for an empty one.
 
     Args:
-        tokens: "bound": the sum of the visible values, each times its gene's vector; "bag": the sum of the visible
-            genes' vectors and the sum of a function of the values, which cannot tell which gene has which value (as
-            arXiv 2603.13432 was released).
         masking: "channels": a share of each spot's values; "spots": whole spots; "blocks": whole squares; "mixed":
             values, of every fourth spot all, and in half of the samples also a square.
     """
 
-    def __init__(self, gene_mean: Tensor, preset: Preset, tokens: str = "bound", masking: str = "mixed"):
+    def __init__(self, gene_mean: Tensor, preset: Preset, masking: Masking = "mixed"):
         super().__init__(gene_mean, preset)
-        self.tokens, self.masking = tokens, masking
+        self.masking = masking
         self.value = nn.Linear(preset.d, preset.d)
         self.hidden = nn.Linear(preset.d, preset.d, bias=False)
-        self.scalar = nn.Linear(1, preset.d) if tokens == "bag" else None
 
     def encode(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
         """`[b, t, d]`: one vector a spot. `hidden` bool `[b, t, c]`."""
-        scale = hidden.shape[-1] ** -0.5
-        table = self.gene(batch["genes"]).squeeze(1) * scale
-        if self.tokens == "bound":
-            shown = self.value(self.centred(batch).masked_fill(hidden, 0) @ table)
-        else:
-            # Summed before the second layer, which is linear: the same sum for a fraction of the work.
-            values = self.scalar(batch["values"][..., None]).relu().masked_fill(hidden[..., None], 0).sum(2)
-            shown = self.value(values * scale) + (~hidden).to(table.dtype) @ table
-        tokens = shown + self.hidden(hidden.to(table.dtype) @ table)
+        table = self.gene(batch["genes"]).squeeze(1) * hidden.shape[-1] ** -0.5
+        tokens = self.shown(batch, hidden, table) + self.hidden(hidden.to(table.dtype) @ table)
         return self.trunk(tokens + sincos(batch["position"], tokens.shape[-1]), batch["valid"])
+
+    def shown(self, batch: dict[str, Tensor], hidden: Tensor, table: Tensor) -> Tensor:
+        """What a token tells of the visible values, `[b, t, d]`; `table` `[b, c, d]`: the vectors of the channels."""
+        return self.value(self.centred(batch).masked_fill(hidden, 0) @ table)
 
     def forward(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
         """Mean squared error over the hidden values."""

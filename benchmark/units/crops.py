@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from benchmark.units.expression import Field
 VALUES_AT_ONCE = 2**25  # 128 MiB of float32
 # What a spot is read in: crops half a size apart, of which it lies in several; a crop of its own around it; tiles side
 # by side; itself alone; the whole slide.
-CONTEXTS = ("overlap", "centre", "tiles", "self", "slide")
+Context = Literal["overlap", "centre", "tiles", "self", "slide"]
 
 
 def occupancy(lattice: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -73,11 +74,11 @@ def fill(
     batch.spot[rows, :t] = np.where(valid, order + field.offset, -1)
 
 
-def cover(field: Field, context: str, size: int, rule: Rule, m: int, tokens: int) -> Iterator[Batch]:
+def cover(field: Field, context: Context, size: int, rule: Rule, m: int, tokens: int) -> Iterator[Batch]:
     """Samples that together speak for every spot on a slide's lattice, in batches of about `tokens` tokens.
 
     Args:
-        context: what a spot is read in, one of `CONTEXTS`.
+        context: what a spot is read in.
     """
     rng = np.random.default_rng(0)  # a rule that draws gives the same slide the same channels
     on = np.flatnonzero(field.lattice[:, 0] >= 0)
@@ -98,7 +99,7 @@ def cover(field: Field, context: str, size: int, rule: Rule, m: int, tokens: int
         yield batch
 
 
-def _starts(lattice: np.ndarray, context: str, size: int) -> np.ndarray:
+def _starts(lattice: np.ndarray, context: Context, size: int) -> np.ndarray:
     """The first cell of each crop that covers spots in these cells, `[n_crops, 2]`; no crop is empty."""
     if context == "slide":
         return lattice.min(axis=0, keepdims=True)

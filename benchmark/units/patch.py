@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from benchmark.core.contracts import Rule
 from benchmark.core.errors import UnitBenchError
 from benchmark.units.batch import Batch
-from benchmark.units.crops import VALUES_AT_ONCE, cover, fill, members, occupancy
+from benchmark.units.crops import VALUES_AT_ONCE, Context, cover, fill, members, occupancy
 from benchmark.units.expression import Field, fields, stretched
 from benchmark.units.rules import VarianceDraw
 
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
 
-LATTICES = ("physical", "released")
+Lattice = Literal["physical", "released"]
 STRETCHED = 139  # the last cell of an axis in the released code's lattice
 
 
@@ -38,9 +38,9 @@ class PatchUnit:
     n_channels: int = 256
     min_occupancy: float = 0.25
     rule: Rule = field(default_factory=VarianceDraw)
-    lattice: str = "physical"
+    lattice: Lattice = "physical"
     crops_per_slide: int | None = None
-    context: str = "overlap"
+    context: Context = "overlap"
 
     name = "patch"
     sparse_slides_dropped = False
@@ -109,7 +109,7 @@ class PatchUnit:
 
 @lru_cache(maxsize=8)
 def places(
-    corpus: Corpus, size: int, min_occupancy: float, lattice: str = "physical", crops_per_slide: int | None = None
+    corpus: Corpus, size: int, min_occupancy: float, lattice: Lattice = "physical", crops_per_slide: int | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each slide, where a crop may begin and how many spots it then holds; nowhere, if no crop is full enough."""
     found = []
@@ -122,7 +122,7 @@ def places(
     return found
 
 
-def laid(corpus: Corpus, lattice: str) -> tuple[Field, ...]:
+def laid(corpus: Corpus, lattice: Lattice) -> tuple[Field, ...]:
     """The slides of the corpus on that lattice."""
     return fields(corpus) if lattice == "physical" else _stretched(corpus)
 
