@@ -117,7 +117,7 @@ class Spatia(Trained):
         """Raises UnitBenchError: a slide without an image, no objective, no weights, or sizes that do not fit."""
         size, design = self.sampler.size, self.sampler.design
         if self.weights and not Path(self.weights).is_file():
-            raise UnitBenchError(self.weights, "no such file", "save the image encoder's weights there")
+            raise UnitBenchError(self.weights, "no such file", "give the path of the image encoder's weights")
         for name, length, part in (("pixels", size.pixels, size.patch), ("width", size.d, size.heads)):
             if length % part:
                 raise UnitBenchError(f"spatia: {name} {length}", f"not a multiple of {part}", "take one that is")

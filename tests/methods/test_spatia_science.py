@@ -1,4 +1,4 @@
-"""What SPATIA must show where the truth is known: images that carry the cell type, and expression of few counts."""
+"""What SPATIA must show on simulated tissue, where images carry the cell type and counts are few."""
 
 import numpy as np
 import pytest

@@ -123,7 +123,7 @@ def test_the_domains_gradient_is_reversed_for_the_encoder_alone(within):
 def test_twenty_steps_of_adam(within):
     official, ours = pair(Size(), zero_prob=True, n_domains=3)
     curves = {}
-    for name, network, losses in (("official", official, official_losses), ("own", ours, our_losses)):
+    for name, network, losses in (("official", official, official_losses), ("ours", ours, our_losses)):
         adam = torch.optim.Adam([p for n, p in network.named_parameters() if not n.startswith("cls_")], lr=1e-3)
         curve = []
         for step in range(20):
@@ -134,7 +134,7 @@ def test_twenty_steps_of_adam(within):
             curve.append(loss.item())
         curves[name] = torch.tensor(curve, dtype=torch.float64)
     assert curves["official"][-5:].mean() < 0.95 * curves["official"][:5].mean()
-    difference = (curves["own"] / curves["official"] - 1).abs().max().item()
+    difference = (curves["ours"] / curves["official"] - 1).abs().max().item()
     within("loss over 20 Adam steps, relative", difference, 1e-4)
 
 
