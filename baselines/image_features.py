@@ -38,11 +38,11 @@ class MeanColour:
 
     def embed_image(self, slide: ad.AnnData) -> np.ndarray:
         """`[n_spots, 6]` float32, from 0 to 255."""
-        values = cut(slide, self._view).reshape(slide.n_obs, -1, 3).astype(np.float32)
+        values = cut(slide, self.tile_view).reshape(slide.n_obs, -1, 3).astype(np.float32)
         return np.concatenate([values.mean(axis=1), values.std(axis=1)], axis=1)
 
     @property
-    def _view(self) -> View:
+    def tile_view(self) -> View:
         """Field of view of a tile."""
         return View(self.microns, self.pixels)
 
@@ -58,7 +58,7 @@ class ImageTexture(MeanColour):
         from skimage.feature import local_binary_pattern
 
         histograms = []
-        for stain in haematoxylin(cut(slide, self._view)):
+        for stain in haematoxylin(cut(slide, self.tile_view)):
             grey = np.round(255 * np.clip(stain / MOST_STAIN, 0, 1)).astype(np.uint8)
             patterns = ((local_binary_pattern(grey, n, radius, "uniform"), n + 2) for n, radius in ((8, 1), (16, 2)))
             histograms.append(np.concatenate([np.bincount(p.astype(int).ravel(), minlength=n) for p, n in patterns]))
@@ -75,11 +75,11 @@ class ImagePCA(MeanColour):
     def fit(self, corpus: Corpus, budget: Budget, seed: int) -> None:
         """Fit the components. Nothing is spent."""
         names = tuple(name for name in corpus.names if has_image(corpus[name]))
-        self.components = components(corpus.subset(names), self._view, self.n_components) if names else None
+        self.components = components(corpus.subset(names), self.tile_view, self.n_components) if names else None
 
     def embed_image(self, slide: ad.AnnData) -> np.ndarray:
         """`[n_spots, n_components]` float32."""
-        return self.components.transform(flat(cut(slide, self._view))).astype(np.float32)
+        return self.components.transform(flat(cut(slide, self.tile_view))).astype(np.float32)
 
 
 @lru_cache(maxsize=1)  # all seeds share it

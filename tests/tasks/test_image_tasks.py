@@ -203,10 +203,10 @@ def test_texture_distinguishes_images_that_colour_does_not(pictured):
 def test_components_of_the_pixels_are_scikit_learn_s(pictured):
     method, train = ImagePCA(n_components=5), pictured.subset(pictured.names[:2])
     method.fit(train, None, 0)
-    pixels = np.concatenate([cut(slide, method.view).reshape(slide.n_obs, -1) / 255 for slide in train])
+    pixels = np.concatenate([cut(slide, method.tile_view).reshape(slide.n_obs, -1) / 255 for slide in train])
     outside = PCA(5, svd_solver="full").fit(pixels)
     slide = pictured[pictured.names[2]]
-    expected = outside.transform(cut(slide, method.view).reshape(slide.n_obs, -1) / 255)
+    expected = outside.transform(cut(slide, method.tile_view).reshape(slide.n_obs, -1) / 255)
     np.testing.assert_allclose(np.abs(method.embed_image(slide)), np.abs(expected), atol=1e-4)
 
 
