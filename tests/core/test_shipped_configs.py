@@ -1,0 +1,86 @@
+"""The configs of the project: whole, named after their folder and file, with controls and enough seeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark.core import registry
+from benchmark.core.config import read_config
+from tests.helpers.paths import CONFIG
+
+SHIPPED = sorted(path for path in CONFIG.glob("*/*.yaml") if path.parent.name not in ("datasets", "sets"))
+SETS = sorted(CONFIG.glob("sets/*.yaml"))
+each_shipped = pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+
+
+@each_shipped
+def test_shipped_configs_are_understood_and_named_after_their_folder_and_file(path):
+    experiment, dataset = path.parent.name, path.stem
+    if experiment == "default" and dataset != "simulated":
+        assert read_config(path).name == dataset
+    else:
+        assert read_config(path).name == (experiment if dataset == "simulated" else f"{experiment}_{dataset}")
+
+
+@each_shipped
+def test_shipped_configs_hold_controls_and_enough_seeds_for_a_claim(path):
+    config = read_config(path)
+    tasks, methods = {task.task for task in config.tasks}, {method.method for method in config.methods}
+    assert len(config.seeds) >= 3 and 0 in config.neighbours
+    if tasks & {"domain", "clustering"}:
+        assert {"random", "coordinates", "noise", "pca"} <= methods
+    if "reconstruction" in tasks:
+        assert {"gene_mean", "neighbour_mean", "inverse_distance"} <= methods
+    # What compares settings of one method does so at one budget; all else has its untrained control.
+    assert 0 in config.budget.amounts or (
+        config.name.startswith(("ablation", "scaling", "generation", "spatia_")) and len(config.budget.amounts) == 1
+    )
+
+
+EXPERIMENTS = {"default", "ablation", "units", "paper", "factorial", "reconstruction", "scaling"}
+
+
+def test_every_experiment_is_there_on_simulated_and_on_real_tissue():
+    there = {(path.parent.name, path.stem) for path in SHIPPED}
+    on_dlpfc = {"default", "ablation", "units", "paper", "reconstruction"}
+    assert {(name, dataset) for name in EXPERIMENTS for dataset in ("simulated", "her2st")} <= there
+    assert {(name, "dlpfc") for name in on_dlpfc} <= there
+
+
+@each_shipped
+def test_the_file_is_named_after_the_dataset(path):
+    plugin = {"simulated": "simulated", "her2st": "her2st", "dlpfc": "h5ad_folder", "seqfish": "h5ad_folder"}
+    assert read_config(path).dataset.name == plugin[path.stem]
+
+
+def test_the_ablations_are_whole_grids_of_the_patch_unit():
+    for dataset, n_methods in {"simulated": 3 * 2 * 4, "her2st": 3 * 3 * 6, "dlpfc": 2 * 2 * 6}.items():
+        config = read_config(CONFIG / "ablation" / f"{dataset}.yaml")
+        grid = [method.options for method in config.methods if method.method == "patch"]
+        sizes, numbers, rules = ({options[key] for options in grid} for key in ("size", "n_channels", "channels"))
+        assert len(grid) == len(sizes) * len(numbers) * len(rules) == n_methods
+        assert all(options.keys() == {"preset", "size", "n_channels", "channels"} for options in grid)
+
+
+def test_the_iso_flop_curves_have_four_budgets_and_the_same_sizes_of_the_trunk_for_every_unit():
+    for dataset, n_sizes in {"simulated": 3, "her2st": 3, "dlpfc": 1}.items():
+        config = read_config(CONFIG / "units" / f"{dataset}.yaml")
+        presets = {
+            unit: {method.options["preset"] for method in config.methods if method.method == unit}
+            for unit in ("spot", "patch", "slide")
+        }
+        assert len(config.budget.amounts) >= 4
+        assert len(set(map(frozenset, presets.values()))) == 1 and len(presets["slide"]) == n_sizes
+
+
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
+def test_each_set_says_what_it_is_for_and_several_configs_include_it(path):
+    assert path.read_text().startswith("# ")
+    assert sum(f"{{include: ../sets/{path.name}}}" in config.read_text() for config in SHIPPED) >= 2
+
+
+@each_shipped
+def test_every_method_and_task_of_a_config_can_be_made(path):
+    config = read_config(path)
+    assert all(registry.make("methods", entry.method, entry.options).unit for entry in config.methods)
+    assert all(registry.make("tasks", entry.task, entry.options).name == entry.task for entry in config.tasks)
