@@ -1,1 +1,1 @@
-"""Controls: methods that learn nothing about tissue and show what a score means."""
+"""Controls, which show what a score means without learning, and baselines, which people use today."""

@@ -11,20 +11,23 @@ from benchmark.data.corpus import Corpus
 if TYPE_CHECKING:
     import anndata as ad
 
-# Farther apart than any two spots of a slide, in pitches, yet exact in float32 beside them.
+    from benchmark.training.budget import Budget
+
+# In pitches: larger than any distance on a slide, and small enough to leave float32 exact for the coordinates.
 APART = 1e4
 
 
 class Coordinates:
-    """(y, x) in pitches, and the slide's identity: a column for each slide of the corpus, zero on all others.
+    """(y, x) in pitches, and the slide's identity: a column for each slide of the corpus, zero on all other slides.
 
-    Distances between spots of one slide are physical. A slide outside the corpus is equally far from all within, so its
-    spots' neighbours are those that lie at the same place on any slide.
+    Distances between spots of one slide are physical. A slide outside the corpus is equally far from all slides in it,
+    so its spots have as neighbours the spots at the same position on any slide.
     """
 
     unit = "none"
 
-    def fit(self, corpus: Corpus, budget: object, seed: int) -> None:
+    def fit(self, corpus: Corpus, budget: Budget, seed: int) -> None:
+        """Keep the names of the slides. Nothing is spent."""
         self.slides = np.array(corpus.names)
 
     def embed(self, slide: ad.AnnData) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Control of reconstruction: kriging, the best linear guess from the visible spots under one smooth covariance."""
+"""Control of reconstruction: kriging, the best linear prediction from the visible spots under one covariance."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from baselines.interpolation import Zero
 if TYPE_CHECKING:
     from sklearn.gaussian_process.kernels import Kernel
 
-# What bounds the time. Of more spots those nearest to a hidden one are kept: the others hardly weigh.
+# These bound the time. If there are more spots, the ones nearest to a hidden spot are kept: the others weigh little.
 MOST_SPOTS = 2000
 SPOTS_OF_FIT, GENES_OF_FIT = 200, 32
 
 
 class GaussianProcess(Zero):
-    """Simple kriging of each gene about its mean over the visible spots; one kernel for all genes of a slide.
+    """Simple kriging of each gene around its mean over the visible spots, with one kernel for all genes of a slide.
 
-    The kernel is a Matérn field (ν = 3/2) with measurement noise, so a spot's value is drawn to the gene's mean where
-    its neighbours say nothing. Kernel and data come from the slide shown, its visible spots alone.
+    The kernel is a Matérn field (ν = 3/2) with measurement noise. So a spot gets the gene's mean where its neighbours
+    tell nothing. Kernel and data come from the visible spots of the slide alone.
     """
 
     def _fill(self, seen: sp.csr_matrix, position: np.ndarray, hidden: np.ndarray) -> np.ndarray:
@@ -39,17 +39,17 @@ class GaussianProcess(Zero):
 
 
 def fit_kernel(position: np.ndarray, values: np.ndarray) -> Kernel | None:
-    """The covariance of greatest likelihood, shared by the genes that vary most, each scaled to variance 1.
+    """The covariance of greatest likelihood for the genes that vary most, each scaled to variance 1.
 
-    Genes rather than principal components: components are far less noisy than any gene, and would teach too little
-    noise.
+    It is fitted to genes and not to principal components. Components are far less noisy than genes, so the noise would
+    come out too small.
 
     Args:
         position: `[n_spots, 2]`, in pitches.
         values: `[n_spots, n_genes]`.
 
     Returns:
-        None where no gene varies.
+        The fitted kernel; None where no gene varies.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
@@ -63,14 +63,14 @@ def fit_kernel(position: np.ndarray, values: np.ndarray) -> Kernel | None:
     field = ConstantKernel(0.5, (1e-4, 10)) * Matern(2.0, (0.5, 50), nu=1.5)
     model = GaussianProcessRegressor(field + WhiteKernel(0.5, (1e-3, 10)), alpha=0, normalize_y=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a bound is a fair answer: no field at all, or no noise
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a bound is a valid result: no field, or no noise
         return model.fit(position, values[:, genes].astype(np.float64)).kernel_
 
 
 def weights(kernel: Kernel, visible: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """How much each visible spot `[n_visible, 2]` counts at each wanted place `[n_wanted, 2]`: `[n_wanted, n_visible]`.
+    """Weight of each visible spot `[n_visible, 2]` at each wanted position `[n_wanted, 2]`: `[n_wanted, n_visible]`.
 
-    Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), equation 2.23: the posterior mean is linear
-    in the values, so that one factorisation serves all genes.
+    The posterior mean is linear in the values, so one factorisation serves all genes (Rasmussen and Williams, Gaussian
+    Processes for Machine Learning, 2006, equation 2.23).
     """
     return cho_solve(cho_factor(kernel(visible)), kernel(visible, wanted)).T

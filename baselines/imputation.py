@@ -1,12 +1,13 @@
-"""Baselines of imputation: hidden genes from the visible ones, by neighbours in expression or by ridge regression."""
+"""Baselines of imputation: hidden genes from visible ones, by ridge regression or by neighbours in expression."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import NonNegativeInt, PositiveInt
 
 from benchmark.data.gene_selection import moments, top_variance
 from benchmark.data.neighbours import neighbour_mean
@@ -16,31 +17,36 @@ if TYPE_CHECKING:
     import anndata as ad
 
     from benchmark.data.corpus import Corpus
+    from benchmark.training.budget import Budget
 
-ALPHAS = tuple(np.logspace(1, 5, 9))  # strengths of ridge, of which leaving out each training spot in turn picks one
+ALPHAS = tuple(np.logspace(1, 5, 9))  # strengths of ridge; one is picked by leave-one-out over the training spots
 
 
 @dataclass
 class Ridge:
-    """Ridge regression of each hidden gene on the `n_genes` visible ones that vary most in the training slides.
+    """Ridge regression of each hidden gene on visible genes.
 
-    `neighbours`: how many spatial neighbours the visible expression is averaged over; 0 leaves each spot by itself.
+    Attributes:
+        n_genes: visible genes that are used: those that vary most in the training slides.
+        neighbours: spatial neighbours that the visible expression is averaged over; 0: none.
     """
 
-    n_genes: int = 500
-    neighbours: int = 0
+    n_genes: PositiveInt = 500
+    neighbours: NonNegativeInt = 0
     unit = "none"
 
-    def fit(self, corpus: Corpus, budget: object, seed: int) -> None:
+    def fit(self, corpus: Corpus, budget: Budget, seed: int) -> None:
+        """Keep the training slides; `impute` fits a model for each set of hidden genes. Nothing is spent."""
         self.corpus = corpus
 
     def impute(self, slide: ad.AnnData, hidden: np.ndarray) -> np.ndarray:
-        """`[n_spots, n_hidden]` log-normalised values."""
+        """log1p of counts per 10,000 of the genes `hidden` `[n_hidden]`, `[n_spots, n_hidden]`."""
         visible = inputs(self.corpus, tuple(hidden.tolist()), self.n_genes)
         model = self._model(tuple(hidden.tolist()), tuple(visible.tolist()))
         return model.predict(features(self.corpus, slide, visible, self.neighbours)).reshape(slide.n_obs, len(hidden))
 
-    def _model(self, hidden: tuple[int, ...], visible: tuple[int, ...]):
+    def _model(self, hidden: tuple[int, ...], visible: tuple[int, ...]) -> Any:
+        """The fitted regressor of scikit-learn."""
         return ridge(self.corpus, hidden, visible, self.neighbours)
 
 
@@ -48,16 +54,17 @@ class Ridge:
 class KNNInSpace(Ridge):
     """Mean of the `k` training spots whose visible expression, averaged over spatial neighbours, is most alike."""
 
-    n_genes: int = 500
-    neighbours: int = 8
-    k: int = 30
+    n_genes: PositiveInt = 500
+    neighbours: NonNegativeInt = 8
+    k: PositiveInt = 30
 
-    def _model(self, hidden: tuple[int, ...], visible: tuple[int, ...]):
+    def _model(self, hidden: tuple[int, ...], visible: tuple[int, ...]) -> Any:
+        """The fitted regressor of scikit-learn."""
         return nearest(self.corpus, hidden, visible, self.neighbours, self.k)
 
 
 def inputs(corpus: Corpus, hidden: tuple[int, ...], n_genes: int) -> np.ndarray:
-    """The genes that vary most of those that are not hidden, `[n_genes]`."""
+    """The visible genes that vary most in the training slides, `[n_genes]`."""
     ordered = top_variance(corpus, len(corpus.genes))
     return ordered[~np.isin(ordered, hidden)][:n_genes]
 
@@ -70,21 +77,25 @@ def features(corpus: Corpus, slide: ad.AnnData, genes: np.ndarray, neighbours: i
     return neighbour_mean(values, slide.obsm["position"], neighbours)
 
 
-def learned(corpus: Corpus, hidden: tuple[int, ...], visible: tuple[int, ...], neighbours: int):
-    """Features of all training spots and the values of the hidden genes there."""
+def learned(
+    corpus: Corpus, hidden: tuple[int, ...], visible: tuple[int, ...], neighbours: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features `[n_spots, n_visible]` and values of the hidden genes `[n_spots, n_hidden]` of all training spots."""
     values = np.concatenate([features(corpus, slide, np.array(visible), neighbours) for slide in corpus])
     return values, np.concatenate([lognorm(slide.X)[:, list(hidden)].toarray() for slide in corpus])
 
 
-@lru_cache(maxsize=8)  # a fold of genes each: all seeds and all slides share them
-def ridge(corpus: Corpus, hidden: tuple[int, ...], visible: tuple[int, ...], neighbours: int):
+@lru_cache(maxsize=8)  # one for each fold of genes; all seeds and all slides share it
+def ridge(corpus: Corpus, hidden: tuple[int, ...], visible: tuple[int, ...], neighbours: int) -> Any:
+    """Ridge regression of scikit-learn, fitted on all training spots."""
     from sklearn.linear_model import RidgeCV
 
     return RidgeCV(ALPHAS).fit(*learned(corpus, hidden, visible, neighbours))
 
 
 @lru_cache(maxsize=8)
-def nearest(corpus: Corpus, hidden: tuple[int, ...], visible: tuple[int, ...], neighbours: int, k: int):
+def nearest(corpus: Corpus, hidden: tuple[int, ...], visible: tuple[int, ...], neighbours: int, k: int) -> Any:
+    """k-NN regression of scikit-learn, fitted on all training spots."""
     from sklearn.neighbors import KNeighborsRegressor
 
     return KNeighborsRegressor(min(k, corpus.n_spots)).fit(*learned(corpus, hidden, visible, neighbours))

@@ -1,4 +1,4 @@
-"""Controls of reconstruction: what the visible spots of the slide say without any learning."""
+"""Controls of reconstruction: what the visible spots of a slide tell without any learning."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
+from pydantic import PositiveFloat, PositiveInt
 from scipy.spatial import cKDTree
 
 from benchmark.data.corpus import Corpus
@@ -16,17 +17,19 @@ from benchmark.data.normalisation import lognorm
 if TYPE_CHECKING:
     import anndata as ad
 
+    from benchmark.training.budget import Budget
+
 
 class Zero:
-    """Nothing is expressed."""
+    """Every gene is 0 in every hidden spot."""
 
     unit = "none"
 
-    def fit(self, corpus: Corpus, budget: object, seed: int) -> None:
-        pass
+    def fit(self, corpus: Corpus, budget: Budget, seed: int) -> None:
+        """Nothing is learned and nothing is spent."""
 
     def reconstruct(self, slide: ad.AnnData, hidden: np.ndarray) -> np.ndarray:
-        """`[n_spots, n_genes]` log-normalised values; rows of visible spots are as measured."""
+        """log1p of counts per 10,000, `[n_spots, n_genes]`. The rows of visible spots are as measured."""
         measured = lognorm(slide.X)
         values = measured.toarray()
         if hidden.any():
@@ -34,18 +37,19 @@ class Zero:
         return values
 
     def _fill(self, seen: sp.csr_matrix, position: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-        """`[n_hidden, n_genes]`, or what broadcasts to it, from the visible rows `[n_visible, n_genes]`."""
+        """`[n_hidden, n_genes]`, or an array that broadcasts to it, from the visible rows `[n_visible, n_genes]`."""
         return np.zeros(seen.shape[1], dtype=np.float32)
 
 
 class GeneMean(Zero):
-    """Each gene's mean over the visible spots of the slide; over the training slides where all of its spots hide it."""
+    """Each gene's mean over the visible spots of the slide, or over the training slides where all spots hide it."""
 
-    def fit(self, corpus: Corpus, budget: object, seed: int) -> None:
+    def fit(self, corpus: Corpus, budget: Budget, seed: int) -> None:
+        """Take the genes' means over the training slides. Nothing is spent."""
         self.mean = moments(corpus)[0]
 
     def impute(self, slide: ad.AnnData, hidden: np.ndarray) -> np.ndarray:
-        """`[n_spots, n_hidden]` log-normalised values."""
+        """log1p of counts per 10,000 of the genes `hidden` `[n_hidden]`, `[n_spots, n_hidden]`."""
         return np.tile(self.mean[hidden], (slide.n_obs, 1))
 
     def _fill(self, seen: sp.csr_matrix, position: np.ndarray, hidden: np.ndarray) -> np.ndarray:
@@ -56,7 +60,7 @@ class GeneMean(Zero):
 class NeighbourMean(Zero):
     """Mean of the `k` nearest visible spots."""
 
-    k: int = 8
+    k: PositiveInt = 8
 
     def _fill(self, seen: sp.csr_matrix, position: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         n_hidden, k = int(hidden.sum()), min(self.k, seen.shape[0])
@@ -68,14 +72,15 @@ class NeighbourMean(Zero):
         return (mixing @ seen).toarray()
 
     def _weigh(self, distance: np.ndarray) -> np.ndarray:
+        """Weights of spots at these distances in pitches, of the same shape `[n_hidden, k]`."""
         return np.ones_like(distance)
 
 
 class InverseDistance(NeighbourMean):
-    """Mean of the `k` nearest visible spots, each weighing one by its squared distance."""
+    """Mean of the `k` nearest visible spots, weighted by one over the squared distance."""
 
     def _weigh(self, distance: np.ndarray) -> np.ndarray:
-        # A visible spot at the very same place takes all the weight.
+        # A visible spot at the same position takes all the weight.
         return np.maximum(distance, 1e-6) ** -2
 
 
@@ -88,12 +93,15 @@ class Nearest(NeighbourMean):
 
 @dataclass
 class VisiblePatchMean(Zero):
-    """Mean of the visible spots in the square of `width` pitches around each hidden one: as much as a patch shows.
+    """Mean of the visible spots in a square around each hidden spot: as many as a patch shows.
 
-    Where a hole leaves none in it, the mean of all visible spots.
+    Where the square has no visible spot, the mean of all visible spots.
+
+    Attributes:
+        width: side of the square, in pitches.
     """
 
-    width: float = 8
+    width: PositiveFloat = 8
 
     def _fill(self, seen: sp.csr_matrix, position: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         inside = cKDTree(position[~hidden]).query_ball_point(position[hidden], self.width / 2, p=np.inf)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import PositiveInt
 
 from baselines.random_features import RandomFeatures
 from benchmark.data.neighbours import neighbour_mean
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Noise(RandomFeatures):
-    """Independent standard normal numbers, each the mean over the spot and its `k` nearest neighbours."""
+    """`d` standard normal numbers for each spot, then their mean over the spot and its `k` nearest neighbours."""
 
-    k: int = 16
+    k: PositiveInt = 16
 
     def embed(self, slide: ad.AnnData) -> np.ndarray:
         """`[n_spots, d]` float32."""

@@ -1,4 +1,4 @@
-"""Control: principal components of log-normalised counts, everything fitted on the slides of the corpus."""
+"""Baseline: principal components of log-normalised counts, all fitted on the training slides."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from pydantic import NonNegativeInt, PositiveInt
 
 from benchmark.data.corpus import Corpus
 from benchmark.data.gene_selection import moments, top_dispersion
@@ -16,7 +17,9 @@ from benchmark.data.normalisation import lognorm
 if TYPE_CHECKING:
     import anndata as ad
 
-# Scaled values beyond this many standard deviations are cut off, as in scanpy's tutorials.
+    from benchmark.training.budget import Budget
+
+# Scaled values are cut off at so many standard deviations, as in scanpy's tutorials.
 CLIP = 10
 
 
@@ -24,15 +27,19 @@ CLIP = 10
 class PCA:
     """Scanpy's usual recipe: log1p of counts per 10,000, variable genes, each scaled to variance 1, PCA.
 
-    `neighbours`: how many spatial neighbours the components are averaged over; 0 leaves each spot by itself.
+    Attributes:
+        n_components: at most.
+        n_genes: variable genes that are used.
+        neighbours: spatial neighbours that the components are averaged over; 0: none.
     """
 
-    n_components: int = 50
-    n_genes: int = 2000
-    neighbours: int = 0
+    n_components: PositiveInt = 50
+    n_genes: PositiveInt = 2000
+    neighbours: NonNegativeInt = 0
     unit = "none"
 
-    def fit(self, corpus: Corpus, budget: object, seed: int) -> None:
+    def fit(self, corpus: Corpus, budget: Budget, seed: int) -> None:
+        """Fit scaling and components. Nothing is spent."""
         self.scaling, self.components = fit(corpus, self.n_components, self.n_genes)
 
     def embed(self, slide: ad.AnnData) -> np.ndarray:
@@ -42,7 +49,7 @@ class PCA:
 
 
 class Scaling(NamedTuple):
-    """Indices of the genes in use, and the mean and standard deviation of each, `[n_genes]`."""
+    """Indices of the genes that are used, and the mean and standard deviation of each, `[n_genes]`."""
 
     genes: np.ndarray
     mean: np.ndarray
@@ -51,7 +58,7 @@ class Scaling(NamedTuple):
 
 @lru_cache(maxsize=1)
 def fit(corpus: Corpus, n_components: int, n_genes: int) -> tuple[Scaling, Any]:
-    """The scaling and scikit-learn's fitted PCA. Exact, so that all seeds share it."""
+    """The scaling, and the fitted PCA of scikit-learn. It is exact, so all seeds share it."""
     from sklearn.decomposition import PCA as Components
 
     mean, variance = moments(corpus)

@@ -1,4 +1,4 @@
-"""Control: features drawn at random, without a look at the spot."""
+"""Control: features drawn at random, which do not depend on the spot."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import PositiveInt
 
 from benchmark.data.corpus import Corpus
 
 if TYPE_CHECKING:
     import anndata as ad
 
+    from benchmark.training.budget import Budget
+
 
 @dataclass
 class RandomFeatures:
-    """`d` standard normal numbers a spot, the same for one slide and one seed."""
+    """`d` standard normal numbers for each spot, the same for one slide and one seed."""
 
-    d: int = 50
+    d: PositiveInt = 50
     unit = "none"
 
-    def fit(self, corpus: Corpus, budget: object, seed: int) -> None:
+    def fit(self, corpus: Corpus, budget: Budget, seed: int) -> None:
+        """Keep the seed. Nothing is spent."""
         self.seed = seed
 
     def embed(self, slide: ad.AnnData) -> np.ndarray:

@@ -1,15 +1,17 @@
-"""The spot unit: one spot a sample, its genes as tokens (as scGPT has it), on the shared trunk."""
+"""The method `spot`: one spot is a sample, its genes are the tokens (as in scGPT), on the shared trunk."""
 
 from __future__ import annotations
+
+from pydantic import PositiveInt
 
 from benchmark.training.learner import Learner
 from benchmark.units.spot import SpotUnit
 
 
 class Spot(Learner):
-    """`n_tokens`: genes of a spot that are shown at once."""
+    """The spot unit. `n_tokens`: genes of a spot that are shown at once; `preset`: size of the trunk."""
 
-    def __init__(self, n_tokens: int = 128, preset: str = "tiny"):
+    def __init__(self, n_tokens: PositiveInt = 128, preset: str = "tiny"):
         super().__init__(SpotUnit(n_tokens=n_tokens), preset)
 
-    reconstruct = None  # a spot unit sees no other spots, so it has nothing to reconstruct a hidden one from
+    reconstruct = None  # a sample holds no other spots, from which a hidden spot could be reconstructed

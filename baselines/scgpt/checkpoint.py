@@ -1,4 +1,4 @@
-"""Checkpoint folders of scGPT: args.json, vocab.json and the weights, official ones or our own, loaded whole or not."""
+"""Checkpoint folders of scGPT, official ones or our own: args.json, vocab.json and the weights, loaded in full."""
 
 from __future__ import annotations
 
@@ -18,13 +18,20 @@ from benchmark.core.files import read_json, write_atomic, write_json
 
 OURS, OFFICIAL = "model.safetensors", "best_model.pt"
 SIZES = {"d": "embsize", "heads": "nheads", "layers": "nlayers", "d_hid": "d_hid", "dropout": "dropout"}
-UNUSED = "cls_decoder."  # the cell-type head, which every model of the official package carries and no task here asks
-LISTED = 3  # tensors that a message names
+UNUSED = "cls_decoder."  # the cell-type head: every official model has it, and no task here uses it
+LISTED = 3  # a message names so many tensors
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a folder holds: settings, token → row of the gene table, tensors by name; `path`: the tensors' file."""
+    """What a folder holds.
+
+    Attributes:
+        args: settings.
+        vocab: row of the gene table, by token.
+        state: tensors by name.
+        path: the file of the tensors.
+    """
 
     args: dict[str, Any]
     vocab: dict[str, int]
@@ -33,10 +40,10 @@ class Checkpoint:
 
 
 def read_folder(path: Path) -> Checkpoint:
-    """A folder with args.json, vocab.json and model.safetensors (ours) or else best_model.pt (the official package's).
+    """Read a folder with args.json, vocab.json and model.safetensors (ours) or else best_model.pt (official).
 
     Raises:
-        UnitBenchError: a file is absent, damaged, or holds anything but tensors; no code in it is run.
+        UnitBenchError: a file is absent, damaged, or holds anything but tensors. No code in it is run.
     """
     path = Path(path)
     args, vocab = read_json(path / "args.json"), read_json(path / "vocab.json")
@@ -48,6 +55,7 @@ def read_folder(path: Path) -> Checkpoint:
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors by name. Raises UnitBenchError as `read_folder` does."""
     if not path.exists():
         raise UnitBenchError(path.parent, f"neither {OURS} nor {OFFICIAL}", "give the folder of a checkpoint")
     try:
@@ -58,7 +66,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _not_tensors(path) from error
-    except Exception as error:  # each reader has its own
+    except Exception as error:  # each reader has exceptions of its own
         reason = str(error).partition("\n")[0]
         raise UnitBenchError(path, f"cannot be read ({reason})", "fetch it again") from error
     if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
@@ -67,18 +75,19 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _not_tensors(path: Path) -> UnitBenchError:
+    """The error of a file that holds anything but tensors."""
     cause = "not a plain dictionary of tensors: damaged, or made to run code; nothing was loaded"
     return UnitBenchError(path, cause, "fetch it again, or save model.state_dict() alone")
 
 
 def load(checkpoint: Checkpoint, **overrides: Any) -> ScGPT:
-    """The model in float32, with every tensor of the checkpoint in it; what heads it has is read off their names.
+    """The model in float32, with every tensor of the checkpoint. The names of the tensors tell which heads it has.
 
     Args:
-        overrides: of the settings of `ScGPT` (`dropout`, `attention_dropout`).
+        overrides: settings of `ScGPT` in place of the checkpoint's (`dropout`, `attention_dropout`).
 
     Raises:
-        UnitBenchError: tensors are missing, unknown or misshapen, or the vocabulary is not the gene table's.
+        UnitBenchError: tensors are missing, unknown or of a wrong shape, or the vocabulary does not fit the gene table.
     """
     state = _renamed(checkpoint)
     _check_vocabulary(checkpoint, state)
@@ -89,7 +98,7 @@ def load(checkpoint: Checkpoint, **overrides: Any) -> ScGPT:
 
 
 def save_folder(model: ScGPT, vocab: dict[str, int], args: dict[str, Any], path: Path) -> None:
-    """Write a folder that `read_folder` reads; the model's sizes are added to `args`."""
+    """Write a folder that `read_folder` reads. The model's sizes are added to `args`."""
     from safetensors.torch import save_file
 
     table, layers = model.encoder.embedding, model.transformer_encoder["layers"]
@@ -107,7 +116,7 @@ def save_folder(model: ScGPT, vocab: dict[str, int], args: dict[str, Any], path:
 
 
 def _renamed(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """Tensors under plain torch's names: fused layers call the input projection `Wqkv`, newer ones insert `_impl`."""
+    """Tensors under plain torch's names. Fused layers call the input projection `Wqkv`, later ones insert `_impl`."""
     names = {old: old.replace("._impl.", ".").replace(".Wqkv.", ".in_proj_") for old in checkpoint.state}
     twice = [name for name, n in Counter(names.values()).items() if n > 1]
     if twice:
@@ -116,6 +125,7 @@ def _renamed(checkpoint: Checkpoint) -> dict[str, Tensor]:
 
 
 def _check_vocabulary(checkpoint: Checkpoint, state: dict[str, Tensor]) -> None:
+    """Raises UnitBenchError: the tokens are not the rows of the gene table, or the padding token is none of them."""
     where, remedy = checkpoint.path.parent / "vocab.json", "give the vocabulary that was saved with the weights"
     ids, pad = list(checkpoint.vocab.values()), checkpoint.args.get("pad_token")
     rows = _rows(state, "encoder.embedding.weight")
@@ -126,12 +136,12 @@ def _check_vocabulary(checkpoint: Checkpoint, state: dict[str, Tensor]) -> None:
 
 
 def _rows(state: dict[str, Tensor], name: str) -> int:
-    """Length of a tensor, 0 where there is none."""
+    """Length of a tensor; 0 where the state has none of that name."""
     return next(iter(state[name].shape), 0) if name in state else 0
 
 
 def _heads(state: dict[str, Tensor]) -> dict[str, Any]:
-    """Settings of `ScGPT` that the names of the tensors tell."""
+    """The settings of `ScGPT` that follow from the names of the tensors."""
     experts = {name.split(".")[3] for name in state if name.startswith("decoder.moe.experts.")}
     return {
         "generative": "flag_encoder.weight" in state,
@@ -143,6 +153,7 @@ def _heads(state: dict[str, Tensor]) -> dict[str, Any]:
 
 
 def _make(checkpoint: Checkpoint, settings: dict[str, Any]) -> ScGPT:
+    """An untrained model of the checkpoint's sizes. Raises UnitBenchError: args.json has no sizes of a model."""
     where, args = checkpoint.path.parent / "args.json", checkpoint.args
     absent = [name for name in SIZES.values() if name not in args]
     if absent:
@@ -151,23 +162,24 @@ def _make(checkpoint: Checkpoint, settings: dict[str, Any]) -> ScGPT:
     try:
         return ScGPT(len(checkpoint.vocab), checkpoint.vocab[args["pad_token"]], **(sizes | settings))
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
-        told = ", ".join(f"{SIZES[name]} {value!r}" for name, value in sizes.items())
-        raise UnitBenchError(where, f"no model has {told}", "give the settings saved with the weights") from error
+        listed = ", ".join(f"{SIZES[name]} {value!r}" for name, value in sizes.items())
+        raise UnitBenchError(where, f"no model has {listed}", "give the settings saved with the weights") from error
 
 
 def _compare(path: Path, wanted: dict[str, torch.Size], state: dict[str, Tensor]) -> None:
     """Raises UnitBenchError: the tensors are not exactly those that the model has."""
     shapes = (name for name in wanted if name in state and state[name].shape != wanted[name])
-    found = {
+    misfits = {
         "missing": [name for name in wanted if name not in state],
         "unknown": [name for name in state if name not in wanted],
         "misshapen": [f"{name} {[*state[name].shape]}, not {[*wanted[name]]}" for name in shapes],
     }
-    if any(found.values()):
-        cause = "; ".join(f"{len(names)} {what} ({_some(names)})" for what, names in found.items() if names)
+    if any(misfits.values()):
+        cause = "; ".join(f"{len(names)} {what} ({_some(names)})" for what, names in misfits.items() if names)
         raise UnitBenchError(path, f"tensors do not fit: {cause}", "give the args.json that was saved with them")
 
 
 def _some(names: Iterable[str]) -> str:
+    """The first names, and how many more there are."""
     names = list(names)
     return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")

@@ -1,4 +1,4 @@
-"""The losses of scGPT that are not torch's own, and the neighbours that scGPT-spatial predicts a spot from."""
+"""The losses of scGPT that torch does not have, and the neighbours from which scGPT-spatial predicts a spot."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ def zero_nll(probability: Tensor, target: Tensor, where: Tensor) -> Tensor:
 
 
 def ecs(cell: Tensor, threshold: float) -> Tensor:
-    """Elastic cell similarity: pushes cosines from the threshold, to 1 or to 0; cells `[b, d]`.
+    """Elastic cell similarity: pushes cosines away from the threshold, to 1 or to 0; cells `[b, d]`.
 
-    Mean of `1 - (cosine - threshold)²` over all pairs; negative cosines, and a cell's with itself, count as 0.
+    It is the mean of `1 - (cosine - threshold)²` over all pairs. Negative cosines count as 0, and so does a cell's
+    cosine with itself.
     """
     cell = cell.float()
     unit = cell * cell.square().sum(1, keepdim=True).clamp(min=1e-24).rsqrt()
@@ -32,15 +33,15 @@ def ecs(cell: Tensor, threshold: float) -> Tensor:
 
 
 def neighbour_cells(cell: Tensor, position: Tensor, k: int) -> Tensor:
-    """Mean vector of each spot's `k` nearest other spots of the batch: `[b, d]`, positions `[b, 2]` → `[b, d]`.
+    """Mean vector of each spot's `k` nearest other spots in the batch: `[b, d]`, positions `[b, 2]` → `[b, d]`.
 
     Raises:
-        UnitBenchError: the batch has no `k` other spots.
+        UnitBenchError: the batch has fewer than `k` other spots.
     """
     if k >= len(cell):
         cause = f"{k} wanted of {len(cell) - 1} other spots"
         raise UnitBenchError("neighbours", cause, "ask for fewer or enlarge the window")
     distance = (position[:, None] - position[None]).square().sum(-1)
-    # By its index: at a distance of 0 there may be another spot.
+    # A spot is left out by its index, since other spots may be at distance 0.
     distance = distance.masked_fill(torch.eye(len(cell), dtype=torch.bool, device=cell.device), torch.inf)
     return cell[distance.topk(k, largest=False).indices].mean(1)

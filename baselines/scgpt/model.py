@@ -1,4 +1,4 @@
-"""scGPT: the tokens of a cell are its genes, each a gene's vector plus a value's; the first token is the cell."""
+"""The network of scGPT: a cell's genes are tokens, each a gene's vector plus a value's; the first token is the cell."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch.nn.functional import relu
 from baselines.scgpt.heads import CellDecoder, Discriminator, MixtureDecoder, ValueDecoder
 from baselines.scgpt.layer import Layer
 
-LARGEST = 512.0  # values are clipped to it from above
+LARGEST = 512.0  # greater values are clipped to this one
 
 
 class GeneEncoder(nn.Module):
-    """Normalised vector of each gene; the padding token's is never trained."""
+    """Normalised vector of each gene. The padding token's vector is never trained."""
 
     def __init__(self, n_tokens: int, d: int, pad: int):
         super().__init__()
@@ -22,11 +22,12 @@ class GeneEncoder(nn.Module):
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
 
     def forward(self, genes: Tensor) -> Tensor:
+        """`[b, t]` → `[b, t, d]`."""
         return self.enc_norm(self.embedding(genes))
 
 
 class ValueEncoder(nn.Module):
-    """Vector of a value, the bin's number taken as it is."""
+    """Vector of a value: the number of its bin, through two layers."""
 
     def __init__(self, d: int, dropout: float):
         super().__init__()
@@ -35,6 +36,7 @@ class ValueEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, values: Tensor) -> Tensor:
+        """`[b, t]` → `[b, t, d]`."""
         return self.dropout(self.norm(self.linear2(relu(self.linear1(values.clamp(max=LARGEST)[..., None])))))
 
 
@@ -44,13 +46,16 @@ class ScGPT(nn.Module):
     Cui et al., Nature Methods 21:1470 (2024); Wang et al., bioRxiv 2025.02.05.636714 (experts, `impute`).
 
     Args:
-        n_tokens, pad: genes and special tokens of the vocabulary; which of them pads.
-        attention_dropout: None: as `dropout`. Anything but 0 keeps the CPU from its fused kernel: 3 times the step.
-        generative: has the flag that tells a query from a known token; models of the package `scgpt` 0.2.4 have none.
-        experts: of the value decoder; 0: a single one, no mixture.
-        impute: has the head that predicts a cell from its neighbours.
-        zero_prob: has the heads that predict whether a gene is expressed; a mixture of experts has none.
-        n_domains: of the discriminator; 0: none.
+        n_tokens: genes and special tokens of the vocabulary.
+        pad: the token that pads.
+        attention_dropout: None: as `dropout`. At any value but 0 a CPU cannot use its fused kernel: a step takes 3
+            times as long.
+        generative: whether it has the flag that tells a query from a known token. Models of the package `scgpt` 0.2.4
+            have none.
+        experts: of the value decoder; 0: a single decoder, no mixture.
+        impute: whether it has the head that predicts a cell from its neighbours.
+        zero_prob: whether it has the heads that predict whether a gene is expressed. A mixture of experts has none.
+        n_domains: domains that the discriminator tells apart; 0: no discriminator.
     """
 
     def __init__(
@@ -86,13 +91,16 @@ class ScGPT(nn.Module):
             self.grad_reverse_discriminator = Discriminator(d, n_domains)
 
     def encode(self, genes: Tensor, values: Tensor, padding: Tensor) -> Tensor:
-        """All tokens attend to all: genes int64, values, padding bool (True where padded), all `[b, t]` → `[b, t, d]`.
+        """All tokens attend to all tokens: `[b, t]` → `[b, t, d]`.
 
-        The first token is the cell ("CLS"), which may not be padding.
+        Args:
+            genes: int64 `[b, t]`. The first token is the cell ("CLS"), which may not be padding.
+            values: `[b, t]`.
+            padding: bool, True where padded, `[b, t]`.
         """
-        h, there = self.encoder(genes) + self.value_encoder(values), ~padding[:, None, None]
+        h, valid = self.encoder(genes) + self.value_encoder(values), ~padding[:, None, None]
         for layer in self.transformer_encoder["layers"]:
-            h, _ = layer(h, there)
+            h, _ = layer(h, valid)
         return h
 
     def generate(
@@ -103,22 +111,22 @@ class ScGPT(nn.Module):
         query_genes: Tensor,
         cell: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Known tokens attend to the known ones; a query, whose value is not given, to those and to itself.
+        """Known tokens attend to known tokens. A query, whose value is not given, attends to these and to itself.
 
         Args:
             known_genes, known_values, known_padding: as in `encode`, `[b, k]`.
-            query_genes: `[b, q]`; since no other token sees a query, padding among them does no harm.
-            cell: takes the place of the first known token's input, `[b, d]`.
+            query_genes: `[b, q]`. No other token sees a query, so padding among the queries changes nothing else.
+            cell: replaces the input of the first known token, `[b, d]`.
 
         Returns:
             Known tokens `[b, k, d]` and queries `[b, q, d]`.
         """
-        known, there = self.encoder(known_genes) + self.value_encoder(known_values), ~known_padding[:, None, None]
+        known, valid = self.encoder(known_genes) + self.value_encoder(known_values), ~known_padding[:, None, None]
         if cell is not None:
             known = torch.cat([cell[:, None], known[:, 1:]], dim=1)
         query = self.encoder(query_genes) + self.flag_encoder.weight[1]
         for layer in self.transformer_encoder["layers"]:
-            known, query = layer(known, there, query)
+            known, query = layer(known, valid, query)
         return known, query
 
     def value(self, h: Tensor) -> Tensor:
@@ -126,7 +134,7 @@ class ScGPT(nn.Module):
         return self.decoder(h)
 
     def zero_probability(self, h: Tensor) -> Tensor:
-        """Probability that a token's gene is expressed, upstream's "zero probability": `[..., d]` → `[...]`."""
+        """Probability that a token's gene is expressed (the authors' "zero probability"): `[..., d]` → `[...]`."""
         return self.decoder.zero_logit(h).squeeze(-1).sigmoid()
 
     def mvc(self, cell: Tensor, genes: Tensor) -> Tensor:
@@ -134,7 +142,7 @@ class ScGPT(nn.Module):
         return self.mvc_decoder(cell, self.encoder(genes))
 
     def mvc_with_zero_probability(self, cell: Tensor, genes: Tensor) -> tuple[Tensor, Tensor]:
-        """The same, and the probability that the genes are expressed, from the cell alone too, `[b, t]` each."""
+        """Values of the genes, and probabilities that they are expressed, both from the cell alone, `[b, t]` each."""
         value, logit = self.mvc_decoder.with_zero_logit(cell, self.encoder(genes))
         return value, logit.sigmoid()
 

@@ -1,6 +1,8 @@
-"""What scGPT is pretrained to do: predict the bins that a step hides, from the shown genes and from the cell alone."""
+"""The objectives of scGPT: predict the bins that a step hides, from the shown genes and from the cell alone."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,22 +14,25 @@ from benchmark.model.masked import RATIOS
 from benchmark.training.loop import WARM_UP
 from benchmark.units.batch import padded
 
+ObjectiveName = Literal["generative", "masked"]
 MASKED = 0.4  # share of the values that the masked objective hides
-MASK_VALUE, PAD_VALUE = -1.0, -2.0  # of a hidden value; of padding and of the CLS token
+MASK_VALUE, PAD_VALUE = -1.0, -2.0  # stand for a hidden value, and for the value of padding and of the CLS token
 ECS_THRESHOLD, ECS_WEIGHT = 0.8, 10.0
 
 
 class Objective(nn.Module):
-    """scGPT on batches of spots, each its genes `[n, t, 1]` with their bins as values.
+    """scGPT on batches of spots: their genes `[n, t, 1]`, with bins as values.
 
-    Of the losses of fine-tuning only the elastic cell similarity is here: a zero probability has nothing to learn where
-    only non-zero genes are shown, and a batch does not tell the domains that a discriminator would have to (DAB).
+    Of the losses of fine-tuning, only the elastic cell similarity is used. Only non-zero genes are shown, so a zero
+    probability would have nothing to learn. A batch has no domains, so a discriminator (DAB) would have none to tell
+    apart.
 
     Args:
         net: the model.
-        cls: token of the cell, which goes before a spot's genes.
-        neighbour_weight: weight of scGPT-spatial's loss: the mean CLS of a spot's `neighbours` nearest others in the
+        cls: token of the cell, which comes before a spot's genes.
+        neighbour_weight: weight of scGPT-spatial's loss, in which the mean CLS output of a spot's nearest spots in the
             batch predicts the spot's bins; 0: no such loss.
+        neighbours: number of these nearest spots.
         ecs: whether the elastic cell similarity is added, as in the authors' fine-tuning.
     """
 
@@ -44,16 +49,15 @@ class Objective(nn.Module):
         if self.neighbour_weight:
             genes, values = self.tokens(batch)
             near = neighbour_cells(cell, batch["position"][:, 0], self.neighbours)
-            found = masked_mse(self.net.impute(near, genes), values, batch["valid"])
-            loss = loss + self.neighbour_weight * found
+            loss = loss + self.neighbour_weight * masked_mse(self.net.impute(near, genes), values, batch["valid"])
         return loss
 
     def losses(self, batch: dict[str, Tensor], *hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """The objective's own loss, and the cells that the others are computed from, `[n, d]`."""
+        """The objective's own loss, and the cells `[n, d]`, from which the other losses are computed."""
         raise NotImplementedError
 
     def embed(self, batch: dict[str, Tensor]) -> Tensor:
-        """`[n, d]`: the CLS token's output of length 1, nothing hidden."""
+        """The CLS token's output scaled to length 1, `[n, d]`. Nothing is hidden."""
         genes, values = self.tokens(batch)
         h = self.net.encode(*self.with_cls(genes, values, ~batch["valid"]))
         return normalize(h[:, 0], dim=-1)
@@ -65,27 +69,28 @@ class Objective(nn.Module):
         return genes.masked_fill(~valid, self.pad), values.masked_fill(~valid, PAD_VALUE)
 
     def with_cls(self, genes: Tensor, values: Tensor, padding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same with the cell's token first, `[n, 1 + t]` each."""
+        """The same arrays with the cell's token first, `[n, 1 + t]` each."""
         return pad(genes, (1, 0), value=self.cls), pad(values, (1, 0), value=PAD_VALUE), pad(padding, (1, 0))
 
 
 class Generative(Objective):
-    """The authors' pretraining: each spot's genes are split at random into known ones and queries.
+    """The authors' pretraining: each spot's genes are divided at random into known genes and queries.
 
-    A batch draws one share of queries. A query sees the known genes and itself; its bin is predicted from its own
-    token and from the CLS token alone ("MVC"). After the warm-up of the learning rate every step has a second pass,
-    in which the first one's CLS output, detached, takes the place of the CLS token: the cell prompt. The authors begin
-    it after 1,000 steps, more than many budgets here hold.
+    A batch draws one share of queries. A query sees the known genes and itself. Its bin is predicted twice: from its
+    own token, and from the CLS token alone ("MVC"). After the warm-up of the learning rate, every step has a second
+    pass with the cell prompt: the CLS output of the first pass, detached, replaces the CLS token. The authors start it
+    after 1,000 steps, which is more than many budgets here have.
     """
 
     second = False
 
     def advance(self, fraction: float) -> bool:
+        """Whether steps have a second pass at this fraction of the budget."""
         self.second = fraction >= WARM_UP
         return self.second
 
     def draw_hidden(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Places of the known tokens `[n, k]` and of the queries `[n, q]` among a spot's, -1 where there is none."""
+        """Which of a spot's tokens are known `[n, k]`, and which are queries `[n, q]`, as indices padded with -1."""
         valid, device = batch["valid"], batch["valid"].device
         ratio = RATIOS[int(torch.randint(len(RATIOS), (), generator=generator, device=device))]
         clock = torch.rand(valid.shape, generator=generator, device=device)
@@ -95,20 +100,21 @@ class Generative(Objective):
         return _part(order, n_queries, length - n_queries), _part(order, torch.zeros_like(length), n_queries)
 
     def losses(self, batch: dict[str, Tensor], known: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of the queries, and the cells `[n, d]`."""
         genes, values = self.tokens(batch)
-        asked, target, there = _pick(genes, query, self.pad), _pick(values, query, PAD_VALUE), query >= 0
+        asked, target, valid = _pick(genes, query, self.pad), _pick(values, query, PAD_VALUE), query >= 0
         shown = self.with_cls(_pick(genes, known, self.pad), _pick(values, known, PAD_VALUE), known < 0)
         h, answers = self.net.generate(*shown, asked)
         cell = h[:, 0]
-        loss = masked_mse(self.net.value(answers), target, there) + masked_mse(self.net.mvc(cell, asked), target, there)
+        loss = masked_mse(self.net.value(answers), target, valid) + masked_mse(self.net.mvc(cell, asked), target, valid)
         if self.second:
             _, answers = self.net.generate(*shown, asked, cell=cell.detach())
-            loss = loss + masked_mse(self.net.value(answers), target, there)
+            loss = loss + masked_mse(self.net.value(answers), target, valid)
         return loss, cell
 
 
 class MaskedValues(Objective):
-    """Plain masked prediction: of each spot's genes some lack their value; all tokens see all."""
+    """Plain masked prediction: some genes of each spot lack their value, and all tokens see all tokens."""
 
     @staticmethod
     def draw_hidden(batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
@@ -117,6 +123,7 @@ class MaskedValues(Objective):
         return (torch.rand(valid.shape, generator=generator, device=valid.device) < MASKED) & valid
 
     def losses(self, batch: dict[str, Tensor], hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of the hidden values, and the cells `[n, d]`."""
         genes, values = self.tokens(batch)
         h = self.net.encode(*self.with_cls(genes, values.masked_fill(hidden, MASK_VALUE), ~batch["valid"]))
         cell = h[:, 0]
@@ -124,17 +131,17 @@ class MaskedValues(Objective):
         return from_token + masked_mse(self.net.mvc(cell, genes), values, hidden), cell
 
 
-OBJECTIVES = {"generative": Generative, "masked": MaskedValues}
+OBJECTIVES: dict[ObjectiveName, type[Objective]] = {"generative": Generative, "masked": MaskedValues}
 
 
 def _part(order: Tensor, first: Tensor, length: Tensor) -> Tensor:
-    """Entries `first` to `first + length` of each row, both `[n, 1]`, then -1; few widths occur."""
+    """Entries `first` to `first + length` of each row, both `[n, 1]`, then padding of -1, so that few widths occur."""
     width = min(padded(max(int(length.max()), 1)), order.shape[1])
     step = torch.arange(width, device=order.device)
     picked = order.gather(1, (first + step).clamp(max=order.shape[1] - 1))
     return picked.masked_fill(step >= length, -1)
 
 
-def _pick(x: Tensor, places: Tensor, absent: float) -> Tensor:
-    """`x` `[n, t]` at the places `[n, m]`, and `absent` where those are -1."""
-    return x.gather(1, places.clamp(min=0)).masked_fill(places < 0, absent)
+def _pick(x: Tensor, index: Tensor, absent: float) -> Tensor:
+    """`x` `[n, t]` at the `index` `[n, m]` of each row, and `absent` where the index is -1."""
+    return x.gather(1, index.clamp(min=0)).masked_fill(index < 0, absent)

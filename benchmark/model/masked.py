@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -9,8 +11,7 @@ from benchmark.model.trunk import Preset, Trunk, sincos
 
 RATIOS = (0.25, 0.5, 0.75)  # share of the values of a spot that are hidden
 SQUARE = 3.0  # half the side of a hidden square, at most, in pitches
-TOKENS = ("bound", "bag")
-MASKING = ("mixed", "channels", "spots", "blocks")
+Masking = Literal["mixed", "channels", "spots", "blocks"]
 
 
 class Masked(nn.Module):
@@ -56,36 +57,29 @@ class Masked(nn.Module):
 class MaskedSpots(Masked):
     """Tokens are spots (patch, slide).
 
-    A token is the sum of its visible values. A second sum says which genes are hidden, so a hidden spot does not look
-    like an empty one.
+    A token is the sum of its visible values, each times the vector of its gene. A second sum says which genes are
+    hidden, so a hidden spot does not look like an empty one.
 
     Args:
-        tokens: "bound": each visible value times the vector of its gene, summed; "bag": the sum of the vectors of the
-            visible genes plus the sum of a function of the values. A bag does not tell which gene has which value. The
-            released code of arXiv 2603.13432 has it.
         masking: "channels": a share of the values of each spot; "spots": whole spots; "blocks": whole squares; "mixed":
             a share of the values of each spot, all of them in every fourth spot, and in half of the samples a square.
     """
 
-    def __init__(self, gene_mean: Tensor, preset: Preset, tokens: str = "bound", masking: str = "mixed"):
+    def __init__(self, gene_mean: Tensor, preset: Preset, masking: Masking = "mixed"):
         super().__init__(gene_mean, preset)
-        self.tokens, self.masking = tokens, masking
+        self.masking = masking
         self.value = nn.Linear(preset.d, preset.d)
         self.hidden = nn.Linear(preset.d, preset.d, bias=False)
-        self.scalar = nn.Linear(1, preset.d) if tokens == "bag" else None
 
     def encode(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
         """One vector for each spot, `[b, t, d]`. `hidden` bool `[b, t, c]`."""
-        scale = hidden.shape[-1] ** -0.5
-        table = self.gene(batch["genes"]).squeeze(1) * scale
-        if self.tokens == "bound":
-            shown = self.value(self.centred(batch).masked_fill(hidden, 0) @ table)
-        else:
-            # The sum is taken before the second layer, which is linear: the same result for a fraction of the work.
-            values = self.scalar(batch["values"][..., None]).relu().masked_fill(hidden[..., None], 0).sum(2)
-            shown = self.value(values * scale) + (~hidden).to(table.dtype) @ table
-        tokens = shown + self.hidden(hidden.to(table.dtype) @ table)
+        table = self.gene(batch["genes"]).squeeze(1) * hidden.shape[-1] ** -0.5
+        tokens = self.shown(batch, hidden, table) + self.hidden(hidden.to(table.dtype) @ table)
         return self.trunk(tokens + sincos(batch["position"], tokens.shape[-1]), batch["valid"])
+
+    def shown(self, batch: dict[str, Tensor], hidden: Tensor, table: Tensor) -> Tensor:
+        """What a token tells of the visible values, `[b, t, d]`; `table` `[b, c, d]`: the vectors of the channels."""
+        return self.value(self.centred(batch).masked_fill(hidden, 0) @ table)
 
     def forward(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
         """The loss: mean squared error over the hidden values."""

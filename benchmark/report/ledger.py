@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.core.declarations import declared
+from benchmark.core.reasons import Reason, read_reason
 from benchmark.report import words
 from benchmark.report.tables import entrant
 from benchmark.stats.names import named, si
@@ -61,7 +62,10 @@ def cost_table(costs: pd.DataFrame, rows: pd.DataFrame) -> dict:
 
 
 def absent(rows: pd.DataFrame) -> list[dict]:
-    """What has no score and why: one line per task and reason. A failed arm is one line, not one per task."""
+    """What has no score and why: one line per task and cause, with the path of one traceback.
+
+    The tasks of a failed arm have no lines of their own.
+    """
     arm = [*ENTRANT, "fold", "seed"]
     failed = rows.loc[(rows["task"] == "arm") & (rows["status"] == "failed"), arm]
     lacking = rows[(rows["status"] != "ok") & (rows["task"] != "cost")]
@@ -69,14 +73,16 @@ def absent(rows: pd.DataFrame) -> list[dict]:
     lacking = lacking[~follows | (lacking["task"] == "arm")]
     names = [words.full_name(row) for _, row in named(lacking, rows).iterrows()]
     lacking = lacking.assign(name=names, where=lacking["fold"] + ", seed " + lacking["seed"].astype(str))
+    reasons = [read_reason(reason) for reason in lacking["reason"]]
+    lacking = lacking.assign(cause=[r.cause for r in reasons], traceback=[r.traceback for r in reasons])
     lines = []
-    for (status, task, reason), group in lacking.groupby(["status", "task", "reason"]):
+    for (status, task, cause), group in lacking.groupby(["status", "task", "cause"]):
         where = sorted(set(group["where"]))
         lines.append(
             {
                 "status": status,
                 "task": task if task == "arm" else declared(task).title,
-                "reason": reason,
+                "reason": str(Reason(cause, min(group["traceback"]))),
                 "methods": ", ".join(sorted(set(group["name"]))),
                 "where": "; ".join(where) if len(where) <= 6 else f"{len(group)} rows",
             }

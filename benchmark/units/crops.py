@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from benchmark.units.expression import Field
 VALUES_AT_ONCE = 2**25  # 128 MiB of float32
 # The samples in which a spot is embedded. "overlap": crops half a size apart, so a spot lies in several; "centre": one
 # crop around each spot; "tiles": crops side by side; "self": each spot alone; "slide": the whole slide.
-CONTEXTS = ("overlap", "centre", "tiles", "self", "slide")
+Context = Literal["overlap", "centre", "tiles", "self", "slide"]
 
 
 def occupancy(lattice: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -77,11 +78,11 @@ def fill(
     batch.spot[rows, :t] = np.where(valid, order + field.offset, -1)
 
 
-def cover(field: Field, context: str, size: int, rule: Rule, m: int, tokens: int) -> Iterator[Batch]:
+def cover(field: Field, context: Context, size: int, rule: Rule, m: int, tokens: int) -> Iterator[Batch]:
     """Samples that together embed every spot on the lattice of a slide, in batches of about `tokens` tokens.
 
     Args:
-        context: the samples in which a spot is embedded, one of `CONTEXTS`.
+        context: the samples in which a spot is embedded.
         size: cells along a side of a crop.
         rule, m: choose the `m` channels of each crop.
     """
@@ -104,7 +105,7 @@ def cover(field: Field, context: str, size: int, rule: Rule, m: int, tokens: int
         yield batch
 
 
-def _starts(lattice: np.ndarray, context: str, size: int) -> np.ndarray:
+def _starts(lattice: np.ndarray, context: Context, size: int) -> np.ndarray:
     """The first cell of each crop, `[n_crops, 2]`: crops that cover spots in these cells, none of them empty."""
     if context == "slide":
         return lattice.min(axis=0, keepdims=True)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 
 from benchmark.core.contracts import Rule, UnitName
 from benchmark.core.errors import UnitBenchError
 from benchmark.units.batch import Batch
-from benchmark.units.crops import VALUES_AT_ONCE, cover, fill, members, occupancy
+from benchmark.units.crops import VALUES_AT_ONCE, Context, cover, fill, members, occupancy
 from benchmark.units.expression import Field, fields, stretched
 from benchmark.units.rules import VarianceDraw
 
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
 
-LATTICES = ("physical", "released")
+Lattice = Literal["physical", "released"]
 STRETCHED = 139  # the last cell of an axis in the released code's lattice
 
 
@@ -39,9 +39,9 @@ class PatchUnit:
     n_channels: int = 256
     min_occupancy: float = 0.25
     rule: Rule = field(default_factory=VarianceDraw)
-    lattice: str = "physical"
+    lattice: Lattice = "physical"
     crops_per_slide: int | None = None
-    context: str = "overlap"
+    context: Context = "overlap"
 
     name: ClassVar[UnitName] = "patch"
     sparse_slides_dropped: ClassVar[bool] = False
@@ -112,7 +112,7 @@ class PatchUnit:
 
 @lru_cache(maxsize=8)
 def candidates(
-    corpus: Corpus, size: int, min_occupancy: float, lattice: str = "physical", crops_per_slide: int | None = None
+    corpus: Corpus, size: int, min_occupancy: float, lattice: Lattice = "physical", crops_per_slide: int | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """The crops of each slide that are full enough: their first cells `[n_crops, 2]`, and their numbers of spots."""
     crops = []
@@ -125,7 +125,7 @@ def candidates(
     return crops
 
 
-def laid(corpus: Corpus, lattice: str) -> tuple[Field, ...]:
+def laid(corpus: Corpus, lattice: Lattice) -> tuple[Field, ...]:
     """The slides of the corpus on the lattice "physical" or "released"."""
     return fields(corpus) if lattice == "physical" else _stretched(corpus)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.core.contracts import Rule, UnitName
 from benchmark.units.batch import Batch
-from benchmark.units.crops import cover, fill
+from benchmark.units.crops import Context, cover, fill
 from benchmark.units.expression import Field, fields
 from benchmark.units.rules import VarianceDraw
 
@@ -29,7 +29,7 @@ class SlideUnit:
 
     n_channels: int = 256
     rule: Rule = field(default_factory=VarianceDraw)
-    context: str = "slide"
+    context: Context = "slide"
     size: int = 8
 
     name: ClassVar[UnitName] = "slide"

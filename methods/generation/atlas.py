@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
 
 COMPONENTS = 50
-ABSENT = ("error", "declared")
+AbsentImage = Literal["error", "declared"]  # what a slide without an image is
 
 
 @dataclass(frozen=True)
 class Atlas:
-    """All of it from the training slides.
+    """Everything that is taken from the training slides.
 
-    A state is a cluster of spots in the principal components of their expression; the most frequent one is the control
-    state. A spot of another slide has the state of the nearest centre: no label is read, here or there.
+    A state is a cluster of spots in the principal components of their expression. The most frequent state is the
+    control state. A spot of another slide has the state of the nearest cluster centre, so no label is ever read.
 
     Attributes:
         images: the tiles of each slide, uint8 `[n_spots_of_slide, p, p, 3]`.
         start: number of each slide's first spot.
         panel: the genes that are read, `[n_genes]`.
-        values: their log1p of counts per 10,000, `[n_spots, n_genes]`.
+        values: log1p of their counts per 10,000, `[n_spots, n_genes]`.
         coordinates: principal components, `[n_spots, d]`.
         state: `[n_spots]`; 0 is the control state.
     """
@@ -59,21 +59,21 @@ class Atlas:
         return lognorm(slide.X)[spots][:, self.panel].toarray()
 
     def locate(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Coordinates `[n, d]` and state `[n]` of spots with those values `[n, n_genes]`."""
+        """Coordinates `[n, d]` and state `[n]` of spots with these values `[n, n_genes]`."""
         coordinates = self.pca.transform(values)
         return coordinates, _by_frequency(self.clusters)[self.clusters.predict(coordinates)]
 
     def take(self, spots: np.ndarray) -> np.ndarray:
         """Images of training spots, uint8 `[n, p, p, 3]`."""
         slide = np.searchsorted(self.start, spots, side="right") - 1
-        found = np.empty((len(spots), *self.images[0].shape[1:]), np.uint8)
+        images = np.empty((len(spots), *self.images[0].shape[1:]), np.uint8)
         for number in np.unique(slide):
-            here = slide == number
-            found[here] = self.images[number][spots[here] - self.start[number]]
-        return found
+            rows = slide == number
+            images[rows] = self.images[number][spots[rows] - self.start[number]]
+        return images
 
     def nearby_controls(self, coordinates: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A control spot for each of the coordinates `[n, d]`, drawn as the transport's kernel weighs them, `[n]`."""
+        """A control spot for each of the coordinates `[n, d]`, drawn by weights as in the transport's kernel; `[n]`."""
         from scipy.spatial.distance import cdist
 
         cost = cdist(coordinates, self.coordinates[self.controls])
@@ -85,7 +85,7 @@ def make_atlas(corpus: Corpus, view: View, n_genes: int, n_states: int, seed: in
     """The atlas of slides that all have an image.
 
     Raises:
-        UnitBenchError: there are under ten spots a state.
+        UnitBenchError: there are fewer than ten spots for each state.
     """
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
@@ -94,8 +94,8 @@ def make_atlas(corpus: Corpus, view: View, n_genes: int, n_states: int, seed: in
     start = np.cumsum([0, *map(len, images[:-1])])
     panel = top_variance(corpus, n_genes)
     values = np.vstack([lognorm(slide.X)[:, panel].toarray() for slide in corpus])
-    if n_states < 2 or len(values) < 10 * n_states:
-        raise UnitBenchError("generator", f"{len(values)} spots for {n_states} states", "set other n_states")
+    if len(values) < 10 * n_states:
+        raise UnitBenchError("generator", f"{len(values)} spots for {n_states} states", "set fewer n_states")
     pca = PCA(min(COMPONENTS, *values.shape), svd_solver="full").fit(values)
     coordinates = pca.transform(values)
     clusters = KMeans(n_states, n_init=4, random_state=seed).fit(coordinates)
@@ -103,11 +103,11 @@ def make_atlas(corpus: Corpus, view: View, n_genes: int, n_states: int, seed: in
     return Atlas(images, start, panel, values, pca, clusters, coordinates, state)
 
 
-def with_images(corpus: Corpus, absent_image: str) -> Corpus:
+def with_images(corpus: Corpus, absent_image: AbsentImage) -> Corpus:
     """The slides that have an image.
 
     Raises:
-        UnitBenchError: one has none and `absent_image` is not "declared", or none has one.
+        UnitBenchError: a slide has no image and `absent_image` is not "declared", or no slide has an image.
     """
     kept = [name for name in corpus.names if has_image(corpus[name])]
     if not kept or (len(kept) < len(corpus) and absent_image != "declared"):
@@ -118,5 +118,5 @@ def with_images(corpus: Corpus, absent_image: str) -> Corpus:
 
 
 def _by_frequency(clusters: KMeans) -> np.ndarray:
-    """New number of each cluster, `[n_states]`: 0 for the one with most training spots."""
+    """New number of each cluster, `[n_states]`: 0 for the cluster with the most training spots."""
     return np.argsort(np.argsort(-np.bincount(clusters.labels_), kind="stable"), kind="stable")

@@ -1,4 +1,4 @@
-"""Token merging's worth: seconds of a step with and without it, timed in one run, and the KID of each beside them.
+"""What token merging is worth: seconds of a step with and without it, and the KID that each ratio reaches.
 
 python -m methods.generation.bench
 """
@@ -10,37 +10,42 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from benchmark.core.contracts import Measured
 from benchmark.data.corpus import Corpus, write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.tasks.generation import Generation
 from benchmark.training.budget import Budget
 from methods.generation.generator import Generator
 
+if TYPE_CHECKING:
+    import anndata as ad
+
 RATIOS = (0.0, 0.25, 0.5)
-SAMPLES = 8  # of a timed step
+SAMPLES = 8  # in a timed step
 ROUNDS = 15
-IMAGES = 128  # that KID is taken over
+IMAGES = 128  # that the KID is taken over
+Steps = dict[str, Callable[[], object]]  # the two kinds of step, by name
 
 
 def main() -> None:
+    """Train one generator for each ratio, time their steps, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pixels", type=int, default=64)
     parser.add_argument("--patch", type=int, default=2, help="pixels along a side of a token")
     parser.add_argument("--preset", default="nano")
-    parser.add_argument(
-        "--flops", type=float, default=2e12, help="of training, the same for each ratio; 0: timing alone"
-    )
+    parser.add_argument("--flops", type=float, default=2e12, help="of training, for each ratio; 0: timing alone")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         corpus = simulated(Path(folder))
         train, test = corpus.subset(corpus.names[:2]), corpus[corpus.names[2]]
-        made = {}
+        methods = {}
         for ratio in RATIOS:
-            made[ratio] = Generator(
+            methods[ratio] = Generator(
                 objective="diffusion",
                 pixels=options.pixels,
                 patch=options.patch,
@@ -48,25 +53,26 @@ def main() -> None:
                 samples_per_step=SAMPLES,
                 preset=options.preset,
             )
-            made[ratio].fit(train, Budget("flops", options.flops), seed=0)
-        seconds = timed({ratio: steps(method) for ratio, method in made.items()})
+            methods[ratio].fit(train, Budget("flops", options.flops), seed=0)
+        seconds = timed({ratio: steps(method) for ratio, method in methods.items()})
         print(f"{options.pixels} px, tokens of {options.patch} px, {options.preset}, {torch.get_num_threads()} threads")
         print("merging  generation step        training step          KID [95%]")
-        for ratio, method in made.items():
+        for ratio, method in methods.items():
             columns = [f"{ratio:7.2f}"]
             for kind in ("generation", "training"):
-                its, whole = seconds[ratio][kind], seconds[0.0][kind]
-                columns.append(f"{its * 1e3:7.1f} ms ({whole / its:4.2f} ×)")
+                merged, whole = seconds[ratio][kind], seconds[0.0][kind]
+                columns.append(f"{merged * 1e3:7.1f} ms ({whole / merged:4.2f} ×)")
             columns.append(kid(method, train, test) if options.flops else "not trained")
             print("  ".join(columns), flush=True)
 
 
 def simulated(folder: Path) -> Corpus:
+    """Three simulated slides with images."""
     data = Simulated(n_donors=3, slides_per_donor=1, shape=(16, 16), n_genes=100, depth=3000)
     return write_corpus(data.slides(), folder, data.record())
 
 
-def steps(method: Generator) -> dict[str, Callable[[], object]]:
+def steps(method: Generator) -> Steps:
     """One pass of the decoder as in sampling, and one step of training: forward and backward."""
     module, generator = method.model, torch.Generator().manual_seed(0)
     device = next(module.parameters()).device
@@ -82,29 +88,28 @@ def steps(method: Generator) -> dict[str, Callable[[], object]]:
     return {"generation": generation, "training": lambda: module(batch, noise, t, pick).backward()}
 
 
-def timed(of: dict[float, dict[str, Callable[[], object]]]) -> dict[float, dict[str, float]]:
-    """Median seconds of each; the ratios take turns, so that what else the machine does falls on all alike."""
+def timed(steps_by_ratio: dict[float, Steps]) -> dict[float, dict[str, float]]:
+    """Median seconds of each step. The ratios take turns, so that other work on the machine slows all of them alike."""
     wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
-    found: dict[float, dict[str, list[float]]] = {ratio: {kind: [] for kind in its} for ratio, its in of.items()}
+    seconds = {ratio: {kind: [] for kind in steps} for ratio, steps in steps_by_ratio.items()}
     for turn in range(ROUNDS + 1):
-        for ratio, its in of.items():
-            for kind, step in its.items():
+        for ratio, steps in steps_by_ratio.items():
+            for kind, step in steps.items():
                 wait()
                 start = time.perf_counter()
                 step()
                 wait()
-                if turn:  # the first warms up
-                    found[ratio][kind].append(time.perf_counter() - start)
-    return {ratio: {kind: float(np.median(list_)) for kind, list_ in its.items()} for ratio, its in found.items()}
+                if turn:  # the first turn warms up
+                    seconds[ratio][kind].append(time.perf_counter() - start)
+    return {ratio: {kind: float(np.median(all_)) for kind, all_ in kinds.items()} for ratio, kinds in seconds.items()}
 
 
-def kid(method: Generator, train: Corpus, test) -> str:
+def kid(method: Generator, train: Corpus, test: ad.AnnData) -> str:
+    """KID of the images generated for the test slide, with its 95% interval."""
     task = Generation(n_images=IMAGES, dimensions=6)
-    rows = {
-        (row.setting, getattr(row, "metric", "")): row for row in task.score(test, task.predict(method, train, test))
-    }
-    value, low, high = (rows["generated", name].value for name in ("kid", "kid_low", "kid_high"))
-    return f"{value:.3g} [{low:.3g}, {high:.3g}]"
+    scores = [score for score in task.score(test, task.predict(method, train, test)) if isinstance(score, Measured)]
+    generated = {score.metric: score.value for score in scores if score.setting == "generated"}
+    return f"{generated['kid']:.3g} [{generated['kid_low']:.3g}, {generated['kid_high']:.3g}]"
 
 
 if __name__ == "__main__":

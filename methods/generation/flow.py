@@ -1,4 +1,4 @@
-"""Version 2: from a control state's image to a target state's along straight paths; losses and sampler.
+"""Version 2: from a control state's image to a target state's image along straight paths; losses and sampler.
 
 The path of a pair is x_t = (1 - t) x_0 + t x_1, its velocity u = x_1 - x_0 (Lipman et al. 2023, ICLR).
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 
 Field = Callable[[Tensor, Tensor], Tensor]  # images [b, 3, p, p], times [b] → as the images
 
-MARGIN = 0.1  # by which the right condition is to be better, mean squared error of the velocity
+MARGIN = 0.1  # mean squared error of the velocity by which the right condition must beat a wrong one
 PROJECTIONS = 64
 
 
@@ -23,12 +23,12 @@ def on_path(control: Tensor, target: Tensor, t: Tensor) -> tuple[Tensor, Tensor]
 
 
 def matching(velocity: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Weighted flow matching: mean over pairs of `weight` `[b]` times the squared error of a pixel."""
+    """Weighted flow matching: the mean over pairs of `weight` `[b]` times the pair's mean squared error."""
     return (weight * error(velocity, truth)).mean()
 
 
 def contrast(velocity: Tensor, wrong: Tensor, truth: Tensor) -> Tensor:
-    """By how much the velocity under the right condition fails to beat that under a wrong one by the margin."""
+    """How far the right condition's velocity is from beating a wrong condition's by the margin; 0 where it does."""
     return (error(velocity, truth) - error(wrong, truth) + MARGIN).relu().mean()
 
 
@@ -38,7 +38,7 @@ def error(velocity: Tensor, truth: Tensor) -> Tensor:
 
 
 def endpoint(x: Tensor, velocity: Tensor, t: Tensor) -> Tensor:
-    """Where the path from `x` at time `t` `[b]` would end."""
+    """The end of the path through `x` at time `t` `[b]`, if the velocity stays the same; `[b, 3, p, p]`."""
     return x + (1 - t).view(-1, 1, 1, 1) * velocity
 
 
@@ -48,12 +48,12 @@ def sliced_wasserstein(a: Tensor, b: Tensor, directions: Tensor) -> Tensor:
 
 
 def _sorted(x: Tensor) -> Tensor:
-    """Each column in order; indexed, since the gradient of torch's sort scatters, which the FLOP counter refuses."""
+    """Each column in order. By an index: `torch.sort` scatters its gradient, which the FLOP counter refuses."""
     return x[x.argsort(dim=0), torch.arange(x.shape[1], device=x.device)]
 
 
 def sample(field: Field, control: Tensor, steps: int) -> Tensor:
-    """The midpoint rule from time 0 to 1."""
+    """Images at time 1 from `control` images at time 0, `[b, 3, p, p]`, by the midpoint rule: two passes a step."""
     x, h = control, 1 / steps
     for step in range(steps):
         t = torch.full((len(x),), step * h, device=x.device)

@@ -1,7 +1,7 @@
-"""Morphology that a loss can see: the stain of an image, softly cut into nuclei, measured by differentiable formulas.
+"""Morphology with a gradient, for a loss: the stain of an image, softly cut into nuclei and measured.
 
-It stands for `benchmark.metrics.morphology`, which counts regions and so has no gradient. No network has to be trained
-first.
+It stands in for `benchmark.metrics.morphology`, which counts regions and so has no gradient. It needs no trained
+network.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-SHARPNESS = 60.0  # of the soft cut, per optical density
-DARKEST = 1e-6  # as scikit-image has it
-SCALES = (1, 2, 4)  # pixels over which the nuclear share varies
+SHARPNESS = 60.0  # of the soft cut, per unit of optical density
+DARKEST = 1e-6  # least share of light, as in scikit-image
+SCALES = (1, 2, 4)  # sides of the squares over which the nuclear share varies, in pixels
 N_SOFT = 4 + len(SCALES)
-# Haematoxylin's row of the inverse stain matrix of Ruifrok and Johnston 2001, applied to -log(RGB) / -log(DARKEST).
+# Row of haematoxylin in the inverse stain matrix of Ruifrok and Johnston 2001, applied to -log(RGB) / -log(DARKEST).
 HAEMATOXYLIN = (1.87798274, -0.06590806, -0.60190736)
 
 
@@ -28,11 +28,14 @@ def haematoxylin(images: Tensor) -> Tensor:
 
 
 def soft_morphology(images: Tensor, cut: float) -> Tensor:
-    """`[b, 3, p, p]` in [-1, 1] → `[b, 7]`: nuclear share, length of its border (in sides of the image), stain in the
-    nuclei and its deviation, and the deviation of the nuclear share over squares of 1, 2 and 4 pixels: how clumped.
+    """`[b, 3, p, p]` in [-1, 1] → `[b, 7]`.
+
+    The features are the nuclear share, the length of its border (in sides of the image), the mean and the standard
+    deviation of the stain in the nuclei, and the standard deviation of the nuclear share over squares of 1, 2 and 4
+    pixels, which tells how clumped the nuclei are.
 
     Args:
-        cut: the stain above which a pixel is nuclear, as `benchmark.metrics.morphology.threshold` gave it.
+        cut: the stain above which a pixel is nuclear, from `benchmark.metrics.morphology.threshold`.
     """
     density = haematoxylin(images)
     inside = (SHARPNESS * (density - cut)).sigmoid()

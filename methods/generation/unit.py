@@ -1,4 +1,4 @@
-"""What one sample of a generator is: a spot's image with its expression, or a weak pair of two spots' images."""
+"""The samples of a generator: a spot's image with its expression, or a weak pair of two spots' images."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from methods.generation.atlas import Atlas
 from methods.generation.pairs import (
     FEWEST,
+    Pairing,
     effective_sample_size,
     many_to_one,
     pairs,
@@ -29,8 +30,8 @@ class Samples:
     """`n` samples.
 
     Attributes:
-        image: to be learned, uint8 `[n, p, p, 3]`.
-        values: the panel's expression of its spot, `[n, n_genes]`.
+        image: the image to be learned, uint8 `[n, p, p, 3]`.
+        values: expression of its spot: the panel's genes, `[n, n_genes]`.
         spot: number of that spot in the corpus, `[n]`.
     """
 
@@ -40,7 +41,7 @@ class Samples:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What a module reads."""
+        """Names of the arrays that a module reads."""
         return tuple(field.name for field in fields(self) if field.name != "spot")
 
     def __len__(self) -> int:
@@ -51,6 +52,7 @@ class Samples:
 
     @property
     def n_spots(self) -> int:
+        """Spots that the samples show, repeats included."""
         return len(self)
 
 
@@ -60,8 +62,8 @@ class PairSamples(Samples):
 
     Attributes:
         control: image of the control spot, uint8 `[n, p, p, 3]`.
-        weight: of the pair, mean 1 over all pairs, float32 `[n]`.
-        wrong: expression of a spot of another target state, `[n, n_genes]`.
+        weight: weight of the pair, with a mean of 1 over all pairs, float32 `[n]`.
+        wrong: expression of a spot in another state than the target's, `[n, n_genes]`.
     """
 
     control: np.ndarray
@@ -71,7 +73,7 @@ class PairSamples(Samples):
 
 @dataclass(frozen=True)
 class SpotImages:
-    """Training spots, each as likely."""
+    """Training spots, all equally likely."""
 
     atlas: Atlas
     samples_per_step: int
@@ -80,20 +82,22 @@ class SpotImages:
     at_once = 256
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
+        """A spot counts as one token."""
         return 1.0
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Samples:
+        """`n` random spots."""
         spot = rng.integers(len(self.atlas.values), size=n)
         return Samples(self.atlas.take(spot), self.atlas.values[spot], spot)
 
 
 @dataclass(frozen=True)
 class WeakPairs(SpotImages):
-    """Pairs of a control spot and a target spot, each pair as likely, with the weight of its confidence.
+    """Pairs of a control spot and a target spot, all equally likely.
 
     Attributes:
-        control, target: spots, `[n_pairs]` each.
-        weight: `[n_pairs]`.
+        control, target: the spots of each pair, `[n_pairs]` each.
+        weight: weight of each pair in the loss, `[n_pairs]`.
     """
 
     control: np.ndarray
@@ -101,6 +105,7 @@ class WeakPairs(SpotImages):
     weight: np.ndarray
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> PairSamples:
+        """`n` random pairs."""
         pair = rng.integers(len(self.target), size=n)
         target = self.target[pair]
         return PairSamples(
@@ -113,14 +118,18 @@ class WeakPairs(SpotImages):
         )
 
     def _of_another_state(self, target: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A random target spot in another state, for each of the spots `[n]`, `[n]`."""
         state, pool = self.atlas.state, np.unique(self.target)
         clock = rng.random((len(target), len(pool))) * (state[pool] != state[target, None])
         return pool[clock.argmax(axis=1)]
 
     @property
     def diagnostics(self) -> dict[str, float]:
-        """What the pairs are worth: the effective sample size as a share of them, and the share of them whose target
-        is another control's too."""
+        """What the pairs are worth.
+
+        `effective_sample_size` is a share of all pairs. `many_to_one` is the share of the pairs whose target belongs
+        to another pair of the same state too.
+        """
         states = self.atlas.state[self.target]
         shared = [many_to_one(self.target[states == state]) for state in np.unique(states)]
         return {
@@ -130,17 +139,16 @@ class WeakPairs(SpotImages):
         }
 
 
-def pair_up(atlas: Atlas, kind: str, weighted: bool, seed: int, samples_per_step: int) -> WeakPairs:
-    """Pair the control state's spots with those of every state, by transport or at random.
+def pair_up(atlas: Atlas, kind: Pairing, weighted: bool, seed: int, samples_per_step: int) -> WeakPairs:
+    """Pair the control state's spots with the spots of every state, by transport or at random.
 
-    For the control state itself, its spots are halved: the pairs lead from one half to the other.
+    The spots of the control state itself are divided in two halves, and the pairs lead from one half to the other.
 
     Args:
-        kind: "transport" or "random".
         weighted: whether a pair weighs in proportion to its confidence.
     """
     rng = np.random.default_rng([seed, 7])
-    found = []
+    parts = []
     for state in range(atlas.state.max() + 1):
         control = rng.permutation(atlas.controls)[:MOST_A_STATE]
         target = rng.permutation(np.flatnonzero(atlas.state == state))[:MOST_A_STATE]
@@ -152,7 +160,7 @@ def pair_up(atlas: Atlas, kind: str, weighted: bool, seed: int, samples_per_step
             chosen = random_pairs(len(control), len(target), rng)
         else:
             chosen = pairs(transport(atlas.coordinates[control], atlas.coordinates[target]))
-        found.append((control, target[chosen.target], chosen.confidence))
-    control, target, confidence = (np.concatenate(part) for part in zip(*found, strict=True))
+        parts.append((control, target[chosen.target], chosen.confidence))
+    control, target, confidence = (np.concatenate(part) for part in zip(*parts, strict=True))
     weight = weights(confidence if weighted else np.ones(len(target)))
     return WeakPairs(atlas, samples_per_step, control, target, weight)

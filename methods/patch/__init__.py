@@ -1,1 +1,1 @@
-"""The patch unit as a method: its options, its backbones, and its preset as released."""
+"""The patch unit as a method, with its options and its backbones, and the patch unit as it was released."""

@@ -1,4 +1,4 @@
-"""A patch taken literally as an image: each gene one channel, each lattice cell one pixel, a backbone from timm."""
+"""A crop as an image: each gene is a channel, each lattice cell a pixel, and a net from timm reads it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from benchmark.core.errors import UnitBenchError, nearest
-from benchmark.model.masked import MaskedSpots
+from benchmark.core.errors import UnitBenchError
+from benchmark.model.masked import MaskedSpots, Masking
 from benchmark.model.trunk import Preset, sincos
 
 
 def vit(preset: Preset, size: int, in_chans: int) -> nn.Module:
-    """A vision transformer whose patches are pixels: the trunk's layers, with a learned vector for each place.
+    """A vision transformer whose patches are pixels: the trunk's layers, with a learned vector for each pixel.
 
-    These vectors start as the trunk's sines and cosines: from timm's start, near zero, places are learned far slower.
+    The learned vectors start as the trunk's sines and cosines. timm starts them near zero, and then the net learns
+    positions far more slowly.
     """
     net = timm.create_model(
         "vit_tiny_patch16_224",
@@ -32,16 +33,16 @@ def vit(preset: Preset, size: int, in_chans: int) -> nn.Module:
         class_token=False,
         global_pool="",
     )
-    place = torch.cartesian_prod(*2 * [torch.arange(size) - (size - 1) / 2])
-    net.model.pos_embed.data.copy_(sincos(place[None], preset.d))
+    position = torch.cartesian_prod(*2 * [torch.arange(size) - (size - 1) / 2])
+    net.model.pos_embed.data.copy_(sincos(position[None], preset.d))
     return net
 
 
 def convnext(preset: Preset, size: int, in_chans: int) -> nn.Module:
-    """A ConvNeXt of one stage, at full resolution throughout ("isotropic" in Liu et al. 2022, CVPR).
+    """A ConvNeXt of one stage that keeps the full resolution ("isotropic" in Liu et al. 2022, CVPR).
 
-    Three blocks have about the parameters of two of the trunk's layers. The layer scale starts at 1; timm's start near
-    0 is meant for far deeper nets.
+    Three blocks have about as many parameters as two layers of the trunk. The layer scale starts at 1. timm starts it
+    near 0, which is meant for far deeper nets.
     """
     return timm.create_model(
         "convnext_tiny",
@@ -59,13 +60,11 @@ BACKBONES: dict[str, Callable[[Preset, int, int], nn.Module]] = {"vit": vit, "co
 
 
 def check_image(backbone: str, rule: str, same_genes: bool, tokens: str, context: str) -> None:
-    """Raises UnitBenchError: no such backbone, or settings of which no image can be made.
+    """Raises UnitBenchError: settings of which no image can be made.
 
-    A net's first layer knows a channel by its place alone, so that place must hold the same gene in every crop
-    (`same_genes`); and an image has one size.
+    The first layer of a net knows a channel by its number alone. So the channel must hold the same gene in every crop
+    (`same_genes`). And all images have one size.
     """
-    if backbone not in BACKBONES:
-        raise UnitBenchError(f"backbone {backbone!r}", "unknown", nearest(backbone, ["trunk", *BACKBONES]))
     where = f"patch: backbone {backbone!r}"
     if not same_genes:
         cause = f"channel rule {rule!r} gives each crop its own genes, and an image has the same channels everywhere"
@@ -77,17 +76,18 @@ def check_image(backbone: str, rule: str, same_genes: bool, tokens: str, context
 
 
 class MaskedImage(MaskedSpots):
-    """The spots of a crop as an image that a backbone from timm reads in place of the trunk's layers.
+    """The spots of a crop as an image, which a backbone from timm reads instead of the trunk's layers.
 
-    An image has `2 m + 1` channels: the centred values of the `m` genes (0 where hidden or empty), which of them are
-    hidden, and which cells are empty. Spots that share a cell share its pixel: the mean of their visible values and the
-    share of them that hide theirs. What is hidden, the head and the objective are those of the other units.
+    An image has `2 m + 1` channels: the centred values of the `m` genes (0 where a value is hidden or a cell is
+    empty), `m` marks of the hidden values, and one mark of the empty cells. Spots that share a cell share its pixel: it
+    holds the mean of their visible values, and the share of the spots that hide theirs. What is hidden, the head and
+    the objective are those of the other units.
 
     Args:
-        gene_mean: `[n_genes]`, of the training slides.
+        gene_mean: mean of each gene over the training slides, `[n_genes]`.
         size: cells along a side; every token's `cell` lies within.
         n_channels: genes of a crop, the same in the same order for every crop.
-        backbone: one of `BACKBONES`.
+        backbone: a name in `BACKBONES`.
         masking: as in `MaskedSpots`.
     """
 
@@ -98,11 +98,11 @@ class MaskedImage(MaskedSpots):
         size: int,
         n_channels: int,
         backbone: str,
-        masking: str = "mixed",
+        masking: Masking = "mixed",
     ):
-        super().__init__(gene_mean, replace(preset, layers=0), masking=masking)  # of the trunk, the closing norm
+        super().__init__(gene_mean, replace(preset, layers=0), masking=masking)  # the trunk keeps its last norm only
         self.size = size
-        self.value = self.hidden = None  # the backbone's first layer knows the genes
+        self.value = self.hidden = None  # the backbone's first layer does their work
         self.backbone = BACKBONES[backbone](preset, size, 2 * n_channels + 1)
 
     def encode(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ class MaskedImage(MaskedSpots):
         return self.trunk(features.flatten(2).transpose(1, 2)[sample, cell % self.size**2], batch["valid"])
 
     def image(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
-        """`[b, 2 m + 1, size, size]`: values, which are hidden, which cells are empty."""
+        """`[b, 2 m + 1, size, size]`: the values, which are hidden, which cells are empty."""
         hidden = hidden & batch["valid"][..., None]
         x = self.centred(batch)
         b, _, m = x.shape
@@ -123,7 +123,7 @@ class MaskedImage(MaskedSpots):
         return torch.cat(channels, dim=-1).transpose(1, 2).unflatten(2, (self.size, self.size))
 
     def _pixels(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Sample `[b, 1]` and pixel `[b, t]` of each token; padding goes to one beyond the last pixel."""
+        """Sample `[b, 1]` and pixel `[b, t]` of each token. Padding goes to one pixel after the last."""
         cell, valid = batch["cell"], batch["valid"]
         pixel = torch.where(valid, cell[..., 0] * self.size + cell[..., 1], self.size**2)
         return torch.arange(len(valid), device=valid.device)[:, None], pixel

@@ -1,4 +1,4 @@
-"""The patch unit with every quirk of its released code: what the corrected one is compared with."""
+"""The method `patch_released`: the patch unit with every quirk of its released code, to compare `patch` with."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from pydantic import PositiveInt
 
 from benchmark.training.learner import INFERENCE_TOKENS, Learner
 from benchmark.training.loop import WARM_UP, tensors
@@ -26,49 +27,59 @@ if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
 
 HVG = 2000
-INFERENCE_SIDE = 100  # the grid of the inference scripts; pretraining has 140 cells a side
+LEAST_SPOTS = 10  # spots that a crop must hold
+INFERENCE_SIDE = 100  # the last cell of an axis in the inference scripts; in pretraining it is `STRETCHED`
 
 
 class FirstOfVariable(PerCrop):
-    """Of a tile's 2,000 most variable genes those that come first in the file, not those that vary most."""
+    """The first `m` genes, in the file's order, among the 2,000 genes that vary most in a tile."""
 
     def choose(self, field: Field, member: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
-        found = torch.from_numpy(variances(field, member))
-        variable = found.topk(min(max(HVG, m), found.shape[1]), dim=1).indices
+        """Genes of each crop, int64 `[n, m]`; `member` `[n, n_spots]`: the spots of each crop."""
+        variance = torch.from_numpy(variances(field, member))
+        variable = variance.topk(min(max(HVG, m), variance.shape[1]), dim=1).indices
         return variable.sort(dim=1).values[:, :m].numpy()
 
 
 @dataclass(frozen=True)
 class ReleasedUnit(PatchUnit):
-    """Crops as released: stretched axes, drawn once, as many a slide whatever it holds; another grid at inference.
+    """Crops as released: stretched axes, and a fixed number of crops for each slide, drawn once.
 
-    At inference the grid is 100 cells a side and transposed, the last spot of a cell keeps it, a spot is read in its
-    tile, and the genes are chosen by another rule.
+    Inference differs from pretraining. Its grid has another size and is transposed. The last spot of a cell keeps the
+    cell. A spot is read in its tile, and another rule chooses the genes.
     """
 
     sparse_slides_dropped = True
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
-        """Empty cells are tokens too."""
+        """All cells of a crop: empty ones are tokens too."""
         self._candidates(corpus)  # prepares the corpus, before the clock runs
         return float(self.size**2)
 
     def lay(self, field: Field) -> Field:
+        """The slide on the grid of the inference scripts."""
         laid = stretched(field, INFERENCE_SIDE, last_wins=True)
         return replace(laid, lattice=laid.lattice[:, ::-1], position=laid.position[:, ::-1])
 
     def cover(self, field: Field, tokens: int) -> Iterator[Batch]:
+        """The tiles of a slide, in batches of about `tokens` tokens."""
         return cover(field, "tiles", self.size, FirstOfVariable(), self.n_channels, tokens)
 
 
 class PatchReleased(Learner):
-    """The patch unit as it was released. `size`: cells along a side, of 140; `n_channels`: genes in a patch."""
+    """The patch unit as it was released.
 
-    def __init__(self, size: int = 16, n_channels: int = 512, preset: str = "tiny"):
+    Args:
+        size: cells along a side of a crop; a slide has 140 along each axis.
+        n_channels: genes in a crop.
+        preset: size of the model.
+    """
+
+    def __init__(self, size: PositiveInt = 16, n_channels: PositiveInt = 512, preset: str = "tiny"):
         unit = ReleasedUnit(
             size,
             n_channels,
-            min_occupancy=10 / size**2,  # 10 spots
+            min_occupancy=LEAST_SPOTS / size**2,
             rule=VarianceDraw(),
             lattice="released",
             crops_per_slide=int(2 * (STRETCHED + 1) ** 2 / size**2),
@@ -77,7 +88,10 @@ class PatchReleased(Learner):
 
     @torch.inference_mode()
     def reconstruct(self, slide: ad.AnnData, hidden: np.ndarray) -> np.ndarray:
-        """`[n_spots, n_genes]`: in a tile's slots what the head says, elsewhere 0, as no slot is the gene's."""
+        """log1p of counts per 10,000 in the `hidden` spots `[n_spots]`, from the others; `[n_spots, n_genes]`.
+
+        The head predicts slots. A gene that has no slot in a spot's tile is predicted as 0.
+        """
         field = self.sampler.lay(make_field(slide, hidden=hidden))
         predicted = np.zeros(slide.shape, np.float32)
         for part in self.sampler.cover(field, INFERENCE_TOKENS):
@@ -92,5 +106,5 @@ class PatchReleased(Learner):
 
 
 def warm_up_then_constant(fraction: float) -> float:
-    """The intended cosine never runs in the released code."""
+    """Share of the learning rate at a fraction of the budget. The released code means a cosine but never runs it."""
     return min(1.0, (fraction + 0.01) / (WARM_UP + 0.01))

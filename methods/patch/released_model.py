@@ -1,4 +1,4 @@
-"""The model of arXiv 2603.13432 as its code was released: what it gets wrong is kept, so that it can be measured."""
+"""The model of arXiv 2603.13432 as its code was released. Its quirks are kept, so that they can be measured."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from benchmark.model.trunk import Preset
 
 
 class Released(nn.Module):
-    """Cells of a square crop as tokens; the kept quirks are
+    """The cells of a square crop as tokens. These quirks are kept:
 
-    - a token is the sum of the genes' vectors plus the sum of a function of the values: no gene has a value of its own;
-    - a hidden value is a zero, and a spot counts as occupied where a value is left;
+    - a token is the sum of the genes' vectors plus the sum of a function of the values, so no value belongs to a gene;
+    - a hidden value is a zero, and a spot without any value left is an empty cell;
     - empty cells are tokens of zeros, which attention sees;
-    - post-norm layers with dropout; a decoder of two layers without positions; a head that predicts slots, not genes,
-      and nothing below 0;
-    - at inference no genes are given (`ids`), and the embedding is the encoder's.
+    - layers are post-norm with dropout, and the two layers of the decoder have no positions;
+    - the head predicts slots instead of genes, and its predictions are at least 0;
+    - an embedding is the encoder's output, and the encoder is not given the genes then (`ids`).
+
+    Args:
+        gene_mean: mean of each gene over the training slides, `[n_genes]`.
+        size: cells along a side of a crop.
+        n_channels: genes of a crop.
     """
 
     def __init__(self, gene_mean: Tensor, preset: Preset, size: int, n_channels: int):
@@ -26,7 +31,7 @@ class Released(nn.Module):
         self.register_buffer("gene_mean", gene_mean.float())
         self.gene = nn.Embedding(len(gene_mean), d)
         self.scalar, self.value = nn.Linear(1, d), nn.Linear(d, d)
-        self.place = nn.Parameter(torch.randn(size**2, d) * 0.02)
+        self.position = nn.Parameter(torch.randn(size**2, d) * 0.02)
         self.encoder, self.decoder = (
             nn.ModuleList(
                 nn.TransformerEncoderLayer(d, preset.heads, 4 * d, dropout=0.1, batch_first=True) for _ in range(layers)
@@ -38,19 +43,19 @@ class Released(nn.Module):
         self.slots = nn.Sequential(*(layer for linear in steps for layer in (linear, nn.ReLU())))
 
     def encode(self, batch: dict[str, Tensor], hidden: Tensor, ids: bool = False) -> Tensor:
-        """`[b, size², d]`: the tokens of the batch first, the empty cells after them; `ids`: the genes are told."""
+        """`[b, size², d]`: the tokens of the batch, then the empty cells. `ids`: whether the genes are given."""
         values = batch["values"].masked_fill(hidden, 0)
         genes = batch["genes"] if ids else torch.zeros_like(batch["genes"])
         cell = batch["cell"][..., 0] * self.size + batch["cell"][..., 1]
         tokens = self.value(self.scalar(values[..., None]).relu().sum(2)) + self.gene(genes).sum(2)
-        tokens = (tokens + self.place[cell]) * (values.sum(-1, keepdim=True) != 0)
+        tokens = (tokens + self.position[cell]) * (values.sum(-1, keepdim=True) != 0)
         h = nn.functional.pad(tokens, (0, 0, 0, max(0, self.size**2 - tokens.shape[1])))
         for layer in self.encoder:
             h = layer(h)
         return h
 
     def slots_of(self, h: Tensor) -> Tensor:
-        """What each slot of the channels holds: `[b, t, d]` → `[b, t, c]`, at least 0."""
+        """The value in each slot of the channels: `[b, t, d]` → `[b, t, c]`, at least 0."""
         for layer in self.decoder:
             h = layer(h)
         return self.slots(h)
@@ -67,7 +72,7 @@ class Released(nn.Module):
 
     @staticmethod
     def draw_hidden(batch: dict[str, Tensor], generator: torch.Generator) -> Tensor:
-        """A share of each spot's values, the share drawn from `RATIOS`."""
+        """What a step hides, bool `[b, t, c]`: a share of each spot's values, drawn from `RATIOS`."""
         values, device = batch["values"], batch["values"].device
         ratios = torch.tensor(RATIOS, device=device)
         ratio = ratios[torch.randint(len(ratios), (*values.shape[:2], 1), generator=generator, device=device)]

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from methods.spatia.presets import Direction
+
 
 class CrossAttention(nn.Module):
-    """Pre-norm attention of one set of tokens to another and a feed-forward of half the width, both residual."""
+    """Pre-norm attention from one set of tokens to another, then a feed-forward of half the width; both residual."""
 
     def __init__(self, d: int, d_other: int, heads: int):
         super().__init__()
@@ -19,7 +21,11 @@ class CrossAttention(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(d, d // 2), nn.GELU(), nn.Linear(d // 2, d))
 
     def forward(self, x: Tensor, other: Tensor, valid: Tensor | None = None) -> Tensor:
-        """`x` `[n, a, d]`, `other` `[n, b, d_other]`, of which `valid` `[n, b]` are there (None: all) → `[n, a, d]`."""
+        """`x` `[n, a, d]`, `other` `[n, b, d_other]` → `[n, a, d]`.
+
+        Args:
+            valid: which tokens of `other` are no padding, bool `[n, b]`; None: all.
+        """
         n, a, d = x.shape
         q = self.query(self.norm_query(x)).view(n, a, self.heads, -1).transpose(1, 2)
         both = self.key_value(self.norm_other(self.project(other)))
@@ -30,16 +36,16 @@ class CrossAttention(nn.Module):
 
 
 class CellFusion(nn.Module):
-    """`H + w F(H, the other's tokens)` on each side that queries; the cell's vector is read from those sides.
+    """On each side that queries: `H + w F(H, tokens of the other side)`. The cell's vector is read from those sides.
 
-    With `cross_attention` false nothing crosses over, and both sides are read.
+    Where `cross` is false, nothing crosses over and both sides are read.
 
     Args:
-        direction: "image_to_gene" (the genes query), "gene_to_image" (the image does) or "both".
-        w: 0 leaves a side exactly as it was.
+        direction: "image_to_gene" (the gene tokens query), "gene_to_image" (the image tokens query) or "both".
+        w: weight of what crosses over. At 0 a side stays exactly as it was.
     """
 
-    def __init__(self, d: int, image_d: int, heads: int, image_heads: int, cross: bool, direction: str, w: float):
+    def __init__(self, d: int, image_d: int, heads: int, image_heads: int, cross: bool, direction: Direction, w: float):
         super().__init__()
         self.w_gene = self.w_image = w
         reads_gene = not cross or direction in ("both", "image_to_gene")
@@ -51,15 +57,21 @@ class CellFusion(nn.Module):
         self.norm = nn.LayerNorm(d)
 
     def forward(self, genes: Tensor, valid: Tensor, image: Tensor) -> Tensor:
-        """The cell's vector `[n, d]`, from the summary of the gene tokens `[n, t, d]` and the mean of the image's."""
+        """The cell's vector `[n, d]`, from the summary of its gene tokens and the mean of its image tokens.
+
+        Args:
+            genes: gene tokens, the summary first, `[n, t, d]`.
+            valid: which gene tokens are no padding, bool `[n, t]`.
+            image: image tokens, `[n, b, image_d]`.
+        """
         sides = [self.gene_side(genes[:, :1], image).squeeze(1)] if self.reads[0] else []
         sides += [self.image_side(image, genes, valid).mean(dim=1)] if self.reads[1] else []
         return self.norm(self.join(torch.cat(sides, dim=-1)))
 
     def gene_side(self, genes: Tensor, image: Tensor) -> Tensor:
-        """Gene tokens `[n, a, d]` with what they find in the image."""
+        """Gene tokens with what they read in the image, `[n, a, d]`."""
         return genes if self.gene is None else genes + self.w_gene * self.gene(genes, image)
 
     def image_side(self, image: Tensor, genes: Tensor, valid: Tensor) -> Tensor:
-        """Image tokens `[n, b, image_d]` with what they find among the genes."""
+        """Image tokens with what they read in the genes, `[n, b, image_d]`."""
         return image if self.image is None else image + self.w_image * self.image(image, genes, valid)

@@ -1,4 +1,4 @@
-"""Expression of a spot: visible genes as tokens behind a summary and a depth token, and the read-out of hidden ones."""
+"""Expression of a spot: an encoder of its visible genes, and a head that reads out its hidden genes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ PREFIX = 2  # the summary token, then the depth token
 
 
 def mlp(n_in: int, d: int) -> nn.Sequential:
+    """Two layers: `[..., n_in]` → `[..., d]`."""
     return nn.Sequential(nn.Linear(n_in, d), nn.GELU(), nn.Linear(d, d))
 
 
 class GeneEncoder(nn.Module):
-    """A token is its gene's vector plus a function of its value, less the gene's mean over the training slides."""
+    """Visible genes as tokens, after a summary token and a depth token.
+
+    A gene's token is the gene's vector plus a function of its value less its mean over the training slides.
+    """
 
     def __init__(self, gene_mean: Tensor, d: int, heads: int, layers: int):
         super().__init__()
@@ -27,21 +31,21 @@ class GeneEncoder(nn.Module):
         self.summary = nn.Parameter(torch.randn(d) * 0.02)
         self.trunk = Trunk(d, heads, layers)
 
-    def forward(self, values: Tensor, genes: Tensor, there: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens `[n, 2 + t, d]`, the summary first, and which are there.
+    def forward(self, values: Tensor, genes: Tensor, valid: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens `[n, 2 + t, d]`, the summary first, and which of them are no padding, bool `[n, 2 + t]`.
 
         Args:
-            values, genes, there: of the visible genes, `[n, t]` each.
+            values, genes, valid: of the visible genes, `[n, t]` each.
             depth: log1p of the spot's counts, `[n, 1]`.
         """
         tokens = self.gene(genes) + self.value((values - self.gene_mean[genes])[..., None])
         prefix = torch.stack([self.summary.expand(len(depth), -1), self.depth(depth)], dim=1)
-        valid = pad(there, (PREFIX, 0), value=True)
+        valid = pad(valid, (PREFIX, 0), value=True)
         return self.trunk(torch.cat([prefix, tokens], dim=1), valid), valid
 
 
 class GeneHead(nn.Module):
-    """Reads the expression of any genes out of a unit's vector; shares the encoder's table of genes."""
+    """Reads the expression of any genes out of a unit's vector. It shares the encoder's table of genes."""
 
     def __init__(self, encoder: GeneEncoder, d: int):
         super().__init__()
@@ -52,9 +56,9 @@ class GeneHead(nn.Module):
 
     def forward(self, z: Tensor, genes: Tensor, encoder: GeneEncoder) -> Tensor:
         """Expression less the gene's mean: `z` `[n, d]`, `genes` `[n, q]` → `[n, q]`."""
-        found = (encoder.gene(genes) @ self.query(z)[..., None]).squeeze(-1)
-        return found / z.shape[-1] ** 0.5 + self.offset(genes).squeeze(-1)
+        product = (encoder.gene(genes) @ self.query(z)[..., None]).squeeze(-1)
+        return product / z.shape[-1] ** 0.5 + self.offset(genes).squeeze(-1)
 
     def loss(self, z: Tensor, query: Tensor, wanted: Tensor, asked: Tensor, encoder: GeneEncoder) -> Tensor:
-        """Mean squared error over the hidden genes `query`, of which `wanted` is the value where `asked`."""
+        """Mean squared error of the genes `query` with the values `wanted`, over those that are `asked`."""
         return mse(self(z, query, encoder), wanted - encoder.gene_mean[query], asked)

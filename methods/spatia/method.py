@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from pydantic import PositiveFloat, PositiveInt
 
-from benchmark.core.errors import UnitBenchError, nearest
+from benchmark.core.errors import UnitBenchError
 from benchmark.data.gene_selection import moments
 from benchmark.data.tiles import View
 from benchmark.training.budget import Budget, Meter
@@ -18,7 +19,7 @@ from benchmark.training.trained import Trained
 from methods.spatia.inference import by_level, image_features
 from methods.spatia.model import Spatia as Model
 from methods.spatia.model import check_terms
-from methods.spatia.presets import DIRECTIONS, JOINED, POOLING, PRESETS, Design, parts
+from methods.spatia.presets import Design, Direction, Pooling, parts, size_of
 from methods.spatia.sections import Surroundings, check_image, section
 from methods.spatia.unit import SpatiaUnit
 
@@ -27,86 +28,86 @@ if TYPE_CHECKING:
 
     from benchmark.data.corpus import Corpus
 
-ABSENT = ("error", "declared")
 
-
+@dataclass
 class Spatia(Trained):
     """Every choice of the arms and their controls.
 
-    Args:
+    Attributes:
         preset: sizes: "nano" (a CPU, seconds), "T0" (minutes), "T1", "T2" (a GPU; the image encoder is a ViT-base).
-        levels: what a unit is read by: "gene", "image" or "cell" (both), and its context: "niche" (its neighbours'
-            expression), "niche_image" (their fused vectors and the niche's image), "tissue"; joined by "-".
-        microns: side of a spot's tile; `pixels`: the same in pixels, null: the preset's.
-        cross_attention: whether genes and image are fused, or only their summaries joined.
+        levels: names joined by "-". The first tells what a spot is read by: "gene", "image" or "cell" (both). The
+            others are its context: "niche" (its neighbours' expression), "niche_image" (its neighbours' fused vectors
+            and the niche's image) and "tissue".
+        microns: side of a spot's tile.
+        pixels: the same side in pixels; null: the preset's.
+        cross_attention: whether genes and image are fused; else only their summaries are joined.
         direction: "both", "image_to_gene" or "gene_to_image".
-        w: weight of what crosses over; 0: nothing.
-        k: neighbours in a niche; `window`: in place of it all within a square of so many µm.
-        pooling: of the neighbours: "attention", "mean" or "sum".
-        joined: an embedding is the levels' vectors side by side ("concat"), or the "sum" that the objective reads, in
-            which a level of small weight is lost to a probe.
+        w: weight of what crosses over; 0: nothing does.
+        k: neighbours in a niche.
+        window: side of a square in µm. A niche then holds the spots in this square, and `k` is not used. null: none.
+        pooling: how neighbours are pooled: "attention", "mean" or "sum".
+        joined: an embedding is the levels' vectors side by side ("concat"), or the "sum" that the objective reads. In
+            the sum, a probe hardly sees a level of small weight.
         mae: whether hidden patches of the image are an objective.
-        width: of the gene encoder, in place of the preset's: the control that has another arm's size.
-        mixed_units: whether niches and tissues are samples like spots, as in the authors' public code, and no levels.
-        weights: a file of the image encoder's weights to start from; null: drawn by the seed.
-        absent_image: a slide without an image is an "error", or "declared": its spots are seen as a learned token.
-        shuffle_images, shuffle_neighbours: controls: within each slide.
+        mixed_units: whether niches and tissues are samples as spots are, as in the authors' public code; no levels.
+        width: width of the gene encoder in place of the preset's, for a control of the same size as another arm.
+        weights: a file with weights of the image encoder to start from; null: they are drawn by the seed.
+        absent_image: "error", or "declared": the spots of a slide without an image are seen as one learned token.
+        shuffle_images: control: the tiles of each slide change spots.
+        shuffle_neighbours: control: the spots of each slide change places.
+        sampler: the unit.
+        model: the module, once `fit` has made it.
     """
+
+    preset: str = "T0"
+    levels: str = "cell-niche_image-tissue"
+    microns: PositiveFloat = 100.0
+    pixels: PositiveInt | None = None
+    cross_attention: bool = True
+    direction: Direction = "both"
+    w: float = 1.0
+    k: PositiveInt = 8
+    window: PositiveFloat | None = None
+    pooling: Pooling = "attention"
+    joined: Literal["concat", "sum"] = "concat"
+    mae: bool = True
+    mixed_units: bool = False
+    width: PositiveInt | None = None
+    weights: str | None = None
+    absent_image: Literal["error", "declared"] = "error"
+    shuffle_images: bool = False
+    shuffle_neighbours: bool = False
+    sampler: SpatiaUnit = field(init=False, repr=False)
+    model: Model | None = field(default=None, init=False, repr=False)
 
     unit = "spot"
 
-    def __init__(
-        self,
-        preset: str = "T0",
-        levels: str = "cell-niche_image-tissue",
-        microns: float = 100.0,
-        pixels: int | None = None,
-        cross_attention: bool = True,
-        direction: str = "both",
-        w: float = 1.0,
-        k: int = 8,
-        window: float | None = None,
-        pooling: str = "attention",
-        joined: str = "concat",
-        mae: bool = True,
-        mixed_units: bool = False,
-        width: int | None = None,
-        weights: str | None = None,
-        absent_image: str = "error",
-        shuffle_images: bool = False,
-        shuffle_neighbours: bool = False,
-    ):
-        for option, value, known in (
-            ("preset", preset, PRESETS),
-            ("direction", direction, DIRECTIONS),
-            ("pooling", pooling, POOLING),
-            ("joined", joined, JOINED),
-            ("absent_image", absent_image, ABSENT),
-        ):
-            if value not in known:
-                raise UnitBenchError(f"spatia: {option} {value!r}", "unknown", nearest(value, known))
-        declared = absent_image == "declared"
+    def __post_init__(self) -> None:
+        """Raises UnitBenchError: an unknown preset or level, or options that do not go together."""
+        declared = self.absent_image == "declared"
         design = Design(
-            **parts(levels),
-            cross_attention=cross_attention,
-            direction=direction,
-            w=w,
-            pooling=pooling,
-            mae=mae,
+            **parts(self.levels),
+            cross_attention=self.cross_attention,
+            direction=self.direction,
+            w=self.w,
+            pooling=self.pooling,
+            mae=self.mae,
             absent=declared,
         )
-        size = PRESETS[preset]
-        size = replace(size, d=width or size.d, pixels=pixels or size.pixels)
-        view = View(microns, size.pixels) if design.image else None
-        if mixed_units and levels != "cell":
-            raise UnitBenchError("spatia: mixed_units", f"units beside levels {levels!r}", 'set levels to "cell"')
+        size = size_of(self.preset, self.width, self.pixels)
+        if self.mixed_units and self.levels != "cell":
+            raise UnitBenchError("spatia: mixed_units", f"units beside levels {self.levels!r}", 'set levels to "cell"')
         around = Surroundings(
-            k, window, view, design.niche_image, declared, mixed_units, shuffle_images, shuffle_neighbours
+            self.k,
+            self.window,
+            View(self.microns, size.pixels) if design.image else None,
+            design.niche_image,
+            declared,
+            self.mixed_units,
+            self.shuffle_images,
+            self.shuffle_neighbours,
         )
         self.sampler = SpatiaUnit(size, design, around)
-        self.joined = joined
-        self.weights = weights
-        self.model: Model | None = None
         if not design.image:
             self.embed_image = None
         if not design.gene:
@@ -116,7 +117,7 @@ class Spatia(Trained):
         """Raises UnitBenchError: a slide without an image, no objective, no weights, or sizes that do not fit."""
         size, design = self.sampler.size, self.sampler.design
         if self.weights and not Path(self.weights).is_file():
-            raise UnitBenchError(self.weights, "no such file", "save the image encoder's weights there")
+            raise UnitBenchError(self.weights, "no such file", "give the path of the image encoder's weights")
         for name, length, part in (("pixels", size.pixels, size.patch), ("width", size.d, size.heads)):
             if length % part:
                 raise UnitBenchError(f"spatia: {name} {length}", f"not a multiple of {part}", "take one that is")
@@ -126,7 +127,11 @@ class Spatia(Trained):
             check_image(slide, self.sampler.around)
 
     def fit(self, corpus: Corpus, budget: Budget, seed: int) -> Meter | None:
-        """Spend the budget on the corpus; an amount of 0 leaves the model as it was drawn: the untrained control."""
+        """Spend the budget on the corpus. An amount of 0 leaves the model untrained.
+
+        Returns:
+            The meter; None where nothing was spent.
+        """
         self.check(corpus)
         mean, _ = moments(corpus)
         self.sampler = self.sampler.fit(corpus)
@@ -142,34 +147,36 @@ class Spatia(Trained):
         self.model.eval()
         return spent
 
-    def _check_terms(self, corpus: Corpus, seed: int) -> None:
-        batch = tensors(self.sampler.draw(corpus, self.sampler.samples_per_step, np.random.default_rng(seed)))
-        check_terms(self.model, batch, self.model.draw_hidden(batch, torch.Generator().manual_seed(seed)))
-
     @torch.inference_mode()
     def embed(self, slide: ad.AnnData) -> np.ndarray:
-        """`[n_spots, d]`, or `d` for each level, nothing hidden, the same for the same slide."""
-        found = by_level(self.model, section(slide, self.sampler.around), self.sampler.rank)
-        z = torch.cat(list(found.values()), dim=1) if self.joined == "concat" else self.model.join(**found)
+        """`[n_spots, d]`, or `d` for each level; nothing is hidden; the same for the same slide."""
+        levels = self._levels(slide)
+        z = torch.cat(list(levels.values()), dim=1) if self.joined == "concat" else self.model.join(**levels)
         return z.float().cpu().numpy()
 
     def embed_image(self, slide: ad.AnnData) -> np.ndarray:
-        """`[n_spots, d]`: the mean of the image encoder's tokens; no expression is read."""
+        """The mean of the image encoder's tokens, `[n_spots, d]`. No expression is read."""
         around = replace(self.sampler.around, niche=False, declared=False)
         return image_features(self.model, section(slide, around)).float().cpu().numpy()
 
     @torch.inference_mode()
     def impute(self, slide: ad.AnnData, hidden: np.ndarray) -> np.ndarray:
-        """log1p of counts per 10,000 of the genes `hidden` `[n_hidden]`, whose counts the slide lacks, from the others.
+        """log1p of counts per 10,000 of the genes `hidden` `[n_hidden]`, from the other genes; `[n_spots, n_hidden]`.
 
         Args:
-            slide: with the library size of all counts in `obs["library_size"]`.
-
-        Returns:
-            `[n_spots, n_hidden]`.
+            slide: without counts of the hidden genes; `obs["library_size"]` is that of all its genes.
         """
         model = self.model
-        z = model.join(**by_level(model, section(slide, self.sampler.around), self.sampler.rank))
+        z = model.join(**self._levels(slide))
         genes = torch.as_tensor(np.ascontiguousarray(hidden), device=z.device)[None]
-        found = model.head(z, genes.expand(len(z), -1), model.genes) + model.genes.gene_mean[genes]
-        return found.float().cpu().numpy()
+        values = model.head(z, genes.expand(len(z), -1), model.genes) + model.genes.gene_mean[genes]
+        return values.float().cpu().numpy()
+
+    def _levels(self, slide: ad.AnnData) -> dict[str, torch.Tensor]:
+        """The vectors of every spot at each level, `[n_spots, d]` each."""
+        return by_level(self.model, section(slide, self.sampler.around), self.sampler.rank)
+
+    def _check_terms(self, corpus: Corpus, seed: int) -> None:
+        """Raises UnitBenchError: a term of the loss moves no weight."""
+        batch = tensors(self.sampler.draw(corpus, self.sampler.samples_per_step, np.random.default_rng(seed)))
+        check_terms(self.model, batch, self.model.draw_hidden(batch, torch.Generator().manual_seed(seed)))

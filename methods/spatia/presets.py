@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from benchmark.core.errors import UnitBenchError, nearest
 
+Direction = Literal["both", "image_to_gene", "gene_to_image"]
+Pooling = Literal["attention", "mean", "sum"]
 BASES = ("gene", "image", "cell")
 CONTEXTS = ("niche", "niche_image", "tissue")
-DIRECTIONS = ("both", "image_to_gene", "gene_to_image")
-JOINED = ("concat", "sum")
-POOLING = ("attention", "mean", "sum")
 
 
 @dataclass(frozen=True)
 class Size:
-    """`d`, `layers`, `heads` of the gene encoder, with `image_` those of the image encoder.
+    """Sizes of the parts.
 
     Attributes:
+        d, layers, heads: of the gene encoder.
+        image_d, image_layers, image_heads: of the image encoder.
         n_tokens: genes of a spot that are shown at once.
         pixels, patch: sides of a tile and of its patches.
-        sections, targets: a step takes so many slides and so many spots of each, which are each other's tissue.
+        learning_rate: at its peak.
+        sections: slides of a step.
+        targets: spots of each of these slides. They are the tissue of each other.
     """
 
     d: int
@@ -45,45 +49,58 @@ PRESETS = {
 }
 
 
+def size_of(preset: str, width: int | None, pixels: int | None) -> Size:
+    """The preset's sizes, with another `d` or other `pixels` where they are given.
+
+    Raises:
+        UnitBenchError: no such preset; names the nearest one.
+    """
+    if preset not in PRESETS:
+        raise UnitBenchError(f"spatia: preset {preset!r}", "unknown", nearest(preset, PRESETS))
+    size = PRESETS[preset]
+    return replace(size, d=width or size.d, pixels=pixels or size.pixels)
+
+
 @dataclass(frozen=True)
 class Design:
     """The parts of an arm.
 
     Attributes:
-        gene, image: encoders that the spot itself is read by.
+        gene, image: encoders that read the spot itself.
         cross_attention: whether the two are fused; else their summaries are joined.
-        direction: what crosses over: "image_to_gene" (gene tokens query the image), "gene_to_image" or "both". The
-            spot's vector is read from the sides that query.
+        direction: what crosses over: "image_to_gene" (gene tokens query the image), "gene_to_image" (image tokens
+            query the genes) or "both". The spot's vector is read from the sides that query.
         w: weight of what crosses over.
-        niche: the level of the neighbours' expression; `niche_image`: of their fused vectors and the niche's image.
-        pooling: of the neighbours.
+        niche: the level of the neighbours' expression.
+        niche_image: the level of the neighbours' fused vectors and of the niche's image.
+        pooling: how the neighbours are pooled.
         tissue: the level of the whole section.
         mae: whether hidden patches of the image are an objective.
-        absent: whether slides without an image are declared, each to be seen as one learned token.
+        absent: whether a slide may lack an image; its spots are then seen as one learned token.
     """
 
     gene: bool = True
     image: bool = True
     cross_attention: bool = True
-    direction: str = "both"
+    direction: Direction = "both"
     w: float = 1.0
     niche: bool = False
     niche_image: bool = False
-    pooling: str = "attention"
+    pooling: Pooling = "attention"
     tissue: bool = False
     mae: bool = True
     absent: bool = False
 
     @property
     def terms(self) -> tuple[str, ...]:
-        """Of the loss."""
+        """Names of the terms of the loss."""
         return ("genes",) * self.gene + ("mae",) * (self.image and self.mae)
 
 
 def parts(levels: str) -> dict[str, bool]:
     """The fields of a `Design` that the levels name, such as "cell-niche_image-tissue".
 
-    The first is what a spot itself is read by: "gene", "image", or "cell" for both.
+    The first level tells what a spot itself is read by: "gene", "image", or "cell" for both.
 
     Raises:
         UnitBenchError: an unknown level, or a context that no objective would reach.

@@ -1,4 +1,4 @@
-"""A slide ready for sampling: expression, neighbours and their places, tiles of each spot and of its niche."""
+"""A slide ready for sampling: expression, neighbours with their positions, and tiles of each spot and of its niche."""
 
 from __future__ import annotations
 
@@ -19,25 +19,27 @@ if TYPE_CHECKING:
 
     from benchmark.data.corpus import Corpus
 
-MOST_NEIGHBOURS = 32  # that a window gives, the nearest
-CLUMP = 8  # spots that are drawn together, since they share their neighbours
-NICHE_SIDE = 3.0  # of a niche's image, in sides of a spot's, where no window says it
-TISSUE_SIDE = 4.0  # of a tissue as a unit of its own, in sides of a niche
+MOST_NEIGHBOURS = 32  # in a window; the nearest ones are kept
+CLUMP = 8  # spots that are drawn together, since they share neighbours
+NICHE_SIDE = 3.0  # of a niche's image where there is no window, in sides of a spot's tile
+TISSUE_SIDE = 4.0  # of a tissue that is a unit itself, in sides of a niche
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is taken of a slide beside its counts.
+    """What is read of a slide in addition to its counts.
 
     Attributes:
-        k: nearest neighbours, or those within a square `window` of so many µm.
-        view: of a spot's tile; None: no images. `niche`: whether its niche has an image too.
-        declared: whether a slide without an image is one whose spots are unseen, and no error.
-        mixed: whether the niche and the tissue around each spot, their counts summed and their image one tile, are
-            units beside it, as in the authors' public code.
-        shuffle_images: the control: the tiles of each slide change spots.
-        shuffle_neighbours: the control: the spots of each slide change places, so that each has the neighbours, the
-            niche's image and the place in the tissue of another.
+        k: number of nearest neighbours.
+        window: side of a square in µm whose spots are the neighbours, in place of `k`; None: no window.
+        view: field of view of a spot's tile; None: no images.
+        niche: whether a spot's niche has an image too.
+        declared: whether a slide may lack an image, so that its spots are unseen; else this is an error.
+        mixed: whether the niche and the tissue around each spot are units too, as in the authors' public code. Their
+            counts are summed, and their image is one tile.
+        shuffle_images: control: the tiles of each slide change spots.
+        shuffle_neighbours: control: the spots of each slide change places. Each then has the neighbours, the niche's
+            image and the position in the tissue of another spot.
     """
 
     k: int = 8
@@ -51,6 +53,7 @@ class Surroundings:
 
     @property
     def niche_view(self) -> View:
+        """Field of view of a niche's image."""
         return View(self.window or NICHE_SIDE * self.view.microns, self.view.pixels)
 
 
@@ -61,20 +64,23 @@ class Section:
     Attributes:
         values: log1p of counts per 10,000, CSR float32 `[n_spots, n_genes]`.
         depth: log1p of a spot's counts, float32 `[n_spots, 1]`.
-        place: (y, x) from 0 along the slide's longer side to 1, float32 `[n_spots, 2]`.
-        near, offset, there: neighbours `[n_spots, k]`, (y, x) to them in pitches `[n_spots, k, 2]`, which there are.
-        tile, niche_tile: uint8 `[n_spots, p, p, 3]`, perhaps memory-mapped; None: there is no image.
-        clump: each spot and its nearest others, those first, `[n_spots, CLUMP]`.
-        shown, niche_shown: the spots whose tile and niche's tile each shows, `[n_spots]`: itself, unless shuffled.
-        first: index of its first spot in the corpus.
+        position: (y, x) in the slide, from 0 to 1 along its longer side, float32 `[n_spots, 2]`.
+        near: neighbours, `[n_spots, k]`.
+        offset: (y, x) to the neighbours in pitches, `[n_spots, k, 2]`.
+        near_valid: which neighbours are no padding, `[n_spots, k]`.
+        clump: each spot and then its nearest spots, `[n_spots, CLUMP]`.
+        tile, niche_tile: uint8 `[n_spots, p, p, 3]`, may be memory-mapped; None: there is no image.
+        shown, niche_shown: the spot whose tile, and whose niche's tile, each spot shows, `[n_spots]`. It is the spot
+            itself, unless they are shuffled.
+        first: index of the slide's first spot in the corpus.
     """
 
     values: sp.csr_matrix
     depth: np.ndarray
-    place: np.ndarray
+    position: np.ndarray
     near: np.ndarray
     offset: np.ndarray
-    there: np.ndarray
+    near_valid: np.ndarray
     clump: np.ndarray
     tile: np.ndarray | None
     niche_tile: np.ndarray | None
@@ -84,29 +90,30 @@ class Section:
 
     @property
     def n_spots(self) -> int:
+        """Spots of the slide."""
         return len(self.depth)
 
 
 @lru_cache(maxsize=4)
 def sections(corpus: Corpus, around: Surroundings) -> tuple[Section, ...]:
-    """Every slide of the corpus, with the tiles that lie beside it on disk."""
-    found, first = [], 0
+    """Every slide of the corpus, with its tiles from disk. Where units are mixed, its niches and its tissues follow."""
+    units, first = [], 0
     for name in corpus.names:
         slide = corpus[name]
-        found.append(section(slide, around, lambda view, name=name: tiles(corpus, name, view), first))
+        units.append(section(slide, around, lambda view, name=name: tiles(corpus, name, view), first))
         first += slide.n_obs
     if around.mixed:
         for view in (around.niche_view, replace(around.niche_view, microns=TISSUE_SIDE * around.niche_view.microns)):
             larger = replace(around, view=view, mixed=False)
             for name in corpus.names:
                 slide = pooled(corpus[name], view.microns)
-                found.append(section(slide, larger, lambda view, name=name: tiles(corpus, name, view), first))
+                units.append(section(slide, larger, lambda view, name=name: tiles(corpus, name, view), first))
                 first += slide.n_obs
-    return tuple(found)
+    return tuple(units)
 
 
 def pooled(slide: ad.AnnData, microns: float) -> ad.AnnData:
-    """The slide with the counts of each spot summed over the square of that side around it."""
+    """The slide with counts that are summed over a square around each spot; `microns`: side of the square."""
     n_spots, reach = slide.n_obs, microns / slide.uns["lattice"]["pitch"] / 2 * (1 + 1e-6)
     pairs = cKDTree(slide.obsm["position"]).query_pairs(reach, p=np.inf, output_type="ndarray")
     near = sp.coo_array((np.ones(len(pairs), np.float32), pairs.T), shape=(n_spots, n_spots)).tocsr()
@@ -121,12 +128,16 @@ def section(
     tiles_at: Callable[[View], np.ndarray] | None = None,
     first: int = 0,
 ) -> Section:
-    """The slide, its tiles cut anew unless `tiles_at` has them.
+    """The slide, ready for sampling.
 
-    Counts are taken as shares of `obs["library_size"]` where a slide that lacks the counts of some genes states it.
+    A slide that lacks the counts of some genes has `obs["library_size"]`. Its counts are shares of that size.
+
+    Args:
+        tiles_at: gives the tiles of a view; None: they are cut anew.
+        first: index of the slide's first spot in the corpus.
 
     Raises:
-        UnitBenchError: there is no image, and its absence is not declared; or the image is no image of this slide.
+        UnitBenchError: there is no image, and its absence is not declared; or the image does not belong to this slide.
     """
     tiles_at = tiles_at or (lambda view: cut(slide, view))
     check_image(slide, around)
@@ -136,17 +147,17 @@ def section(
     moved = rng.permutation(slide.n_obs) if around.shuffle_neighbours else itself
     position = np.asarray(slide.obsm["position"], np.float32)[moved]
     window = around.window and around.window / slide.uns["lattice"]["pitch"]
-    near, there = neighbours(position, around.k, window)
-    offset = (position[near] - position[:, None]) * there[..., None]
+    near, near_valid = neighbours(position, around.k, window)
+    offset = (position[near] - position[:, None]) * near_valid[..., None]
     low, high = position.min(axis=0), position.max(axis=0)
     size = stated_size(slide)
     return Section(
         values=lognorm(slide.X, size=size),
         depth=np.log1p(size).astype(np.float32)[:, None],
-        place=(position - low) / max(float((high - low).max()), 1.0),
+        position=(position - low) / max(float((high - low).max()), 1.0),
         near=near,
         offset=offset,
-        there=there,
+        near_valid=near_valid,
         clump=np.concatenate([itself[:, None], neighbours(position, CLUMP - 1, None)[0]], axis=1),
         tile=tiles_at(around.view) if seen else None,
         niche_tile=tiles_at(around.niche_view) if seen and around.niche else None,
@@ -157,27 +168,27 @@ def section(
 
 
 def check_image(slide: ad.AnnData, around: Surroundings) -> None:
-    """Raises UnitBenchError: the slide has no image, where one is read and its absence is not declared."""
+    """Raises UnitBenchError: an image is read, the slide has none, and its absence is not declared."""
     if around.view is not None and not around.declared and not has_image(slide):
         raise no_image(slide.uns["slide"], 'leave the slide out, or set absent_image to "declared"')
 
 
 def neighbours(position: np.ndarray, k: int, window: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """Of each spot, the `k` nearest others, or the nearest of those within a square of side `window` around it.
+    """The `k` nearest other spots of each spot, or the nearest ones in a square of side `window` around it.
 
     Args:
         position: `[n_spots, 2]`, in the unit of `window`.
 
     Returns:
-        Indices `[n_spots, k]`, the spot itself where there is none; and which there are.
+        Their indices, padded with the spot itself, and which are no padding; `[n_spots, k]` each.
     """
     n_spots = len(position)
     most = min(k if window is None else MOST_NEIGHBOURS, n_spots - 1)
     reach = {} if window is None else {"p": np.inf, "distance_upper_bound": window / 2 * (1 + 1e-6)}
-    found = cKDTree(position).query(position, k=most + 1, **reach)[1].reshape(n_spots, -1)
+    near = cKDTree(position).query(position, k=most + 1, **reach)[1].reshape(n_spots, -1)
     itself = np.arange(n_spots)[:, None]
-    there = (found < n_spots) & (found != itself)
-    kept = np.argsort(~there, axis=1, kind="stable")[:, :most]
-    near, there = (np.take_along_axis(array, kept, axis=1) for array in (found, there))
-    width = most if window is None else max(int(there.sum(axis=1).max()), 1)
-    return np.where(there, near, itself)[:, :width], there[:, :width]
+    valid = (near < n_spots) & (near != itself)
+    kept = np.argsort(~valid, axis=1, kind="stable")[:, :most]
+    near, valid = (np.take_along_axis(array, kept, axis=1) for array in (near, valid))
+    width = most if window is None else max(int(valid.sum(axis=1).max()), 1)
+    return np.where(valid, near, itself)[:, :width], valid[:, :width]

@@ -1,7 +1,8 @@
-"""SPATIA's samples: spots of a few slides with some genes hidden, among their neighbours, drawn by index arithmetic."""
+"""SPATIA's samples: spots of a few slides, with some genes hidden, among their neighbours."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -19,17 +20,25 @@ from methods.spatia.sections import Section, Surroundings, sections
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
 
-HIDDEN = (0.1, 0.75)  # share of all genes that a target hides, at least and at most
-QUERIES = 64  # hidden genes that a target is asked for
-CONTEXT_MULTIPLE = 64  # spots of context are padded to a multiple, so that few shapes occur
+HIDDEN = (0.1, 0.75)  # least and greatest share of all genes that a target hides
+QUERIES = 64  # hidden genes that a step asks of a target
+CONTEXT_MULTIPLE = 64  # the context is padded to a multiple of so many spots, so that few shapes occur
 
 
 @dataclass(frozen=True)
 class SpatiaUnit:
-    """`size.sections` slides a step and `size.targets` spots of each, in clumps.
+    """A step takes `size.sections` slides and `size.targets` spots of each, in clumps.
 
-    A target hides a random share of all genes, zeros among them, and they are left out of every array that is read,
-    its neighbours' included; so a spot that lies in another's niche shows it no more than it shows itself.
+    A target hides a random share of all genes, also of those with no counts. Its hidden genes are left out of every
+    array that is read, also where the target is a neighbour of another spot. So a spot shows no more to its neighbours
+    than it shows for itself.
+
+    Attributes:
+        size: sizes of the parts.
+        design: the parts of the arm.
+        around: what is read of a slide in addition to its counts.
+        variance: variance of each gene over the training slides, from `fit`, `[n_genes]`.
+        rank: rank of each gene when a slide is embedded, from `fit`, `[n_genes]`.
     """
 
     size: Size
@@ -43,80 +52,88 @@ class SpatiaUnit:
 
     @property
     def samples_per_step(self) -> int:
+        """Targets of a step."""
         return self.size.sections * self.size.targets
 
     def fit(self, corpus: Corpus) -> SpatiaUnit:
-        """With the genes in the order that they are shown by when a slide is embedded."""
+        """The unit with the variance and the rank of each gene."""
         rank = np.empty(len(corpus.genes))
         rank[top_variance(corpus, len(rank))] = np.arange(len(rank))
         return replace(self, variance=np.maximum(moments(corpus)[1], 1e-10), rank=rank)
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
-        sections(corpus, self.around)  # before the clock runs
+        """Genes that a spot shows, at most."""
+        sections(corpus, self.around)  # prepares the corpus before the clock runs
         return float(self.size.n_tokens)
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch:
-        """One step: `n` targets or as many as the smallest slide has; none twice, since each hides its own genes."""
+        """One step of `n` targets, or fewer where a slide is small.
+
+        No spot is drawn twice, since each target hides genes of its own.
+        """
         slides, matrix = sections(corpus, self.around), by_spot(corpus, self.around)
-        n_spots = np.array([its.n_spots for its in slides])
+        n_spots = np.array([slide.n_spots for slide in slides])
         drawn = rng.choice(len(slides), min(self.size.sections, len(slides)), replace=False, p=n_spots / n_spots.sum())
         each = min(n // len(drawn), n_spots.min())
         chosen = [slides[number] for number in drawn]
-        local = [_clumps(its, each, rng) for its in chosen]
-        target = np.concatenate([its.first + spots for its, spots in zip(chosen, local, strict=True)])
-        spots, found = target, {"target": target, "spot": target % corpus.n_spots}
+        local = [_clumps(slide, each, rng) for slide in chosen]
+        target = np.concatenate([slide.first + spots for slide, spots in zip(chosen, local, strict=True)])
+        spots, arrays = target, {"target": target, "spot": target % corpus.n_spots}
         if self.design.niche:
-            spots, found["near"] = _with_context(target, self._each(chosen, local, _neighbours))
-            found["offset"] = self._each(chosen, local, lambda its, s: its.offset[s])
-            found["near_there"] = self._each(chosen, local, lambda its, s: its.there[s])
+            spots, arrays["near"] = _with_context(target, self._each(chosen, local, _neighbours))
+            arrays["offset"] = self._each(chosen, local, lambda slide, spots: slide.offset[spots])
+            arrays["near_valid"] = self._each(chosen, local, lambda slide, spots: slide.near_valid[spots])
         if self.design.tissue:
-            found["place"] = np.stack([its.place[s] for its, s in zip(chosen, local, strict=True)])
+            arrays["position"] = np.stack([slide.position[s] for slide, s in zip(chosen, local, strict=True)])
         if self.design.gene:
             hidden = rng.random((len(target), matrix.shape[1])) < rng.uniform(*HIDDEN, size=(len(target), 1))
-            found |= self._asked(matrix, target, hidden, rng) | self._shown(matrix, slides, spots, hidden, rng)
+            arrays |= self._asked(matrix, target, hidden, rng) | self._shown(matrix, slides, spots, hidden, rng)
         if self.design.image:
-            found["tile"], found["seen"] = pictures(slides, spots if self.design.niche_image else target, self.size)
+            arrays["tile"], arrays["seen"] = pictures(slides, spots if self.design.niche_image else target, self.size)
         if self.design.niche_image:
-            found["niche_tile"], found["niche_seen"] = pictures(slides, target, self.size, niche=True)
-        return Batch(**found)
+            arrays["niche_tile"], arrays["niche_seen"] = pictures(slides, target, self.size, niche=True)
+        return Batch(**arrays)
 
     @staticmethod
-    def _each(chosen: list[Section], local: list[np.ndarray], what) -> np.ndarray:
-        """`what(section, spots)` of every slide, one below the other, filled up to the most neighbours."""
-        parts = [what(its, spots) for its, spots in zip(chosen, local, strict=True)]
+    def _each(
+        chosen: list[Section], local: list[np.ndarray], take: Callable[[Section, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """`take(section, spots)` of all slides in one array, padded to the greatest number of neighbours."""
+        parts = [take(slide, spots) for slide, spots in zip(chosen, local, strict=True)]
         width = max(part.shape[1] for part in parts)
         return np.concatenate(
             [np.pad(part, [(0, 0), (0, width - part.shape[1])] + [(0, 0)] * (part.ndim - 2)) for part in parts]
         )
 
     def _shown(self, matrix, slides, spots, hidden, rng) -> dict[str, np.ndarray]:
-        """Tokens of spots `[n]`, the first of which hide genes; -1 is padding, which shows none."""
+        """Tokens of spots `[n]`, of which the first hide genes. A spot of -1 is padding and shows no genes."""
         off = spots < 0
         hide = np.zeros((len(spots), matrix.shape[1]), bool)
         hide[: len(hidden)] = hidden
         hide[off] = True
-        depth = np.concatenate([its.depth for its in slides])[spots] * ~off[:, None]
+        depth = np.concatenate([slide.depth for slide in slides])[spots] * ~off[:, None]
         return tokens(matrix, np.maximum(spots, 0), self.size.n_tokens, hide, self.variance, rng) | {"depth": depth}
 
     def _asked(self, matrix, target, hidden, rng) -> dict[str, np.ndarray]:
-        """Some of each target's hidden genes, by their variance, and their values."""
+        """Some of each target's hidden genes, drawn by their variance, and their values."""
         query = draw_weighted(self.variance * hidden, min(QUERIES, matrix.shape[1]), rng)
         wanted = np.take_along_axis(matrix[target].toarray(), query, axis=1)
         return {"query": query, "wanted": wanted, "asked": np.take_along_axis(hidden, query, axis=1)}
 
 
-def _clumps(its: Section, n: int, rng: np.random.Generator) -> np.ndarray:
-    """`n` spots, random ones and those around each, none twice: they share more of their neighbours than any `n` do."""
-    spots = its.clump[rng.permutation(its.n_spots)].ravel()
+def _clumps(slide: Section, n: int, rng: np.random.Generator) -> np.ndarray:
+    """`n` different spots: random ones, each with the spots around it. They share more neighbours than random spots."""
+    spots = slide.clump[rng.permutation(slide.n_spots)].ravel()
     return spots[np.sort(np.unique(spots, return_index=True)[1])][:n]
 
 
-def _neighbours(its: Section, spots: np.ndarray) -> np.ndarray:
-    return its.first + its.near[spots]
+def _neighbours(slide: Section, spots: np.ndarray) -> np.ndarray:
+    """Neighbours of some spots, as indices in the corpus, `[n, k]`."""
+    return slide.first + slide.near[spots]
 
 
 def _with_context(target: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The spots of a step, each once, targets first, then padding of -1; and the row of each neighbour among them."""
+    """All spots of a step, each once: targets, then context, then padding of -1; and the row of each neighbour."""
     rest = np.setdiff1d(near, target)
     spots = np.full(len(target) + -(-len(rest) // CONTEXT_MULTIPLE) * CONTEXT_MULTIPLE, -1)
     spots[: len(target)], spots[len(target) : len(target) + len(rest)] = target, rest
@@ -126,48 +143,57 @@ def _with_context(target: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def tokens(matrix, spots, n_tokens: int, hide, weight: np.ndarray, rng) -> dict[str, np.ndarray]:
-    """Up to `n_tokens` of the non-zero genes of spots `[n]` that they do not `hide` `[n, n_genes]`.
+    """Up to `n_tokens` of the non-zero genes of spots that the spots do not hide.
 
-    Of more, a random part is drawn by `weight` `[n_genes]`; without `rng` those of the least weight are taken. What is
-    drawn depends on visible genes alone.
+    What is drawn depends on visible genes alone.
+
+    Args:
+        matrix: log1p of counts per 10,000, CSR `[n_spots, n_genes]`.
+        spots: `[n]`.
+        hide: which genes each spot hides, bool `[n, n_genes]`; None: none.
+        weight: of each gene, `[n_genes]`.
+        rng: draws genes by their weight; None: the genes of the least weight are taken.
+
+    Returns:
+        `values`, `genes` and `valid`, which are no padding; `[n, t]` each.
     """
-    values, genes, there = rows(matrix, spots)
+    values, genes, valid = rows(matrix, spots)
     if hide is not None:
-        there &= ~np.take_along_axis(hide, genes, axis=1)
-        values, genes, there = _first(values, genes, there)
+        valid &= ~np.take_along_axis(hide, genes, axis=1)
+        values, genes, valid = _first(values, genes, valid)
     if genes.shape[1] > n_tokens:
         clock = weight[genes] if rng is None else rng.standard_exponential(genes.shape, np.float32) / weight[genes]
-        kept = np.argpartition(np.where(there, clock, np.inf), n_tokens - 1, axis=1)[:, :n_tokens]
-        values, genes, there = (np.take_along_axis(array, kept, axis=1) for array in (values, genes, there))
-    values, genes, there = _first(values, genes, there)
-    return {"values": values * there, "genes": genes * there, "there": there}
+        kept = np.argpartition(np.where(valid, clock, np.inf), n_tokens - 1, axis=1)[:, :n_tokens]
+        values, genes, valid = (np.take_along_axis(array, kept, axis=1) for array in (values, genes, valid))
+    values, genes, valid = _first(values, genes, valid)
+    return {"values": values * valid, "genes": genes * valid, "valid": valid}
 
 
-def _first(values: np.ndarray, genes: np.ndarray, there: np.ndarray) -> list[np.ndarray]:
-    """`[n, t]` each, those that are there moved to the front, and the columns that are then empty cut off."""
-    t = padded(max(int(there.sum(axis=1).max()), 1))
-    order = np.argsort(~there, axis=1, kind="stable")[:, :t]
-    return [np.take_along_axis(array, order, axis=1) for array in (values, genes, there)]
+def _first(values: np.ndarray, genes: np.ndarray, valid: np.ndarray) -> list[np.ndarray]:
+    """`[n, t]` each, with the valid entries moved to the front and the empty columns cut off."""
+    t = padded(max(int(valid.sum(axis=1).max()), 1))
+    order = np.argsort(~valid, axis=1, kind="stable")[:, :t]
+    return [np.take_along_axis(array, order, axis=1) for array in (values, genes, valid)]
 
 
 def pictures(
     slides: tuple[Section, ...], spots: np.ndarray, size: Size, niche: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tiles of spots `[n]` of the corpus, or of their niches, uint8 `[n, p, p, 3]`, and which have an image."""
+    """Tiles of spots `[n]` of the corpus, or of their niches, uint8 `[n, p, p, 3]`, and which have an image, `[n]`."""
     tile = np.zeros((len(spots), size.pixels, size.pixels, 3), np.uint8)
     seen = np.zeros(len(spots), bool)
-    slide = np.searchsorted([its.first for its in slides], spots, side="right") - 1
-    for number in np.unique(slide[spots >= 0]):
-        its, mine = slides[number], slide == number
-        source = its.niche_tile if niche else its.tile
+    slide_of = np.searchsorted([slide.first for slide in slides], spots, side="right") - 1
+    for number in np.unique(slide_of[spots >= 0]):
+        slide, in_slide = slides[number], slide_of == number
+        source = slide.niche_tile if niche else slide.tile
         if source is not None:
-            shown = (its.niche_shown if niche else its.shown)[spots[mine] - its.first]
+            shown = (slide.niche_shown if niche else slide.shown)[spots[in_slide] - slide.first]
             order = np.argsort(shown)  # a memory-mapped file is read from front to back
-            tile[np.flatnonzero(mine)[order]], seen[mine] = source[shown[order]], True
+            tile[np.flatnonzero(in_slide)[order]], seen[in_slide] = source[shown[order]], True
     return tile, seen
 
 
 @lru_cache(maxsize=4)
 def by_spot(corpus: Corpus, around: Surroundings) -> sp.csr_matrix:
-    """All spots of the corpus, CSR `[n_spots, n_genes]`."""
-    return sp.vstack([its.values for its in sections(corpus, around)], format="csr")
+    """log1p of counts per 10,000 of all spots of the corpus, CSR `[n_spots, n_genes]`."""
+    return sp.vstack([slide.values for slide in sections(corpus, around)], format="csr")

@@ -1,4 +1,4 @@
-"""Controls: each shows what it is meant to show, on simulated tissue and on her2st."""
+"""Controls: each shows what it should show, on simulated tissue and on her2st."""
 
 import anndata as ad
 import numpy as np
@@ -44,16 +44,16 @@ def embedded(method, corpus, slide, seed=0):
 # Embeddings
 
 
-def test_coordinates_know_the_slide_and_the_place(corpus):
+def test_coordinates_tell_the_slide_and_the_position(corpus):
     first, second, third = corpus
     method = Coordinates()
     method.fit(corpus.subset(corpus.names[:2]), None, 0)
     one, two, unseen = method.embed(first), method.embed(second), method.embed(third)
     np.testing.assert_allclose(pdist(one), pdist(first.obsm["position"]), rtol=1e-6)
     assert cdist(one, two).min() > 100 * pdist(one).max()
-    # An unseen slide is equally far from all slides of the corpus: what is left is the place.
-    place = cdist(third.obsm["position"], first.obsm["position"])
-    np.testing.assert_allclose(cdist(unseen, one) ** 2 - 1e8, place**2, atol=1e-3)
+    # An unseen slide is equally far from all slides of the corpus, so only the position counts.
+    distance = cdist(third.obsm["position"], first.obsm["position"])
+    np.testing.assert_allclose(cdist(unseen, one) ** 2 - 1e8, distance**2, atol=1e-3)
 
 
 @pytest.mark.parametrize("method", [RandomFeatures(), Noise()])
@@ -76,7 +76,7 @@ def test_averaged_noise_is_alike_where_spots_are_near(corpus):
     assert single[apart <= 1].mean() == pytest.approx(single[apart > 8].mean(), rel=0.05)
 
 
-def test_moments_are_those_of_all_spots_together(corpus, stacked):
+def test_moments_are_taken_over_all_spots_together(corpus, stacked):
     values = lognorm(stacked.X).toarray().astype(np.float64)
     mean, variance = moments(corpus)
     np.testing.assert_allclose(mean, values.mean(axis=0), rtol=1e-9)
@@ -103,19 +103,19 @@ def test_scanpy_s_recipe_gives_the_same_components(corpus, stacked):
     sc.pp.pca(counts, n_comps=10, svd_solver="full")
     method = PCA(n_components=10, n_genes=100)
     method.fit(corpus, None, 0)
-    found = np.concatenate([method.embed(slide) for slide in corpus])
-    np.testing.assert_allclose(pdist(found), pdist(counts.obsm["X_pca"]), rtol=2e-3)
+    components = np.concatenate([method.embed(slide) for slide in corpus])
+    np.testing.assert_allclose(pdist(components), pdist(counts.obsm["X_pca"]), rtol=2e-3)
 
 
 def test_components_are_fitted_on_the_corpus_alone(corpus):
     slide = corpus[corpus.names[2]]
     method = PCA(n_components=5)
     method.fit(corpus.subset(corpus.names[:2]), None, 0)
-    # Each spot of another slide is embedded by itself, so what else lies on its slide cannot matter.
+    # Each spot of another slide is embedded alone, so the other spots of that slide have no effect.
     np.testing.assert_allclose(method.embed(slide)[:7], method.embed(slide[:7].copy()), atol=1e-4)
 
 
-def test_components_are_no_more_than_there_can_be(corpus):
+def test_there_are_fewer_components_than_genes(corpus):
     tiny = corpus[corpus.names[0]]
     method = PCA(n_components=50, n_genes=8)
     assert embedded(method, corpus, tiny).shape == (tiny.n_obs, 7)
@@ -125,12 +125,12 @@ def test_components_are_no_more_than_there_can_be(corpus):
 
 
 def gradient() -> ad.AnnData:
-    """A 5 × 5 grid; one gene grows with the row, the other makes every spot's total the same."""
-    place = np.stack(np.meshgrid(np.arange(5), np.arange(5), indexing="ij"), axis=-1).reshape(-1, 2)
-    counts = np.stack([place[:, 0] + 1, 9 - place[:, 0]], axis=1)
-    names = [f"{row}x{column}" for row, column in place]
+    """A 5 × 5 grid. One gene grows with the row, and the other gives every spot the same total."""
+    grid = np.stack(np.meshgrid(np.arange(5), np.arange(5), indexing="ij"), axis=-1).reshape(-1, 2)
+    counts = np.stack([grid[:, 0] + 1, 9 - grid[:, 0]], axis=1)
+    names = [f"{row}x{column}" for row, column in grid]
     return make_slide(
-        counts, ["up", "down"], names, name="g", donor="g", position=place, lattice=place, lattice_record={}
+        counts, ["up", "down"], names, name="g", donor="g", position=grid, lattice=grid, lattice_record={}
     )
 
 
@@ -148,13 +148,13 @@ def test_interpolation_of_one_hidden_spot_is_as_worked_by_hand():
         InverseDistance: (beside + across / 2) / 6,
     }
     for method, worked in expected.items():
-        found = method().reconstruct(slide, hidden)
-        np.testing.assert_allclose(found[12], worked, rtol=1e-6)
-        np.testing.assert_array_equal(found[~hidden], values[~hidden])
+        reconstructed = method().reconstruct(slide, hidden)
+        np.testing.assert_allclose(reconstructed[12], worked, rtol=1e-6)
+        np.testing.assert_array_equal(reconstructed[~hidden], values[~hidden])
 
 
 @pytest.mark.parametrize("method", [Zero(), GeneMean(), NeighbourMean(), InverseDistance()])
-def test_what_is_hidden_does_not_matter(method):
+def test_hidden_counts_have_no_effect(method):
     slide, other = gradient(), gradient()
     hidden = np.arange(25) < 20
     other.X[hidden] = 3
@@ -188,9 +188,9 @@ def labelled_spots(method, corpus):
     """Embedding, label and slide of every labelled spot, `[3157, …]` each."""
     parts = []
     for slide in corpus.subset(corpus.labelled):
-        there = slide.obs["label"].notna().to_numpy()
-        label = slide.obs["label"].to_numpy(dtype=object)[there].astype(str)
-        parts.append((method.embed(slide)[there], label, np.full(there.sum(), slide.uns["slide"])))
+        is_labelled = slide.obs["label"].notna().to_numpy()
+        label = slide.obs["label"].to_numpy(dtype=object)[is_labelled].astype(str)
+        parts.append((method.embed(slide)[is_labelled], label, np.full(is_labelled.sum(), slide.uns["slide"])))
     return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
@@ -201,8 +201,8 @@ def random_spots_score(method, corpus):
     scores = []
     for repeat in range(5):
         train, test = random_spots(len(label), 0.2, np.random.default_rng(repeat))
-        found = predict("knn", embedding[train], label[train], embedding[test])
-        scores.append((accuracy_score(label[test], found), adjusted_rand_score(label[test], found)))
+        predicted = predict("knn", embedding[train], label[train], embedding[test])
+        scores.append((accuracy_score(label[test], predicted), adjusted_rand_score(label[test], predicted)))
     return np.mean(scores, axis=0)
 
 
@@ -213,14 +213,14 @@ def held_out_accuracy(method, corpus):
         method.fit(corpus.subset(fold.fit), None, 0)
         embedding, label, slide = labelled_spots(method, corpus)
         test = np.isin(slide, fold.test)
-        found = predict("knn", embedding[~test], label[~test], embedding[test])
-        scores.append(accuracy_score(label[test], found))
+        predicted = predict("knn", embedding[~test], label[~test], embedding[test])
+        scores.append(accuracy_score(label[test], predicted))
     assert len(scores) == 8
     return np.mean(scores)
 
 
 @needs_data
-def test_random_spots_reward_the_place_and_held_out_donors_do_not(her2st):
+def test_random_spots_reward_the_position_and_held_out_donors_do_not(her2st):
     assert sum(sum(labels.values()) for labels in her2st.table["labels"]) == 3157
     accuracy, ari = random_spots_score(Coordinates(), her2st)
     assert accuracy == pytest.approx(0.87, abs=0.03) and ari == pytest.approx(0.75, abs=0.04)

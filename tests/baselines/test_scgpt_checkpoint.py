@@ -1,4 +1,4 @@
-"""Checkpoint folders of scGPT: every tensor arrives, whatever it is called, and a bad folder is one clear line."""
+"""Checkpoint folders of scGPT: every tensor is loaded, whatever its name, and a bad folder gives one clear line."""
 
 import json
 
@@ -25,7 +25,7 @@ def model(**parts):
 
 
 def official(path, state, args=ARGS, vocab=VOCAB):
-    """A folder as the official package leaves it."""
+    """A folder as the official package writes it."""
     path.mkdir(exist_ok=True)
     (path / "args.json").write_text(json.dumps(args))
     (path / "vocab.json").write_text(json.dumps(vocab))
@@ -52,7 +52,7 @@ def assert_same(a, b):
 
 
 def refused(path) -> str:
-    """The message that reading and loading the folder ends in: one line."""
+    """The message of the error, in one line, when the folder is read and loaded."""
     with pytest.raises(UnitBenchError) as caught:
         load(read_folder(path))
     assert "\n" not in str(caught.value)
@@ -64,7 +64,7 @@ def refused(path) -> str:
 
 @pytest.mark.parametrize("parts", PARTS, ids=str)
 @pytest.mark.parametrize("layout", [plain, fused, wrapped])
-def test_every_tensor_of_an_official_folder_arrives(tmp_path, parts, layout):
+def test_every_tensor_of_an_official_folder_is_loaded(tmp_path, parts, layout):
     theirs = model(**parts)
     folder = official(tmp_path, {layout(name): value for name, value in theirs.state_dict().items()})
     ours = load(read_folder(folder))
@@ -123,20 +123,20 @@ def test_a_missing_tensor_is_named(tmp_path, name):
 def test_a_misshapen_tensor_is_named(tmp_path, name):
     state = model(experts=4, impute=True).state_dict()
     state[name] = torch.zeros(3, 5, 7)
-    told = refused(official(tmp_path, state))
-    assert "6 tokens are not the 3 rows of the gene table" in told or f"{name} [3, 5, 7], not [" in told
+    message = refused(official(tmp_path, state))
+    assert "6 tokens are not the 3 rows of the gene table" in message or f"{name} [3, 5, 7], not [" in message
 
 
 def test_an_unknown_tensor_is_named(tmp_path):
-    told = refused(official(tmp_path, model().state_dict() | {"bn.weight": torch.zeros(16)}))
-    assert told.endswith("1 unknown (bn.weight); give the args.json that was saved with them")
+    message = refused(official(tmp_path, model().state_dict() | {"bn.weight": torch.zeros(16)}))
+    assert message.endswith("1 unknown (bn.weight); give the args.json that was saved with them")
 
 
 def test_many_tensors_are_counted(tmp_path):
-    told = refused(official(tmp_path, model().state_dict(), ARGS | {"nlayers": 3, "d_hid": 16}))
-    assert "12 missing (transformer_encoder.layers.2.self_attn.in_proj_weight, " in told
-    assert "and 9 more)" in told
-    assert "6 misshapen (transformer_encoder.layers.0.linear1.weight [24, 16], not [16, 16], " in told
+    message = refused(official(tmp_path, model().state_dict(), ARGS | {"nlayers": 3, "d_hid": 16}))
+    assert "12 missing (transformer_encoder.layers.2.self_attn.in_proj_weight, " in message
+    assert "and 9 more)" in message
+    assert "6 misshapen (transformer_encoder.layers.0.linear1.weight [24, 16], not [16, 16], " in message
 
 
 def test_a_tensor_under_two_names_is_refused(tmp_path):
@@ -147,22 +147,22 @@ def test_a_tensor_under_two_names_is_refused(tmp_path):
 
 @pytest.mark.parametrize("vocab", [{"<pad>": 0}, VOCAB | {"more": 6}, VOCAB | {"CD8A": 7}, VOCAB | {"CD8A": [2]}])
 def test_a_vocabulary_of_another_table_is_refused(tmp_path, vocab):
-    told = refused(official(tmp_path, model().state_dict(), vocab=vocab))
-    assert f"vocab.json: {len(vocab)} tokens are not the 6 rows of the gene table" in told
+    message = refused(official(tmp_path, model().state_dict(), vocab=vocab))
+    assert f"vocab.json: {len(vocab)} tokens are not the 6 rows of the gene table" in message
 
 
 @pytest.mark.parametrize("change", [{"pad_token": "[PAD]"}, {"pad_token": None}, {"pad_token": [1]}])
 def test_a_padding_token_outside_the_vocabulary_is_refused(tmp_path, change):
-    told = refused(official(tmp_path, model().state_dict(), ARGS | change))
-    assert f"no token {change['pad_token']!r}, which pad_token of args.json names" in told
+    message = refused(official(tmp_path, model().state_dict(), ARGS | change))
+    assert f"no token {change['pad_token']!r}, which pad_token of args.json names" in message
 
 
 @pytest.mark.parametrize("change", [{"nheads": 3}, {"embsize": "16"}, {"dropout": 2}, {"nlayers": None}])
 def test_settings_that_make_no_model_are_refused(tmp_path, change):
     ((name, value),) = change.items()
-    told = refused(official(tmp_path, model().state_dict(), ARGS | change))
-    assert "args.json: no model has" in told
-    assert f"{name} {value!r}" in told
+    message = refused(official(tmp_path, model().state_dict(), ARGS | change))
+    assert "args.json: no model has" in message
+    assert f"{name} {value!r}" in message
 
 
 def test_an_absent_setting_is_named(tmp_path):
@@ -179,7 +179,7 @@ def test_a_bad_json_file_is_named(tmp_path, name, text):
 
 
 class Marks:
-    """Unpickled without care, it leaves a file behind."""
+    """An object that writes a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -192,9 +192,10 @@ class Marks:
 def test_a_pickle_that_wants_to_run_code_loads_nothing(tmp_path, beside):
     mark = tmp_path / "was_run"
     folder = official(tmp_path / "folder", beside | {"encoder.enc_norm.bias": Marks(mark)})
-    told = refused(folder)
+    message = refused(folder)
     assert not mark.exists()
-    assert "best_model.pt: not a plain dictionary of tensors: damaged, or made to run code; nothing was loaded" in told
+    cause = "best_model.pt: not a plain dictionary of tensors: damaged, or made to run code; nothing was loaded"
+    assert cause in message
 
 
 @pytest.mark.parametrize(
@@ -211,9 +212,9 @@ def test_a_cut_off_file_is_refused(tmp_path, name, size):
     if name == "model.safetensors":
         save_folder(model(), VOCAB, ARGS, folder)
     (folder / name).write_bytes((folder / name).read_bytes()[:size])
-    told = refused(folder)
-    assert f"{folder / name}: " in told
-    assert "fetch it again" in told
+    message = refused(folder)
+    assert f"{folder / name}: " in message
+    assert "fetch it again" in message
 
 
 def test_a_folder_without_weights_is_refused(tmp_path):

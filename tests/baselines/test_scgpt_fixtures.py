@@ -1,4 +1,4 @@
-"""scGPT against what the official package computed, as recorded by tests/parity/record.py."""
+"""scGPT against the results of the official package, which tests/parity/record.py recorded."""
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ class Record:
             arrays = {key: torch.from_numpy(file[key]) for key in file if not key.startswith("version/")}
         self.heads, self.adam = arrays.pop("heads").item(), arrays.pop("adam")
         for kind in ("weight", "batch", "output", "loss", "gradient"):
-            held = {key.removeprefix(f"{kind}/"): value for key, value in arrays.items() if key.startswith(f"{kind}/")}
-            setattr(self, kind, held)
+            of_kind = {key.removeprefix(f"{kind}/"): arrays[key] for key in arrays if key.startswith(f"{kind}/")}
+            setattr(self, kind, of_kind)
 
     def model(self) -> ScGPT:
         n_tokens, d = self.weight["encoder.embedding.weight"].shape
@@ -39,27 +39,27 @@ class Record:
     def outputs(self, model: ScGPT) -> dict[str, torch.Tensor]:
         genes, values, padding = (self.batch[name] for name in ("genes", "values", "padding"))
         h = model.encode(genes, values, padding)
-        found = {"token": h, "mlm_output": model.value(h), "mvc_output": model.mvc(h[:, 0], genes)}
+        outputs = {"token": h, "mlm_output": model.value(h), "mvc_output": model.mvc(h[:, 0], genes)}
         if "zero" in self.loss:
-            found["mlm_zero_probs"] = model.zero_probability(h)
-            found["mvc_zero_probs"] = model.mvc_with_zero_probability(h[:, 0], genes)[1]
+            outputs["mlm_zero_probs"] = model.zero_probability(h)
+            outputs["mvc_zero_probs"] = model.mvc_with_zero_probability(h[:, 0], genes)[1]
         if "dab" in self.loss:
-            found["dab_output"] = model.discriminate(h[:, 0])
-        return found
+            outputs["dab_output"] = model.discriminate(h[:, 0])
+        return outputs
 
     def losses(self, model: ScGPT) -> dict[str, torch.Tensor]:
         out, target, hidden = self.outputs(model), self.batch["target"], self.batch["hidden"]
-        found = {
+        losses = {
             "mse": masked_mse(out["mlm_output"], target, hidden),
             "mvc": masked_mse(out["mvc_output"], target, hidden),
             "ecs": 10 * ecs(out["token"][:, 0], 0.8),
         }
         if "zero" in self.loss:
-            found["zero"] = zero_nll(out["mlm_zero_probs"], target, hidden)
-            found["mvc_zero"] = zero_nll(out["mvc_zero_probs"], target, hidden)
+            losses["zero"] = zero_nll(out["mlm_zero_probs"], target, hidden)
+            losses["mvc_zero"] = zero_nll(out["mvc_zero_probs"], target, hidden)
         if "dab" in self.loss:
-            found["dab"] = cross_entropy(out["dab_output"], self.batch["domain"])
-        return found
+            losses["dab"] = cross_entropy(out["dab_output"], self.batch["domain"])
+        return losses
 
 
 @pytest.fixture(params=MODELS)
@@ -69,28 +69,28 @@ def record(request):
 
 def test_outputs_are_the_official_ones(record):
     with torch.no_grad():
-        found = record.outputs(record.model())
-    assert found.keys() == record.output.keys()
+        outputs = record.outputs(record.model())
+    assert outputs.keys() == record.output.keys()
     real = ~record.batch["padding"]
     for name, wanted in record.output.items():
-        output = found[name] if name == "dab_output" else found[name][real]
+        output = outputs[name] if name == "dab_output" else outputs[name][real]
         torch.testing.assert_close(output, wanted, rtol=1e-5, atol=1e-5, msg=name)
 
 
 def test_losses_are_the_official_ones(record):
-    found = record.losses(record.model())
-    assert found.keys() == record.loss.keys()
+    losses = record.losses(record.model())
+    assert losses.keys() == record.loss.keys()
     for name, wanted in record.loss.items():
-        assert found[name].item() == pytest.approx(wanted.item(), rel=1e-5), name
+        assert losses[name].item() == pytest.approx(wanted.item(), rel=1e-5), name
 
 
 def test_gradients_are_the_official_ones(record):
     model = record.model()
     sum(record.losses(model).values()).backward()
-    found = {name: weight.grad for name, weight in model.named_parameters()}
-    assert found.keys() == record.gradient.keys()
+    gradients = {name: weight.grad for name, weight in model.named_parameters()}
+    assert gradients.keys() == record.gradient.keys()
     for name, wanted in record.gradient.items():
-        assert (found[name] - wanted).norm() <= 1e-5 * wanted.norm(), name
+        assert (gradients[name] - wanted).norm() <= 1e-5 * wanted.norm(), name
 
 
 def test_losses_over_twenty_steps_of_adam_are_the_official_ones(record):
@@ -112,7 +112,7 @@ def test_bins_are_the_official_ones():
     assert wanted.max() == 50 and not wanted[values == 0].any()
 
 
-def test_fixtures_say_what_made_them_and_are_small():
+def test_fixtures_name_the_versions_that_made_them_and_are_small():
     files = list(FOLDER.glob("*.npz"))
     assert {file.stem for file in files} == {*MODELS, "bins"}
     assert sum(file.stat().st_size for file in files) < 300_000

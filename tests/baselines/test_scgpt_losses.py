@@ -1,4 +1,4 @@
-"""scGPT's losses and its neighbours' cells: by hand, by torch's distributions, by scikit-learn."""
+"""scGPT's losses and neighbours: against values by hand, torch's distributions and scikit-learn."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def test_masked_mse_by_hand():
 
 @settings(max_examples=20)
 @given(seed=st.integers(0, 1000))
-def test_zero_nll_is_bernoullis(seed):
+def test_zero_nll_is_that_of_a_bernoulli_distribution(seed):
     generator = torch.Generator().manual_seed(seed)
     probability, target = torch.rand(3, 6, generator=generator), torch.randint(-1, 3, (3, 6), generator=generator)
     where = torch.rand(3, 6, generator=generator) < 0.6
@@ -28,7 +28,7 @@ def test_zero_nll_is_bernoullis(seed):
 
 
 def test_ecs_by_hand():
-    """Cosines: 0.6 between the first two, below 0 with the third, so 0. Each pair counts twice, the diagonal as 0."""
+    """Cosines are 0.6 between the first two, and below 0 with the third, so 0. Each pair counts twice."""
     cells = torch.tensor([[2.0, 0.0], [0.6, 0.8], [-1.0, -1.0]])
     expected = 1 - (2 * (0.6 - 0.8) ** 2 + 7 * 0.8**2) / 9
     assert ecs(cells, 0.8).item() == pytest.approx(expected, abs=1e-6)
@@ -36,20 +36,20 @@ def test_ecs_by_hand():
 
 @settings(max_examples=20)
 @given(seed=st.integers(0, 1000), k=st.integers(1, 6))
-def test_neighbours_are_scikit_learns(seed, k):
+def test_neighbours_are_those_of_scikit_learn(seed, k):
     rng = np.random.default_rng(seed)
     cell, position = rng.normal(size=(9, 16)), rng.normal(size=(9, 2))
     nearest = NearestNeighbors(n_neighbors=k).fit(position).kneighbors(return_distance=False)
-    found = neighbour_cells(torch.from_numpy(cell), torch.from_numpy(position), k)
-    np.testing.assert_allclose(found, cell[nearest].mean(1))
+    mean = neighbour_cells(torch.from_numpy(cell), torch.from_numpy(position), k)
+    np.testing.assert_allclose(mean, cell[nearest].mean(1))
 
 
 def test_a_spot_is_not_its_own_neighbour_where_coordinates_coincide():
     cell = torch.eye(4)
-    found = neighbour_cells(cell, torch.zeros(4, 2), 3)
-    torch.testing.assert_close(found, (1 - cell) / 3)
+    mean = neighbour_cells(cell, torch.zeros(4, 2), 3)
+    torch.testing.assert_close(mean, (1 - cell) / 3)
 
 
-def test_too_few_spots_for_the_neighbours_are_told():
+def test_too_few_spots_for_the_neighbours_are_refused():
     with pytest.raises(UnitBenchError, match=r"neighbours: 4 wanted of 3 other spots"):
         neighbour_cells(torch.zeros(4, 16), torch.zeros(4, 2), 4)

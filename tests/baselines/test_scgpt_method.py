@@ -1,4 +1,4 @@
-"""scGPT and scGPT-spatial as methods: what they spend, what a step asks, and what the two have in common."""
+"""scGPT and scGPT-spatial as methods: what they spend, what a step predicts, and what the two have in common."""
 
 from collections import Counter
 from functools import partial
@@ -18,6 +18,7 @@ from baselines.scgpt.model import ScGPT
 from baselines.scgpt.module import Generative, MaskedValues, Objective
 from baselines.scgpt.unit import ScGPTUnit
 from benchmark.core.errors import UnitBenchError
+from benchmark.core.registry import make as make_plugin
 from benchmark.data.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.model.trunk import PRESETS, Preset
@@ -56,7 +57,7 @@ def same_weights(a, b) -> bool:
 
 
 def step_of(method, corpus, seed=0):
-    """A batch and what it hides."""
+    """A batch, and what the step hides."""
     unit = method.sampler
     batch = tensors(unit.draw(corpus, unit.samples_per_step, np.random.default_rng(seed)))
     hidden = method.model.draw_hidden(batch, torch.Generator().manual_seed(seed))
@@ -98,17 +99,17 @@ def test_a_spot_without_counts_has_an_embedding(tissue):
 
 @pytest.fixture
 def steps(monkeypatch):
-    """The steps that were taken: phase, batch, what was hidden, and the module."""
-    seen = []
+    """The steps that were taken: phase, module, batch, and what was hidden."""
+    taken = []
     call = torch.nn.Module.__call__
 
     def watched(module, *inputs):
         if next(module.parameters()).device.type != "meta":
-            seen.append((getattr(module, "second", None), module, *inputs))
+            taken.append((getattr(module, "second", None), module, *inputs))
         return call(module, *inputs)
 
     monkeypatch.setattr(Objective, "__call__", watched)
-    return seen
+    return taken
 
 
 @by_name
@@ -127,7 +128,7 @@ def test_spent_is_within_two_percent_of_the_target_by_another_count(tissue, step
     assert meter.steps == len(taken) and meter.spots == 8 * len(taken)
 
 
-def test_the_second_pass_begins_after_the_warm_up_and_is_paid_for(tissue, steps):
+def test_the_second_pass_begins_after_the_warm_up_and_is_counted(tissue, steps):
     method, _ = fitted(METHODS["scgpt"](), tissue)
     phases = [second for second, *_ in steps]
     first = phases.index(True)
@@ -145,7 +146,7 @@ def test_the_second_pass_begins_after_the_warm_up_and_is_paid_for(tissue, steps)
 def test_a_larger_share_of_queries_is_counted_as_such(tissue):
     method, _ = fitted(METHODS["scgpt"](), tissue, NONE)
     shapes = {tuple(x.shape for x in step_of(method, tissue, seed)[1]) for seed in range(12)}
-    assert len(shapes) == 3  # one a ratio
+    assert len(shapes) == 3  # one for each ratio
 
 
 def test_a_run_that_is_killed_ends_as_an_unbroken_one(tissue, tmp_path, monkeypatch):
@@ -174,7 +175,7 @@ def test_nothing_of_the_test_slides_enters_training(tissue, name, tmp_path):
     assert np.array_equal(first.embed(train[0]), second.embed(train[0]))
 
 
-# What a step asks
+# What a step predicts
 
 
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 99))
@@ -182,12 +183,12 @@ def test_known_and_queries_are_all_of_a_spots_genes_at_one_of_three_ratios(n, t,
     length = np.random.default_rng(seed).integers(0, t + 1, size=n)
     valid = torch.from_numpy(np.arange(t) < length[:, None])
     known, query = Generative.draw_hidden(None, {"valid": valid}, torch.Generator().manual_seed(seed))
-    for places in (known, query):
-        assert ((places >= 0)[:, :-1] >= (places >= 0)[:, 1:]).all()  # packed to the left
-    both = [sorted(places[places >= 0].tolist()) for places in torch.cat([known, query], dim=1)]
-    assert both == [list(range(its)) for its in length]
+    for index in (known, query):
+        assert ((index >= 0)[:, :-1] >= (index >= 0)[:, 1:]).all()  # packed to the left
+    both = [sorted(index[index >= 0].tolist()) for index in torch.cat([known, query], dim=1)]
+    assert both == [list(range(n_genes)) for n_genes in length]
     n_queries = (query >= 0).sum(dim=1).tolist()
-    assert any(n_queries == [int(its * ratio) for its in length] for ratio in (0.25, 0.5, 0.75))
+    assert any(n_queries == [int(n_genes * ratio) for n_genes in length] for ratio in (0.25, 0.5, 0.75))
 
 
 def test_no_hidden_bin_reaches_a_prediction(tissue):
@@ -195,17 +196,17 @@ def test_no_hidden_bin_reaches_a_prediction(tissue):
         method, _ = fitted(METHODS[name](), tissue, NONE)
         batch, hidden = step_of(method, tissue)
         if name == "scgpt":
-            places = hidden[which]
-            rows, columns = np.nonzero((places >= 0).numpy())
-            there = torch.zeros(batch["valid"].shape, dtype=torch.bool)
-            there[rows, places[rows, columns]] = True
+            index = hidden[which]
+            rows, columns = np.nonzero((index >= 0).numpy())
+            is_hidden = torch.zeros(batch["valid"].shape, dtype=torch.bool)
+            is_hidden[rows, index[rows, columns]] = True
         else:
-            there = hidden[which]
+            is_hidden = hidden[which]
         cells = []
-        for values in (batch["values"], torch.where(there[..., None], 7.0, batch["values"])):
+        for values in (batch["values"], torch.where(is_hidden[..., None], 7.0, batch["values"])):
             cells.append(method.model.losses(batch | {"values": values}, *hidden)[1])
-        assert there.any() and torch.equal(*cells)
-        shown = batch["values"].masked_fill(~there[..., None], 7.0)
+        assert is_hidden.any() and torch.equal(*cells)
+        shown = batch["values"].masked_fill(~is_hidden[..., None], 7.0)
         assert not torch.equal(cells[0], method.model.losses(batch | {"values": shown}, *hidden)[1])
 
 
@@ -214,13 +215,13 @@ def test_the_neighbours_predict_a_spot_without_its_own_counts(tissue):
     batch, hidden = step_of(method, tissue)
     model = method.model.double()
     batch = {name: value.double() if value.is_floating_point() else value for name, value in batch.items()}
-    told = []
-    own = model.losses(batch, *hidden)[0]
+    of_neighbours = []
+    without = model.losses(batch, *hidden)[0]
     for weight in (1.0, 3.0):
         model.neighbour_weight = weight
-        told.append((model(batch, *hidden) - own) / weight)
-    torch.testing.assert_close(*told)
-    assert told[0] > 0
+        of_neighbours.append((model(batch, *hidden) - without) / weight)
+    torch.testing.assert_close(*of_neighbours)
+    assert of_neighbours[0] > 0
 
 
 @pytest.mark.parametrize("make", [Scgpt, partial(ScgptSpatial, gene_mean=False)], ids=["scgpt", "spatial"])
@@ -233,8 +234,8 @@ def test_a_trained_model_predicts_bins_better_than_their_mean_and_an_untrained_o
         batch, hidden = step_of(method, corpus, 7)
         method.model.second = True
         losses[amount] = float(method.model.losses(batch, *hidden)[0].detach())
-    of_the_mean = 3 * float(batch["values"][batch["valid"]].var())  # from tokens, from the cell, in the second pass
-    assert losses[3e9] < 0.8 * of_the_mean < of_the_mean < losses[0]
+    of_mean = 3 * float(batch["values"][batch["valid"]].var())  # from tokens, from the cell, in the second pass
+    assert losses[3e9] < 0.8 * of_mean < of_mean < losses[0]
 
 
 # The two methods
@@ -260,7 +261,7 @@ def test_each_part_changes_the_model_alone(tissue, on):
 
 
 @pytest.mark.parametrize("kind, k", [("square", 4), ("hex", 6)])
-def test_a_spot_is_predicted_from_those_that_touch_it(tmp_path, kind, k):
+def test_a_spot_is_predicted_from_the_spots_next_to_it(tmp_path, kind, k):
     data = Simulated(n_donors=1, shape=(8, 8), n_genes=30, kind=kind, image=False)
     corpus = write_corpus(data.slides(), tmp_path, data.record())
     for chosen, expected in ((None, k), (3, 3)):
@@ -276,15 +277,16 @@ def test_neighbours_need_a_window_that_holds_them(options):
 
 
 def test_an_unknown_objective_is_named_with_the_nearest():
-    with pytest.raises(UnitBenchError, match="did you mean 'masked'"):
-        Scgpt(objective="maskd")
+    message = r"method 'scgpt': option objective: unknown 'maskd'; did you mean 'masked'\?"
+    with pytest.raises(UnitBenchError, match=message):
+        make_plugin("methods", "scgpt", {"objective": "maskd"})
 
 
 # Released weights
 
 
 def release(folder, genes, **heads):
-    """A folder as upstream's, with random weights of width 32; its genes in another order than the corpus's."""
+    """A folder like a released one, with random weights of width 32 and its genes in an order of their own."""
     torch.manual_seed(5)
     vocab = {name: row for row, name in enumerate([*genes, "<pad>", "<cls>", "<eoc>"])}
     net = ScGPT(len(vocab), vocab["<pad>"], 32, 4, 2, 32, **heads)
@@ -292,20 +294,20 @@ def release(folder, genes, **heads):
     return net.eval(), vocab
 
 
-def test_released_weights_embed_as_they_are_with_their_own_vocabulary(tissue, tmp_path):
+def test_released_weights_embed_unchanged_with_their_own_vocabulary(tissue, tmp_path):
     slide, genes = tissue[tissue.names[0]], list(tissue.genes)
-    net, vocab = release(tmp_path, ["another", *genes[:4:-1]])  # five genes are unknown to it
+    net, vocab = release(tmp_path, ["another", *genes[:4:-1]])  # it does not know five genes
     method, spent = fitted(Scgpt(n_tokens=64, checkpoint=str(tmp_path)), tissue, NONE)
     assert spent is None and method.reference == "not compute-matched" and not Scgpt().reference
     embedding = method.embed(slide)
     assert embedding.shape == (slide.n_obs, 32)
-    # By hand: the bins of the known genes behind a CLS token of value -2.
+    # By hand: a CLS token of value -2, then the bins of the known genes.
     (samples,) = ScGPTUnit(64).cover(slide[:, 5:].copy(), 10**6)
     for row in range(5):
-        there = samples.valid[row]
-        names = [genes[5:][gene] for gene in samples.genes[row, there, 0]]
+        valid = samples.valid[row]
+        names = [genes[5:][gene] for gene in samples.genes[row, valid, 0]]
         ids = torch.tensor([[vocab["<cls>"], *(vocab[name] for name in names)]])
-        values = torch.tensor([[-2.0, *samples.values[row, there, 0]]])
+        values = torch.tensor([[-2.0, *samples.values[row, valid, 0]]])
         cell = net.encode(ids, values, torch.zeros_like(ids, dtype=torch.bool))[0, 0].detach()
         np.testing.assert_allclose(embedding[row], cell / cell.norm(), atol=1e-5)
 
@@ -321,7 +323,7 @@ def test_released_weights_can_be_trained_further(tissue, tmp_path):
     )
 
 
-def test_a_released_model_without_a_part_is_refused_where_it_is_to_be_trained(tissue, tmp_path):
+def test_a_released_model_without_a_part_that_training_needs_is_refused(tissue, tmp_path):
     release(tmp_path, list(tissue.genes), generative=False)
     for method, needed in (
         (Scgpt(checkpoint=str(tmp_path)), "set objective to masked"),
@@ -343,7 +345,7 @@ def test_a_vocabulary_of_other_genes_is_refused_before_anything_runs(tissue, tmp
     method.check(tissue)
 
 
-def test_saved_weights_bear_the_official_names(tissue, tmp_path):
+def test_saved_weights_have_the_official_names(tissue, tmp_path):
     from safetensors.torch import load_file
 
     method, _ = fitted(METHODS["spatial"](), tissue, NONE)

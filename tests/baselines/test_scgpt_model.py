@@ -1,4 +1,4 @@
-"""scGPT's model: who sees whom, what equals torch's own layers, and every head against its formula."""
+"""scGPT's model: which tokens see which, layers equal to torch's own, and every head against its formula."""
 
 import pytest
 import torch
@@ -15,13 +15,13 @@ B, K, Q = 3, 6, 5  # cells, known tokens, queries
 
 
 def small(seed=0, **settings):
-    """A model in float64 without dropout, in training mode as far as that goes."""
+    """A model in float64, in training mode but without dropout."""
     torch.manual_seed(seed)
     return ScGPT(PAD + 1, PAD, D, HEADS, LAYERS, D_HID, **({"dropout": 0.0} | settings)).double().train()
 
 
 def cells(seed=0):
-    """Known genes, values, padding (the last tokens of all cells but the first), and query genes."""
+    """Known genes, values, padding (the last tokens of every cell after the first), and query genes."""
     generator = torch.Generator().manual_seed(seed)
     genes = torch.randint(0, PAD, (B, K + Q), generator=generator)
     values = torch.randint(1, 51, (B, K), generator=generator).double()
@@ -41,7 +41,7 @@ def differ(a, b) -> bool:
 
 
 def published(mixture=False):
-    """Tensors of the released whole-human model, or of scGPT-spatial's, named as plain torch names them."""
+    """Shapes of the tensors of the released whole-human model, or of scGPT-spatial, under the names of plain torch."""
 
     def both(name, *shape):
         return {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
@@ -80,7 +80,7 @@ def test_tensors_are_those_of_the_published_checkpoints(settings, n_tensors, mil
     assert round(sum(value.numel() for value in state.values()) / 1e6, 2) == millions
 
 
-# Who attends to whom
+# Which tokens attend to which
 
 
 def inputs(model, genes, values):
@@ -101,7 +101,7 @@ def test_known_tokens_pass_torchs_own_post_norm_layers(training):
 
 
 def test_a_query_attends_to_the_known_tokens_and_itself_as_under_the_dense_mask():
-    """Against one softmax over all keys, the mask written out, head by head."""
+    """Against one softmax over all keys with the whole mask, head by head."""
     model = small()
     genes, values, padding, query_genes = cells()
     known = inputs(model, genes, values)
@@ -148,7 +148,7 @@ def test_a_query_sees_every_known_token_that_is_not_padding():
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_padding_is_no_key(training):
+def test_no_token_attends_to_padding(training):
     model = small().train(training)
     genes, values, padding, _ = cells()
     shorter = model.encode(genes[2:, : K - 3], values[2:, : K - 3], padding[2:, : K - 3])
@@ -187,7 +187,7 @@ def test_values_are_clipped_from_above():
     assert differ(same[0], model.encode(genes, torch.full_like(values, 511), padding))
 
 
-def test_dropout_is_in_attention_too_unless_told_otherwise():
+def test_dropout_is_in_attention_too_unless_it_is_set_apart():
     model, batch = small(dropout=0.5), cells()
     with torch.no_grad():
         assert model.transformer_encoder["layers"][0].attention_dropout == 0.5
@@ -250,19 +250,19 @@ def test_value_and_zero_probability_are_three_layers_each():
 
 @settings(max_examples=20)
 @given(seed=st.integers(0, 1000))
-def test_two_of_four_experts_speak_in_the_gates_proportion(seed):
+def test_two_of_four_experts_are_weighted_by_the_gate(seed):
     model, h = small(experts=4), torch.randn(B, K, D, generator=torch.Generator().manual_seed(seed)).double()
     share = model.decoder.moe["gate"]["gate"](h).softmax(-1)
-    says = torch.cat([expert["fc"](h) for expert in model.decoder.moe["experts"]], dim=-1)
+    values = torch.cat([expert["fc"](h) for expert in model.decoder.moe["experts"]], dim=-1)
     best = share.sort(dim=-1, descending=True)
-    speaking = says.gather(-1, best.indices)[..., :2] * best.values[..., :2]
-    equal(model.value(h), speaking.sum(-1) / best.values[..., :2].sum(-1))
+    weighted = values.gather(-1, best.indices)[..., :2] * best.values[..., :2]
+    equal(model.value(h), weighted.sum(-1) / best.values[..., :2].sum(-1))
     gate = model.decoder.gate(h)
     equal(gate.sum(-1), torch.ones(B, K).double())
     assert ((gate > 0).sum(-1) == 2).all()
 
 
-def test_two_experts_speak_even_where_the_gate_has_no_favourite():
+def test_two_experts_are_used_even_where_the_gate_prefers_none():
     model = small(experts=4)
     nn.init.zeros_(model.decoder.moe["gate"]["gate"].weight)
     nn.init.zeros_(model.decoder.moe["gate"]["gate"].bias)
@@ -288,7 +288,7 @@ def test_the_discriminator_learns_what_the_encoder_unlearns():
 
 
 class Step(nn.Module):
-    """A loss that every output of `generate` is part of."""
+    """A loss that depends on every output of `generate`."""
 
     def __init__(self, model):
         super().__init__()
@@ -311,7 +311,7 @@ def test_the_counter_sees_all_of_generate():
 
 
 @pytest.mark.parametrize("settings", [{}, {"experts": 4, "impute": True}])
-def test_the_counter_refuses_nothing_of_a_whole_step(settings):
+def test_the_counter_counts_a_whole_step(settings):
     class Whole(nn.Module):
         def __init__(self):
             super().__init__()

@@ -1,4 +1,4 @@
-"""The official scGPT package as a method: what is refused before the package sees it; tests/parity runs it."""
+"""The official scGPT package as a method: what is refused before the package is called; tests/parity calls it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_pickle_that_wants_to_run_code_is_refused_and_not_run(tissue, tmp_path
     assert not (tmp_path / "mark").exists()
 
 
-def test_tensors_that_the_package_would_leave_out_in_silence_are_refused(tissue, tmp_path):
+def test_tensors_that_the_package_would_silently_leave_out_are_refused(tissue, tmp_path):
     folder = write_folder(tmp_path / "other", tissue.genes, args=ARGS | {"embsize": 32})
     assert "misshapen" in refusal(tissue, folder)
     folder = write_folder(
@@ -93,13 +93,15 @@ def test_an_absent_setting_is_named(tissue, tmp_path):
     assert "args.json: no pad_value" in refusal(tissue, write_folder(tmp_path / "short", tissue.genes, args))
 
 
-def test_without_a_folder_there_is_nothing_to_check(tissue):
+def test_without_a_folder_it_is_not_applicable_and_never_fitted(tissue):
     method = make("methods", "scgpt_official", {})
     method.check(tissue)
     assert method.not_applicable == "no checkpoint"
     assert make("methods", "scgpt_official", {"folder": "x"}).not_applicable == ""
+    with pytest.raises(UnitBenchError, match="no checkpoint; set folder to a checkpoint"):
+        method.fit(tissue, None, 0)
 
 
 def test_a_length_that_holds_no_gene_is_refused():
-    with pytest.raises(UnitBenchError, match="max_length: CLS and a gene are 2 tokens at least"):
+    with pytest.raises(UnitBenchError, match="option max_length: Input should be greater than or equal to 2, not 1"):
         make("methods", "scgpt_official", {"max_length": 1})

@@ -1,4 +1,4 @@
-"""scGPT's bins: equal to the official rule, written here from its description, for any row and any draw."""
+"""scGPT's bins: for any row and any draw they equal the official rule, written here from its description."""
 
 import numpy as np
 import pytest
@@ -11,21 +11,21 @@ from baselines.scgpt.tokens import binned, rows, subset, uniform
 
 def official(row: np.ndarray, draws: np.ndarray, n_bins: int = 51) -> np.ndarray:
     """One row, with a draw for each value: quantiles of the non-zero values, ties between the two ways to digitize."""
-    found = np.zeros(len(row), np.int64)
+    bins = np.zeros(len(row), np.int64)
     some = row != 0
     if some.any():
         edges = np.quantile(row[some], np.linspace(0, 1, n_bins - 1))
         left, right = np.digitize(row[some], edges), np.digitize(row[some], edges, right=True)
-        found[some] = np.ceil(draws[some] * (right - left) + left)
-    return found
+        bins[some] = np.ceil(draws[some] * (right - left) + left)
+    return bins
 
 
 def compared(table: np.ndarray, seed: int = 0) -> np.ndarray:
     """The bins of all rows at once, after a check that each is the official one's."""
     draws = np.random.default_rng(seed).random(table.shape)
-    found = binned(table, np.ones(table.shape, bool), draws)
-    assert np.array_equal(found, [official(*pair) for pair in zip(table, draws, strict=True)])
-    return found
+    bins = binned(table, np.ones(table.shape, bool), draws)
+    assert np.array_equal(bins, [official(*pair) for pair in zip(table, draws, strict=True)])
+    return bins
 
 
 ROWS = {
@@ -41,8 +41,8 @@ ROWS = {
 @pytest.mark.parametrize("name", ROWS)
 def test_bins_of_special_rows_are_the_official_ones(name, dtype):
     row = ROWS[name].astype(dtype)
-    found = compared(np.stack([row, np.arange(7, dtype=dtype), row[::-1]]))
-    assert np.array_equal(found[0] == 0, row == 0)
+    bins = compared(np.stack([row, np.arange(7, dtype=dtype), row[::-1]]))
+    assert np.array_equal(bins[0] == 0, row == 0)
 
 
 @given(st.integers(1, 12), st.integers(1, 200), st.floats(0.1, 30), st.sampled_from([1.0, 0.37]), st.integers(0, 99))
@@ -54,9 +54,9 @@ def test_bins_of_any_counts_are_the_official_ones(n, t, depth, scale, seed):
 
 @given(st.integers(60, 300), st.integers(0, 99))
 def test_bins_hold_equal_shares_of_values_without_ties(t, seed):
-    found = compared(np.random.default_rng(seed).permutation(np.arange(1.0, t + 1))[None])
-    size = np.bincount(found[0], minlength=51)[1:]
-    assert found.min() == 1 and size[:-1].max() - size[:-1].min() <= 1 and size.sum() == t
+    bins = compared(np.random.default_rng(seed).permutation(np.arange(1.0, t + 1))[None])
+    size = np.bincount(bins[0], minlength=51)[1:]
+    assert bins.min() == 1 and size[:-1].max() - size[:-1].min() <= 1 and size.sum() == t
 
 
 def test_ties_are_spread_evenly_over_the_bins_they_span():
@@ -68,41 +68,41 @@ def test_ties_are_spread_evenly_over_the_bins_they_span():
 def test_padding_changes_no_bin():
     rng = np.random.default_rng(0)
     values, draws = rng.poisson(3, size=(4, 30)).astype(np.float32), rng.random((4, 30))
-    there = rng.random((4, 30)) < 0.7
-    found = binned(np.where(there, values, 99), there, draws)
-    for i, some in enumerate(there):
-        assert np.array_equal(found[i, some], official(values[i, some], draws[i, some]))
-        assert not found[i, ~some].any()
+    valid = rng.random((4, 30)) < 0.7
+    bins = binned(np.where(valid, values, 99), valid, draws)
+    for i, some in enumerate(valid):
+        assert np.array_equal(bins[i, some], official(values[i, some], draws[i, some]))
+        assert not bins[i, ~some].any()
 
 
 def test_bins_do_not_depend_on_the_depth_of_a_spot():
     counts = np.random.default_rng(0).poisson(3, size=(5, 80))
     draws = np.random.default_rng(1).random(counts.shape)
-    found = [binned(f(counts), counts > 0, draws) for f in (np.float64, lambda x: x * 7.0, np.log1p)]
-    assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+    raw, deeper, logged = (binned(f(counts), counts > 0, draws) for f in (np.float64, lambda x: x * 7.0, np.log1p))
+    assert np.array_equal(raw, deeper) and np.array_equal(raw, logged)
 
 
 @given(st.integers(1, 20), st.integers(1, 30), st.integers(1, 40), st.integers(0, 99))
-def test_a_subset_is_of_the_spots_own_genes_without_repeats(n, n_genes, n_tokens, seed):
+def test_a_subset_holds_genes_of_its_spot_without_repeats(n, n_genes, n_tokens, seed):
     rng = np.random.default_rng(seed)
     counts = sp.csr_matrix(rng.poisson(0.5, size=(n, n_genes)).astype(np.float32))
     every = rows(counts, np.arange(n))
-    found = subset(every, n_tokens, uniform(every.there, rng))
-    for i, (values, genes, there) in enumerate(zip(*found, strict=True)):
-        assert there.sum() == min(n_tokens, counts[i].nnz) == len(set(genes[there]))
-        assert not (np.diff(there.astype(int)) > 0).any()  # those that are there come first
-        assert np.array_equal(counts[i].toarray()[0, genes[there]], values[there]) and values[there].all()
+    drawn = subset(every, n_tokens, uniform(every.valid, rng))
+    for i, (values, genes, valid) in enumerate(zip(*drawn, strict=True)):
+        assert valid.sum() == min(n_tokens, counts[i].nnz) == len(set(genes[valid]))
+        assert not (np.diff(valid.astype(int)) > 0).any()  # valid tokens come first
+        assert np.array_equal(counts[i].toarray()[0, genes[valid]], values[valid]) and values[valid].all()
 
 
-def test_every_gene_of_a_spot_is_as_likely_in_a_subset():
+def test_every_gene_of_a_spot_is_equally_likely_in_a_subset():
     counts = sp.csr_matrix(np.ones((8000, 10), np.float32) * np.arange(1, 11))
     every = rows(counts, np.arange(8000))
-    found = subset(every, 4, uniform(every.there, np.random.default_rng(0)))
-    assert np.abs(np.bincount(found.genes.ravel()) - 3200).max() < 5 * np.sqrt(8000 * 0.24)
+    drawn = subset(every, 4, uniform(every.valid, np.random.default_rng(0)))
+    assert np.abs(np.bincount(drawn.genes.ravel()) - 3200).max() < 5 * np.sqrt(8000 * 0.24)
 
 
 def test_a_spots_draws_do_not_depend_on_how_spots_are_batched():
-    there = np.arange(9) < np.array([4, 9, 1, 0, 6])[:, None]
+    valid = np.arange(9) < np.array([4, 9, 1, 0, 6])[:, None]
     one, two = np.random.default_rng(0), np.random.default_rng(0)
-    apart = np.concatenate([uniform(there[:2], one), uniform(there[2:], one)])
-    assert np.array_equal(uniform(there, two), apart)
+    apart = np.concatenate([uniform(valid[:2], one), uniform(valid[2:], one)])
+    assert np.array_equal(uniform(valid, two), apart)

@@ -1,4 +1,4 @@
-"""scGPT's samples: whose genes, which spots, which slides they learn from."""
+"""scGPT's samples: which genes and spots they hold, and which slides their means are taken from."""
 
 from types import SimpleNamespace
 
@@ -27,7 +27,7 @@ def same(a, b) -> bool:
     return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in vars(a))
 
 
-def test_a_sample_is_a_random_subset_of_its_spots_genes_binned_among_all_of_them(tissue):
+def test_a_sample_is_a_random_subset_of_its_spots_genes_with_bins_among_all_of_them(tissue):
     batch = drawn(tissue, n_tokens=12)
     every = sp.vstack([slide.X for slide in tissue]).toarray()
     assert batch.values.shape == (N, 16, 1) and batch.valid.sum(axis=1).max() == 12
@@ -36,7 +36,7 @@ def test_a_sample_is_a_random_subset_of_its_spots_genes_binned_among_all_of_them
         shown = counts[genes[valid, 0]]
         assert shown.all() and len(set(genes[valid, 0])) == min(12, np.count_nonzero(counts))
         assert (np.diff(values[valid, 0][np.argsort(shown, kind="stable")])[np.diff(np.sort(shown)) > 0] >= 0).all()
-        # A value is at least in the bin under its share of the spot's values that are lower, shown or not.
+        # A value's bin is at least 49 times the share of the spot's values that are lower, shown or not.
         lower = (counts[counts > 0][:, None] < shown).mean(axis=0)
         assert (values[valid, 0] >= np.floor(49 * lower)).all() and values[valid].max() <= 50
         assert not values[~valid].any() and (spot[~valid] == -1).all()
@@ -47,7 +47,7 @@ def test_a_draw_repeats_by_its_seed_and_genes_are_drawn_anew(tissue):
     assert not same(drawn(tissue, n_tokens=12), drawn(tissue, 1, n_tokens=12))
 
 
-def test_a_slide_is_covered_in_its_order_and_alike_each_time_however_it_is_batched(tissue):
+def test_a_slide_is_covered_in_order_and_alike_each_time_in_any_batches(tissue):
     slide, unit = tissue[tissue.names[1]], ScGPTUnit(n_tokens=12)
     (whole,) = unit.cover(slide, 10**6)
     (again,) = unit.cover(slide, 10**6)
@@ -68,36 +68,36 @@ def test_a_window_holds_the_nearest_spots_of_one_slide(tissue, window):
     positions = np.concatenate([slide.obsm["position"] for slide in tissue])
     slides = slide_of(tissue, np.arange(tissue.n_spots))
     assert len(np.unique(slides[spots[:, 0]])) > 1
-    for its, place in zip(spots, batch.position.reshape(len(spots), window, -1, 2), strict=True):
-        assert len(set(slides[its])) == 1 and len(set(its)) == window
-        assert np.array_equal(place[:, 0], positions[its]) and (place == place[:, :1]).all()
-        others = np.flatnonzero(slides == slides[its[0]])
-        # Some spot of the window is the middle: no spot outside is nearer to it than one inside.
-        far = np.linalg.norm(positions[others][:, None] - positions[its], axis=-1)
-        inside = np.isin(others, its)
+    for members, shown in zip(spots, batch.position.reshape(len(spots), window, -1, 2), strict=True):
+        assert len(set(slides[members])) == 1 and len(set(members)) == window
+        assert np.array_equal(shown[:, 0], positions[members]) and (shown == shown[:, :1]).all()
+        of_slide = np.flatnonzero(slides == slides[members[0]])
+        # One spot of the window is the middle: no spot outside is nearer to it than a spot inside.
+        far = np.linalg.norm(positions[of_slide][:, None] - positions[members], axis=-1)
+        inside = np.isin(of_slide, members)
         reach = far[inside].max(axis=0)
         assert (reach <= far[~inside].min(axis=0) + 1e-6).any()
 
 
-def test_windows_begin_at_every_spot_alike(tissue):
+def test_windows_begin_at_every_spot_equally_often(tissue):
     batch = ScGPTUnit(n_tokens=8, window=1).draw(tissue, 20_000, np.random.default_rng(0))
     share = np.bincount(slide_of(tissue, batch.spot[:, 0]), minlength=6) / 20_000
     np.testing.assert_allclose(share, tissue.table["n_spots"] / tissue.n_spots, atol=0.015)
 
 
-def test_shuffled_coordinates_are_the_slides_own_and_its_windows_random_spots(tissue):
+def test_shuffled_coordinates_are_positions_of_the_slide_and_windows_hold_random_spots(tissue):
     batch = drawn(tissue, n_tokens=8, window=16, shuffle_coordinates=True)
-    unit_module.places.cache_clear()
+    unit_module.layouts.cache_clear()
     assert same(batch, drawn(tissue, n_tokens=8, window=16, shuffle_coordinates=True))
     spread = []
-    for its in batch.spot[:, 0].reshape(-1, 16):
-        (slide,) = set(slide_of(tissue, its))
+    for members in batch.spot[:, 0].reshape(-1, 16):
+        (slide,) = set(slide_of(tissue, members))
         positions = tissue[tissue.names[slide]].obsm["position"]
-        true = positions[its - tissue.table["n_spots"].iloc[:slide].sum()]
-        shown = batch.position[np.isin(batch.spot[:, 0], its)][:, 0]
-        assert {tuple(place) for place in shown} <= {tuple(place) for place in positions}
+        true = positions[members - tissue.table["n_spots"].iloc[:slide].sum()]
+        shown = batch.position[np.isin(batch.spot[:, 0], members)][:, 0]
+        assert set(map(tuple, shown)) <= set(map(tuple, positions))
         spread.append(true.std(axis=0).mean() / positions.std(axis=0).mean())
-    assert np.mean(spread) > 0.8  # near spots would have about a third
+    assert np.mean(spread) > 0.8  # about a third for spots that are near each other
 
 
 def test_a_window_larger_than_a_slide_is_refused(tissue):
@@ -122,25 +122,26 @@ def altered(corpus, change, folder):
     return write_corpus([*others, last], folder, {"name": "altered"})
 
 
-def test_gene_means_are_of_the_non_zero_counts_of_the_training_slides_alone(tissue, tmp_path):
+def test_gene_means_are_taken_over_non_zero_counts_of_the_training_slides_alone(tissue, tmp_path):
     train = tissue.names[:-1]
     other = altered(tissue, lambda counts: 5 * counts[::-1] + 1, tmp_path)
-    found = [ScGPTUnit(gene_mean=True).fit(corpus.subset(train)) for corpus in (tissue, other)]
+    first, second = (ScGPTUnit(gene_mean=True).fit(corpus.subset(train)).mean for corpus in (tissue, other))
     counts = np.concatenate([tissue[name].X.toarray() for name in train])
-    np.testing.assert_allclose(found[0].mean, counts.sum(axis=0) / (counts > 0).sum(axis=0))
-    assert np.array_equal(found[0].mean, found[1].mean)
+    np.testing.assert_allclose(first, counts.sum(axis=0) / (counts > 0).sum(axis=0))
+    assert np.array_equal(first, second)
 
 
 def slide_with(counts):
     return SimpleNamespace(X=sp.csr_matrix(np.float32(counts)), n_obs=len(counts))
 
 
-def test_bins_are_of_counts_over_their_genes_mean():
+def test_counts_are_divided_by_their_genes_mean_before_they_are_binned():
     slide = slide_with([[8, 10, 30, 0]])
     plain, normalised = ScGPTUnit(), ScGPTUnit(gene_mean=True, mean=np.array([2.0, 10, 60, np.nan]))
     for unit, order in ((plain, [0, 1, 2]), (normalised, [2, 1, 0])):
-        (found,) = unit.cover(slide, 10**6)
-        bins = dict(zip(found.genes[0, found.valid[0], 0], found.values[0, found.valid[0], 0], strict=True))
+        (batch,) = unit.cover(slide, 10**6)
+        valid = batch.valid[0]
+        bins = dict(zip(batch.genes[0, valid, 0], batch.values[0, valid, 0], strict=True))
         assert sorted(bins, key=bins.get) == order
 
 

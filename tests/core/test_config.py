@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from benchmark.core.config import Budget, read_config
 from benchmark.core.errors import UnitBenchError
+from tests.helpers.configs import GRID
 from tests.helpers.configs import read_own as read
 from tests.helpers.paths import CONFIG
 

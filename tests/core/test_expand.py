@@ -7,10 +7,9 @@ import yaml
 
 from benchmark.core.config import Config, Method, read_config
 from benchmark.core.errors import UnitBenchError
-from tests.helpers.configs import LEAST
+from tests.helpers.configs import GRID, LEAST
 from tests.helpers.configs import read_own as read
 
-GRID = {"method": "patch", "options": {"preset": "tiny"}, "vary": {"size": [8, 16], "channels": ["moran", None, 0.5]}}
 WORDS = ["moran", "null", "0.5"]
 
 

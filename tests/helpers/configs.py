@@ -1,4 +1,4 @@
-"""The least config that is understood, and its reading with some keys changed."""
+"""The least config that is understood, an entry with a grid of options, and their reading with keys changed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import yaml
 from benchmark.core.config import Config, read_config
 
 LEAST = {"name": "mine", "dataset": {"name": "simulated"}, "methods": ["pca"], "tasks": ["domain"]}
+GRID = {"method": "patch", "options": {"preset": "tiny"}, "vary": {"size": [8, 16], "channels": ["moran", None, 0.5]}}
 
 
 def read_own(tmp_path: Path, **changes) -> Config:

@@ -1,4 +1,4 @@
-"""Score rows of a run whose methods vary an option, with the score of each arm given by a formula."""
+"""Score rows of a run whose methods vary an option. A formula gives the score of each arm."""
 
 import json
 from collections.abc import Callable
@@ -13,6 +13,7 @@ PARAMETERS = {"nano": 1e5, "mini": 4e5, "paper": 3e6}
 
 
 def entry(method: str, unit: str, label: str = "", **options) -> dict:
+    """The columns of an entrant: its label, unit and options."""
     label = label or ".".join([method, *(f"{key}-{value}" for key, value in options.items())])
     return {"method": label, "unit": unit, "options": json.dumps({"method": method, **options}, sort_keys=True)}
 
@@ -27,21 +28,27 @@ def factor_rows(
     noise: float = 0.005,
     **measured,
 ) -> pd.DataFrame:
-    """`value` is told an arm's unit, budget, neighbours, donor, seed and options; donors add an effect of their own."""
+    """Score rows of all arms.
+
+    Args:
+        value: gives the score of an arm from its unit, budget, neighbours, donor, seed and options. Each donor adds an
+            effect, and noise is added.
+        measured: columns of the score that replace macro-F1 of the k-NN in the task domain.
+    """
     rng = np.random.default_rng(0)
     base = {"dataset": "toy", "split": "donor", "budget_axis": "flops"}
     score = {"task": "domain", "setting": "knn", "metric": "macro_f1"} | measured
     rows = []
-    for who, donor, seed in product(entries, donors, seeds):
-        options = json.loads(who["options"])
-        for budget in budgets if who["unit"] != "none" else (0.0,):
-            arm = base | who | {"budget": budget, "seed": seed, "fold": donor}
+    for entrant, donor, seed in product(entries, donors, seeds):
+        options = json.loads(entrant["options"])
+        for budget in budgets if entrant["unit"] != "none" else (0.0,):
+            arm = base | entrant | {"budget": budget, "seed": seed, "fold": donor}
             cost = {"split": "none", "setting": "pretraining"}
             rows.append(arm | cost | {"task": "arm", "metric": "status", "value": 1.0})
             size = PARAMETERS.get(options.get("preset"), 0.0)
             rows.append(arm | cost | {"task": "cost", "metric": "parameters", "value": size})
             for k in neighbours:
-                told = {"unit": who["unit"], "budget": budget, "neighbours": k, "donor": donor, "seed": seed} | options
-                found = value(told) + 0.05 * np.cos(ord(donor)) + rng.normal(0, noise)
-                rows.append(arm | score | {"donor": donor, "slide": f"{donor}1", "neighbours": k, "value": found})
+                known = {"unit": entrant["unit"], "budget": budget, "neighbours": k, "donor": donor, "seed": seed}
+                macro_f1 = value(known | options) + 0.05 * np.cos(ord(donor)) + rng.normal(0, noise)
+                rows.append(arm | score | {"donor": donor, "slide": f"{donor}1", "neighbours": k, "value": macro_f1})
     return pd.DataFrame([Score(**row).model_dump() for row in rows], columns=COLUMNS)

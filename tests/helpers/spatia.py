@@ -1,4 +1,4 @@
-"""What the tests of SPATIA share: a small tissue with images, a small size, and the arms."""
+"""Shared by the tests of SPATIA: a small tissue with images, a small size, and the arms."""
 
 from benchmark.datasets.simulated import Simulated
 from methods.spatia.presets import Size
@@ -25,4 +25,5 @@ ARMS = {
 
 
 def simulated(**options) -> Simulated:
+    """Two slides of about 80 spots and 40 genes."""
     return Simulated(**{"n_donors": 2, "slides_per_donor": 1, "shape": (9, 9), "n_genes": 40, "depth": 200} | options)

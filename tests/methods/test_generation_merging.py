@@ -1,4 +1,4 @@
-"""Token merging: groups are means, everyone gets a copy back, a ratio of 0 changes no bit, genes are left alone."""
+"""Token merging: groups are means, each token gets a copy back, a ratio of 0 changes no bit, genes stay unmerged."""
 
 import pytest
 import torch
@@ -22,41 +22,42 @@ def tokens(b: int, side: int, d: int, seed: int) -> torch.Tensor:
 
 
 @given(st.sampled_from([2, 4, 8]), st.integers(0, 100))
-def test_each_cell_of_four_has_one_destination_and_every_token_is_on_one_side(side, seed):
+def test_each_square_of_four_has_one_destination_and_every_token_is_on_one_side(side, seed):
     destination, source = divide(side, picks(side, seed))
     assert sorted(torch.cat([destination, source]).tolist()) == list(range(side**2))
-    cell = destination // side // 2 * (side // 2) + destination % side // 2
-    assert cell.tolist() == list(range((side // 2) ** 2))
+    square = destination // side // 2 * (side // 2) + destination % side // 2
+    assert square.tolist() == list(range((side // 2) ** 2))
 
 
 @given(st.sampled_from([4, 8]), st.floats(0, MOST), st.integers(0, 100))
 def test_merging_averages_groups_and_unmerging_copies_them(side, ratio, seed):
     x = tokens(2, side, 3, seed)
-    its = plan(x, side, ratio, picks(side, seed))
-    merged = its.merge(x)
+    merging = plan(x, side, ratio, picks(side, seed))
+    merged = merging.merge(x)
     assert merged.shape[1] == side**2 - n_merged(side, ratio)
-    back = its.unmerge(merged)
+    back = merging.unmerge(merged)
     for b in range(2):
-        for number, destination in enumerate(its.destination.tolist()):
-            group = [destination, *its.merged[b][its.into[b] == number].tolist()]
+        for number, destination in enumerate(merging.destination.tolist()):
+            group = [destination, *merging.merged[b][merging.into[b] == number].tolist()]
             mean = x[b, group].mean(dim=0)
             for token in group:
                 torch.testing.assert_close(back[b, token], mean)
-        torch.testing.assert_close(back[b, its.kept[b]], x[b, its.kept[b]], rtol=0, atol=0)
+        torch.testing.assert_close(back[b, merging.kept[b]], x[b, merging.kept[b]], rtol=0, atol=0)
 
 
 @given(st.integers(0, 100))
 def test_the_tokens_merged_are_those_most_like_a_destination(seed):
     x, side = tokens(1, 8, 4, seed), 8
-    its = plan(x, side, 0.25, picks(side, seed))
-    likeness = torch.nn.functional.cosine_similarity(x[0][:, None], x[0][its.destination][None], dim=-1).amax(dim=1)
-    assert likeness[its.merged[0]].min() >= likeness[its.kept[0]].max() - 1e-6
+    merging = plan(x, side, 0.25, picks(side, seed))
+    destination = x[0][merging.destination]
+    likeness = torch.nn.functional.cosine_similarity(x[0][:, None], destination[None], dim=-1).amax(dim=1)
+    assert likeness[merging.merged[0]].min() >= likeness[merging.kept[0]].max() - 1e-6
 
 
 def test_equal_tokens_are_unchanged_by_merging():
     x = torch.ones(2, 16, 5)
-    its = plan(x, 4, 0.5, picks(4, 0))
-    torch.testing.assert_close(its.unmerge(its.merge(x)), x)
+    merging = plan(x, 4, 0.5, picks(4, 0))
+    torch.testing.assert_close(merging.unmerge(merging.merge(x)), x)
 
 
 def decoder(merging: float) -> Decoder:
@@ -74,7 +75,7 @@ def step(merging: float):
 
 
 def without_merging(block: Block, x, genes, condition):
-    """The layer written out, with no merging in it."""
+    """The layer written out, without merging."""
     shift1, scale1, gate1, shift3, scale3, gate3 = block.modulation(condition)[:, None].chunk(6, dim=-1)
     h = block.norm1(x) * (1 + scale1) + shift1
     x = x + gate1 * block.attention(h, h)
@@ -126,8 +127,8 @@ class Step(torch.nn.Module):
         return self.net(**batch).square().mean()
 
 
-def test_merging_saves_the_work_that_its_tokens_would_have_been():
-    """Counted on the meta device: linear layers fall with the tokens, attention with their square."""
+def test_merging_saves_the_work_of_the_tokens_that_disappear():
+    """Counted on the meta device. Linear layers cost in proportion to the tokens, attention to their square."""
     work = {}
     for ratio in (0.0, 0.5):
         net = decoder(ratio)

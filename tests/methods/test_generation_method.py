@@ -1,4 +1,4 @@
-"""The generator, its floors and the task: what they may see, that they repeat, that the truth scores as the ceiling."""
+"""The generator, its floors and the task: what they see, that they repeat, and that real images reach the ceiling."""
 
 from types import SimpleNamespace
 
@@ -8,6 +8,7 @@ import torch
 
 from benchmark.core.contracts import Measured, NotApplicable
 from benchmark.core.errors import UnitBenchError
+from benchmark.core.registry import make
 from benchmark.data.corpus import write_corpus
 from benchmark.data.tiles import View, cut
 from benchmark.datasets.simulated import Simulated
@@ -76,7 +77,7 @@ def test_every_rung_spends_its_budget_and_makes_an_image_of_each_spot(train, tes
 
 
 @pytest.mark.parametrize("objective", ["diffusion", "flow"])
-def test_an_image_follows_from_the_expression_alone_and_from_nothing_if_that_is_removed(train, test_slide, objective):
+def test_an_image_depends_on_the_expression_alone_and_on_nothing_where_that_is_removed(train, test_slide, objective):
     spots = np.arange(10)
     other = test_slide.copy()
     other.X = test_slide.X[::-1]
@@ -102,17 +103,21 @@ def test_weights_are_saved_whole(train, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    ("options", "message"),
     [
-        ({"objective": "flwo"}, "did you mean 'flow'"),
-        ({"pixels": 20}, "multiple of 8 pixels"),
-        ({"merging": 0.8}, "merging from 0 to 0.75"),
+        ({"objective": "flwo"}, r"method 'generator': option objective: unknown 'flwo'; did you mean 'flow'\?"),
+        ({"preset": "nanno"}, r"preset 'nanno': unknown; did you mean 'nano'\?"),
+        ({"pixels": 20}, "give a multiple of 8 pixels"),
+        ({"merging": 0.8}, "method 'generator': option merging: Input should be less than or equal to 0.75, not 0.8"),
+        ({"contrast": -1}, "option contrast: Input should be greater than or equal to 0"),
+        ({"n_states": 1}, "option n_states: Input should be greater than or equal to 2"),
         ({"objective": "diffusion", "contrast": 0.1}, "a diffusion has no pairs"),
     ],
 )
-def test_options_that_cannot_be_are_refused_in_one_line(options, told):
-    with pytest.raises(UnitBenchError, match=told):
-        Generator(**SMALL | options)
+def test_options_that_cannot_be_are_refused_in_one_line(options, message):
+    with pytest.raises(UnitBenchError, match=message) as error:
+        make("methods", "generator", SMALL | options)
+    assert "\n" not in str(error.value)
 
 
 def test_a_slide_without_an_image_is_refused_or_declared(tmp_path):
@@ -140,8 +145,8 @@ def test_pairs_lead_from_controls_to_spots_of_every_state_and_never_to_themselve
     samples = unit.draw(train, 50, np.random.default_rng(0))
     np.testing.assert_array_equal(samples.values, atlas.values[samples.spot])
     np.testing.assert_array_equal(samples.image, atlas.take(samples.spot))
-    owner = {row.tobytes(): state for row, state in zip(atlas.values, atlas.state, strict=True)}
-    wrong = np.array([owner[row.tobytes()] for row in samples.wrong])
+    state_of = {row.tobytes(): state for row, state in zip(atlas.values, atlas.state, strict=True)}
+    wrong = np.array([state_of[row.tobytes()] for row in samples.wrong])
     assert (wrong != atlas.state[samples.spot]).all()
 
 
@@ -149,8 +154,8 @@ def test_random_pairs_cost_more_in_expression_than_those_by_transport(train):
     atlas = make_atlas(train, VIEW, 12, 3, seed=0)
     cost = {}
     for kind in ("transport", "random"):
-        its = pair_up(atlas, kind, False, seed=0, samples_per_step=8)
-        cost[kind] = np.linalg.norm(atlas.coordinates[its.control] - atlas.coordinates[its.target], axis=1).mean()
+        unit = pair_up(atlas, kind, False, seed=0, samples_per_step=8)
+        cost[kind] = np.linalg.norm(atlas.coordinates[unit.control] - atlas.coordinates[unit.target], axis=1).mean()
     assert cost["transport"] < 0.9 * cost["random"]
 
 
@@ -167,7 +172,7 @@ def test_images_of_the_atlas_are_the_tiles_of_its_spots(train):
 
 
 class Oracle:
-    """Draws the real image of each spot, or of another one."""
+    """Returns the real image of each spot, or of another spot."""
 
     unit, view = "none", VIEW
 
@@ -181,14 +186,15 @@ class Oracle:
 
 
 def rows(task, method, train, slide):
-    found = list(task.score(slide, task.predict(method, train, slide)))
-    return {(row.setting, row.metric): row.value for row in found if isinstance(row, Measured)}, found
+    """The measured values by setting and metric, and all rows."""
+    all_rows = list(task.score(slide, task.predict(method, train, slide)))
+    return {(row.setting, row.metric): row.value for row in all_rows if isinstance(row, Measured)}, all_rows
 
 
-def test_the_real_images_score_as_the_ceiling_and_shuffled_ones_tell_that_the_condition_is_ignored(train, test_slide):
+def test_real_images_reach_the_ceiling_and_shuffled_ones_show_that_the_condition_is_ignored(train, test_slide):
     task = Generation(dimensions=4)
-    true, found = rows(task, Oracle(test_slide), train, test_slide)
-    assert not [row for row in found if isinstance(row, NotApplicable)]
+    true, all_rows = rows(task, Oracle(test_slide), train, test_slide)
+    assert not [row for row in all_rows if isinstance(row, NotApplicable)]
     for metric in ("kid", "frechet", "wasserstein", "ks"):
         assert true["generated", metric] == true["ceiling", metric]
         assert all(("generated " + name, metric) in true for name in FEATURES) == (metric in ("wasserstein", "ks"))
@@ -202,7 +208,7 @@ def test_the_real_images_score_as_the_ceiling_and_shuffled_ones_tell_that_the_co
 def test_a_real_image_of_the_state_beats_the_mean_of_all_its_images(train, test_slide):
     task, kid = Generation(dimensions=4), {}
     for draw in ("random", "mean"):
-        method = StateImage(draw, **FLOOR)
+        method = StateImage(draw=draw, **FLOOR)
         method.fit(train, None, 0)
         kid[draw] = rows(task, method, train, test_slide)[0]["generated", "kid"]
     assert kid["random"] < kid["mean"]
@@ -216,14 +222,14 @@ def test_the_control_is_a_real_training_image(train, test_slide):
 
 
 def test_what_pairs_are_worth_is_reported(train, test_slide):
-    found, _ = rows(Generation(dimensions=4), fitted(train, amount=0)[0], train, test_slide)
-    assert 0 < found["method", "effective_sample_size"] <= 1
-    assert 0 <= found["method", "many_to_one"] <= 1
+    values, _ = rows(Generation(dimensions=4), fitted(train, amount=0)[0], train, test_slide)
+    assert 0 < values["method", "effective_sample_size"] <= 1
+    assert 0 <= values["method", "many_to_one"] <= 1
 
 
 def test_too_few_images_for_frechet_and_no_image_at_all_are_reasons(train, test_slide):
-    _, found = rows(Generation(dimensions=16), Oracle(test_slide), train, test_slide)
-    assert [row.setting for row in found if isinstance(row, NotApplicable)] == ["generated", "ceiling"]
+    _, all_rows = rows(Generation(dimensions=16), Oracle(test_slide), train, test_slide)
+    assert [row.setting for row in all_rows if isinstance(row, NotApplicable)] == ["generated", "ceiling"]
     bare = test_slide.copy()
     del bare.uns["image"]
     task = Generation()
@@ -241,14 +247,14 @@ def test_images_of_the_wrong_size_are_refused(train, test_slide):
 
 
 def test_a_trained_flow_uses_the_expression_and_one_without_it_cannot(tmp_path):
-    """Three cell types that look different, in tissue deep enough to tell them by their counts."""
+    """Three cell types that look different, with enough counts to tell them apart."""
     options = {"n_genes": 40, "depth": 3000, "n_cell_types": 3, "donor_effect": 0.1}
     data = Simulated(n_donors=3, slides_per_donor=1, shape=(16, 16), **options)
     corpus = write_corpus(data.slides(), tmp_path, data.record())
-    train, slide, found = corpus.subset(corpus.names[:2]), corpus[corpus.names[2]], {}
+    train, slide, values = corpus.subset(corpus.names[:2]), corpus[corpus.names[2]], {}
     for condition in ("kept", "removed"):
         method = Generator(pixels=16, n_genes=24, n_states=3, passes=10, condition=condition)
         method.fit(train, Budget("spots", 150 * 32, "fp32"), seed=0)
-        found[condition], _ = rows(Generation(dimensions=8), method, train, slide)
-    assert found["kept"]["condition", "condition_ignored"] == 0
-    assert found["removed"]["condition", "condition_gain"] < found["kept"]["condition", "condition_gain_low"]
+        values[condition], _ = rows(Generation(dimensions=8), method, train, slide)
+    assert values["kept"]["condition", "condition_ignored"] == 0
+    assert values["removed"]["condition", "condition_gain"] < values["kept"]["condition", "condition_gain_low"]

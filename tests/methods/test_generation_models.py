@@ -1,4 +1,4 @@
-"""Diffusion, flow and pairs: endpoints, exact oracles, other implementations; every loss term has a gradient."""
+"""Diffusion, flow and pairs: endpoints, exact oracles, other implementations, and a gradient for every loss term."""
 
 import math
 
@@ -41,18 +41,18 @@ def test_noising_begins_at_the_image_and_ends_at_the_noise():
 @given(st.floats(0.01, 0.99))
 def test_image_and_noise_follow_from_v(t):
     x, noise = images(1), images(1, 1)
-    here, v = diffusion.noised(x, noise, torch.tensor([t]))
+    noised, v = diffusion.noised(x, noise, torch.tensor([t]))
     phi = t * math.pi / 2
-    torch.testing.assert_close(math.cos(phi) * here - math.sin(phi) * v, x, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(math.cos(phi) * noised - math.sin(phi) * v, x, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("steps", [1, 7])
 def test_sampling_with_the_true_v_of_one_image_ends_at_that_image(steps):
     x = images(1)
 
-    def field(here, t):
+    def field(noised, t):
         phi = (t * math.pi / 2).view(-1, 1, 1, 1)
-        return (phi.cos() * here - x) / phi.sin()
+        return (phi.cos() * noised - x) / phi.sin()
 
     torch.testing.assert_close(diffusion.sample(field, images(4, 1), steps), x.expand(4, -1, -1, -1), atol=1e-4, rtol=0)
 
@@ -83,11 +83,11 @@ def test_the_midpoint_rule_is_of_second_order():
 def test_weights_scale_each_pairs_error():
     velocity, truth = images(2), images(2, 1)
     alone = [((velocity[i] - truth[i]) ** 2).mean() for i in range(2)]
-    found = flow.matching(velocity, truth, torch.tensor([0.5, 1.5]))
-    torch.testing.assert_close(found, (0.5 * alone[0] + 1.5 * alone[1]) / 2)
+    loss = flow.matching(velocity, truth, torch.tensor([0.5, 1.5]))
+    torch.testing.assert_close(loss, (0.5 * alone[0] + 1.5 * alone[1]) / 2)
 
 
-def test_contrast_is_the_margin_where_the_condition_is_ignored_and_none_where_it_helps_enough():
+def test_contrast_is_the_margin_where_the_condition_is_ignored_and_zero_where_it_helps_enough():
     truth, velocity = images(2), images(2, 1)
     assert flow.contrast(velocity, velocity, truth).item() == pytest.approx(flow.MARGIN)
     assert flow.contrast(truth, truth + 1, truth).item() == 0
@@ -95,7 +95,7 @@ def test_contrast_is_the_margin_where_the_condition_is_ignored_and_none_where_it
 
 
 @given(st.integers(2, 20), st.integers(0, 100))
-def test_sliced_wasserstein_is_zero_for_equal_sets_and_that_of_pot_else(n, seed):
+def test_sliced_wasserstein_is_zero_for_equal_sets_and_agrees_with_pot(n, seed):
     generator = torch.Generator().manual_seed(seed)
     a, b = (torch.randn(n, 3, generator=generator, dtype=torch.float64) for _ in range(2))
     directions = torch.nn.functional.normalize(torch.randn(3, 9, generator=generator, dtype=torch.float64), dim=0)
@@ -130,26 +130,26 @@ def modules(**losses) -> dict[str, torch.nn.Module]:
 
 @pytest.mark.parametrize("name", ["diffusion", "flow"])
 def test_the_loss_has_a_gradient_in_every_parameter_and_in_the_expression(name):
-    module, its = modules(contrast=0.1, morphology=0.1)[name], batch()
-    its["values"].requires_grad_()
-    module(its, *module.draw_hidden(its, torch.Generator().manual_seed(0))).backward()
-    assert its["values"].grad.abs().min() > 0
+    module, inputs = modules(contrast=0.1, morphology=0.1)[name], batch()
+    inputs["values"].requires_grad_()
+    module(inputs, *module.draw_hidden(inputs, torch.Generator().manual_seed(0))).backward()
+    assert inputs["values"].grad.abs().min() > 0
     for parameter_name, parameter in module.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, parameter_name
 
 
 @pytest.mark.parametrize("term", ["matching", "contrast", "morphology"])
-def test_each_term_that_was_asked_for_has_a_gradient_of_its_own(term):
-    module, its = modules(contrast=0.1, morphology=0.1)["flow"], batch()
-    terms = module.terms(its, *module.draw_hidden(its, torch.Generator().manual_seed(0)))
+def test_each_term_that_has_a_weight_has_a_gradient_of_its_own(term):
+    module, inputs = modules(contrast=0.1, morphology=0.1)["flow"], batch()
+    terms = module.terms(inputs, *module.draw_hidden(inputs, torch.Generator().manual_seed(0)))
     assert set(terms) == {"matching", "contrast", "morphology"}
     terms[term].backward()
     assert module.decoder.last.weight.grad.abs().sum() > 0
 
 
-def test_terms_that_were_not_asked_for_are_absent():
-    module, its = modules()["flow"], batch()
-    assert set(module.terms(its, *module.draw_hidden(its, torch.Generator()))) == {"matching"}
+def test_terms_of_weight_zero_are_absent():
+    module, inputs = modules()["flow"], batch()
+    assert set(module.terms(inputs, *module.draw_hidden(inputs, torch.Generator()))) == {"matching"}
 
 
 def test_a_removed_condition_leaves_nothing_of_the_expression():
@@ -158,7 +158,7 @@ def test_a_removed_condition_leaves_nothing_of_the_expression():
     assert torch.equal(net(x, t, torch.randn(2, 5), pick), net(x, t, torch.randn(2, 5), pick))
 
 
-def test_bytes_survive_the_way_to_floats_and_back():
+def test_bytes_are_unchanged_by_the_way_to_floats_and_back():
     levels = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).expand(1, 16, 16, 3)
     assert torch.equal(to_bytes(unit_range(levels)), levels)
 
@@ -186,9 +186,9 @@ def test_with_well_separated_pairs_the_plan_is_the_exact_one():
     b = a[::-1] + 0.1
     uniform = np.full(6, 1 / 6)
     exact = ot.emd(uniform, uniform, ot.dist(a, b, metric="euclidean"))
-    found = pairs(transport(a, b))
-    np.testing.assert_array_equal(found.target, exact.argmax(axis=1))
-    np.testing.assert_allclose(found.confidence, 1, atol=1e-4)
+    pairing = pairs(transport(a, b))
+    np.testing.assert_array_equal(pairing.target, exact.argmax(axis=1))
+    np.testing.assert_allclose(pairing.confidence, 1, atol=1e-4)
 
 
 def test_the_plan_does_not_depend_on_the_scale_of_expression():
@@ -197,7 +197,7 @@ def test_the_plan_does_not_depend_on_the_scale_of_expression():
 
 
 def test_confidence_does_not_depend_on_the_size_of_the_group():
-    """Each control has one near target and others far off: it is sure of it, be it one of 10 or one of 80."""
+    """Each control has one near target, and all others are far away: the confidence is the same among 10 and 80."""
     for n in (10, 80):
         a = 10 * np.eye(n)
         assert pairs(transport(a, a + 0.01)).confidence.mean() == pytest.approx(1, abs=1e-3)
@@ -206,7 +206,7 @@ def test_confidence_does_not_depend_on_the_size_of_the_group():
     np.testing.assert_allclose(pairs(plan).confidence, [0.75, 0.5])
 
 
-def test_four_spots_are_no_state():
+def test_four_spots_are_too_few_for_a_state():
     with pytest.raises(UnitBenchError, match="at least 5"):
         transport(*clouds(4, 9))
 
@@ -218,7 +218,7 @@ def test_what_pairs_are_worth():
     np.testing.assert_allclose(weights(np.array([0.1, 0.3])), [0.5, 1.5])
 
 
-# Morphology that a loss can see
+# Morphology with a gradient
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +231,7 @@ def test_the_stain_is_that_of_scikit_image(tiles):
     np.testing.assert_allclose(haematoxylin(unit_range(torch.from_numpy(tiles))), by_skimage(tiles), atol=1e-4)
 
 
-def test_soft_morphology_goes_with_what_is_counted(tiles):
+def test_soft_morphology_rises_with_what_is_counted(tiles):
     cut_at = threshold(tiles)
     hard, soft = morphology(tiles, cut_at), soft_morphology(unit_range(torch.from_numpy(tiles)), cut_at).numpy()
     for soft_column, hard_column in ((0, 1), (2, 8)):  # nuclear share, stain

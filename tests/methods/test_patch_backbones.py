@@ -1,4 +1,4 @@
-"""Patches as images: every value at its pixel, and nothing hidden seen."""
+"""Patches as images: every value is at its pixel, and hidden values are not seen."""
 
 import numpy as np
 import torch
@@ -95,7 +95,7 @@ def test_the_order_of_tokens_means_nothing(backbone, seed):
 @settings(max_examples=20)
 @given(seed=seeds)
 def test_a_value_in_another_cell_is_another_image(backbone, seed):
-    """Two spots change places: both are read from where they now lie, and their neighbours see it too."""
+    """Two spots change places. Both are read at their new cells, and their neighbours see the change too."""
     module = make(backbone)
     batch, hidden = crops(seed)
     hidden[0, :2] = False
@@ -113,12 +113,12 @@ def test_a_value_in_another_cell_is_another_image(backbone, seed):
 @given(seed=seeds)
 def test_a_hidden_spot_is_predicted_by_where_it_is(backbone, seed):
     module = make(backbone)
-    module.head.weight.data *= 10  # it begins near zero, so that an untrained model predicts each gene's mean
+    module.head.weight.data *= 10  # the head starts near zero: an untrained model predicts each gene's mean
     batch, hidden = crops(seed, b=1)
     hidden[:, :2] = True
     prediction = predicted(module, batch, hidden)[0]
     assert differ(prediction[0], prediction[1])
-    taken = {tuple(cell) for cell, there in zip(batch["cell"][0].tolist(), batch["valid"][0], strict=True) if there}
+    taken = {tuple(cell) for cell, valid in zip(batch["cell"][0].tolist(), batch["valid"][0], strict=True) if valid}
     free = next((y, x) for y in range(SIZE) for x in range(SIZE) if (y, x) not in taken)
     cell = batch["cell"].clone()
     cell[0, 0] = torch.tensor(free)
@@ -126,7 +126,7 @@ def test_a_hidden_spot_is_predicted_by_where_it_is(backbone, seed):
 
 
 @by_backbone
-def test_hidden_is_neither_zero_nor_the_mean_nor_empty(backbone):
+def test_hidden_differs_from_zero_from_the_mean_and_from_empty(backbone):
     module = make(backbone)
     batch, nothing = crops(0)
     nothing.zero_()
@@ -135,18 +135,18 @@ def test_hidden_is_neither_zero_nor_the_mean_nor_empty(backbone):
     mean = module.gene_mean[batch["genes"]].expand_as(batch["values"])
     without = batch["valid"].clone()
     without[0, 0] = False
-    found = encoded(module, batch, one)[0, 1]
+    neighbour = encoded(module, batch, one)[0, 1]
     for other in (
         batch | {"values": batch["values"].masked_fill(one, 0)},
         batch | {"values": torch.where(one, mean, batch["values"])},
         batch | {"valid": without},
     ):
-        assert differ(encoded(module, other, nothing)[0, 1], found)
+        assert differ(encoded(module, other, nothing)[0, 1], neighbour)
 
 
 @by_backbone
 def test_a_channel_is_a_gene_by_its_slot(backbone):
-    """The panel in another order, its slots of the first layer in the same order, is the same model."""
+    """The same genes in another order, with the first layer's slots in that order too, are the same model."""
     module, other = make(backbone), make(backbone)
     batch, hidden = crops(0)
     order = torch.tensor([4, 2, 0, 5, 1, 3])

@@ -1,4 +1,4 @@
-"""Patches as images in training: of the trunk's size and budget, both backbones learn what neighbours tell."""
+"""Patches as images in training: at the trunk's size and budget, both backbones learn from neighbours."""
 
 from dataclasses import replace
 
@@ -8,6 +8,7 @@ import scipy.sparse as sp
 import torch
 
 from benchmark.core.errors import UnitBenchError
+from benchmark.core.registry import make as make_plugin
 from benchmark.model.masked import MaskedSpots
 from benchmark.model.trunk import PRESETS
 from benchmark.training.budget import Budget
@@ -53,22 +54,22 @@ def test_a_step_is_counted_as_by_hand(backbone, per_pixel):
     batch, hidden = crops(0)
     b, t, m = hidden.shape
     pixels = b * SIZE**2
-    first = 2 * pixels * (2 * m + 1) * MICRO.d  # its input is data and needs no gradient
+    first = 2 * pixels * (2 * m + 1) * MICRO.d  # the input is data, which needs no gradient
     head = 2 * b * t * (MICRO.d**2 + MICRO.d * m)
     assert count_flops(module, batch, hidden) == 2 * first + 3 * (2 * pixels * per_pixel + head)
 
 
 def smooth(seed: int, b: int = 32, size: int = SIZE) -> dict[str, torch.Tensor]:
-    """Full crops of waves that are as long as the crop or longer; each gene follows the wave with its own shift."""
+    """Full crops of waves at least as long as the crop; each gene follows the wave with a shift of its own."""
     rng = np.random.default_rng(seed)
-    place = np.argwhere(np.ones((size, size)))
+    cell = np.argwhere(np.ones((size, size)))
     direction, phase = rng.normal(size=(b, 2)) * 0.5, rng.uniform(0, 2 * np.pi, size=(b, 1, 1))
-    wave = np.sin((place @ direction.T).T[..., None] + phase + np.linspace(0, 3, M)).astype(np.float32)
+    wave = np.sin((cell @ direction.T).T[..., None] + phase + np.linspace(0, 3, M)).astype(np.float32)
     return {
         "values": torch.tensor(wave),
         "genes": PANEL.expand(b, 1, -1),
-        "cell": torch.tensor(place).expand(b, -1, -1),
-        "position": torch.tensor(place - place.mean(0), dtype=torch.float32).expand(b, -1, -1),
+        "cell": torch.tensor(cell).expand(b, -1, -1),
+        "position": torch.tensor(cell - cell.mean(0), dtype=torch.float32).expand(b, -1, -1),
         "valid": torch.ones(b, size**2, dtype=torch.bool),
     }
 
@@ -92,8 +93,8 @@ def test_a_smooth_signal_is_learned(backbone):
     hidden = module.draw_hidden(batch, torch.Generator().manual_seed(0))
     with torch.no_grad():
         loss = module(batch, hidden)
-    by_the_mean = (batch["values"] - batch["values"].mean((0, 1)))[hidden].square().mean()
-    assert loss < 0.4 * by_the_mean
+    error_of_mean = (batch["values"] - batch["values"].mean((0, 1)))[hidden].square().mean()
+    assert loss < 0.4 * error_of_mean
 
 
 @by_backbone
@@ -146,16 +147,16 @@ def test_a_reconstruction_never_uses_what_it_predicts(micro, tissue, backbone):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
-        ({"backbone": "conv"}, "did you mean 'convnext'"),
+        ({"backbone": "conv"}, "method 'patch': option backbone: unknown 'conv'; did you mean 'convnext'"),
         ({"channels": "variance"}, "backbone 'vit': channel rule 'variance' .*set channels to corpus_hvg or moran"),
         ({"channels": "slide_hvg"}, "channel rule 'slide_hvg'"),
         ({"tokens": "bag"}, "no tokens 'bag'"),
         ({"embed": "slide"}, "set embed to overlap, centre or tiles"),
     ],
 )
-def test_what_no_image_can_be_made_of_is_refused(options, said):
-    with pytest.raises(UnitBenchError, match=said) as error:
-        Patch(**({"backbone": "vit", "channels": "moran"} | options))
+def test_what_no_image_can_be_made_of_is_refused(options, message):
+    with pytest.raises(UnitBenchError, match=message) as error:
+        make_plugin("methods", "patch", {"backbone": "vit", "channels": "moran"} | options)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""What the benchmark must be able to see: on tissue of noisy spots, learned context beats single spots."""
+"""What the benchmark must show: on tissue with noisy spots, learned context beats single spots."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def experiment(tmp_path_factory):
 
 
 def macro_f1(method, corpus, fold) -> float:
-    """Of the k-NN's labels over all spots of the donors held out."""
+    """Macro-F1 of the k-NN's labels over all spots of the held-out donors."""
     sides = {"fit": fold.fit, "test": fold.test}
     embedding = {side: np.concatenate([method.embed(corpus[s]) for s in slides]) for side, slides in sides.items()}
     label = {

@@ -1,4 +1,4 @@
-"""SPATIA as a method: what its outputs read and what they never read, and options that cannot be."""
+"""SPATIA as a method: what its outputs read, what they never read, and options that are refused."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import scipy.sparse as sp
 import torch
 
 from benchmark.core.config import read_config
+from benchmark.core.contracts import offer
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.registry import make
 from benchmark.data.corpus import write_corpus
@@ -34,7 +35,7 @@ def corpus(tmp_path_factory):
 
 
 def untrained(corpus, seed=0, **options):
-    """As it was drawn but for open levels."""
+    """An untrained method with open levels."""
     method = Spatia(preset="micro", **options)
     method.fit(corpus, Budget("flops", 0), seed)
     for alpha in method.model.alpha.values():
@@ -61,13 +62,13 @@ def test_embeddings_repeat_to_the_bit(corpus, arm):
 
 
 def test_training_with_a_seed_repeats_to_the_bit_and_spends_its_budget(corpus):
-    found = []
+    embeddings = []
     for _ in range(2):
         method = Spatia(preset="micro")
         spent = method.fit(corpus, Budget("spots", 16 * 30), 0)
         assert spent.steps == 30 and spent.spots == 16 * 30 and spent.flops > 0
-        found.append(method.embed(corpus[corpus.names[0]]))
-    assert np.array_equal(*found)
+        embeddings.append(method.embed(corpus[corpus.names[0]]))
+    assert np.array_equal(*embeddings)
     assert all(method.model.alpha[level] != 0 for level in ("niche", "tissue"))
 
 
@@ -106,21 +107,20 @@ def test_imputed_genes_are_read_from_the_others(corpus):
     counts[:, hidden] = 0
     slide.X = sp.csr_matrix(counts)
     method = untrained(corpus)
-    method.model.head.query.weight.data.mul_(20)  # as drawn, the head says the mean of every gene
-    found = method.impute(slide, hidden)
-    assert found.shape == (slide.n_obs, 3) and found.std(axis=0).all()
+    method.model.head.query.weight.data.mul_(20)  # untrained, the head gives the mean of every gene
+    imputed = method.impute(slide, hidden)
+    assert imputed.shape == (slide.n_obs, 3) and imputed.std(axis=0).all()
     again = method.impute(slide, hidden[::-1])
-    np.testing.assert_allclose(again[:, ::-1], found, atol=1e-6)
+    np.testing.assert_allclose(again[:, ::-1], imputed, atol=1e-6)
     mean = method.model.genes.gene_mean.numpy()
     method.model.head.query.weight.data.zero_()
     method.model.head.query.bias.data.zero_()
-    np.testing.assert_allclose(method.impute(slide, hidden), np.broadcast_to(mean[hidden], found.shape), atol=1e-6)
+    np.testing.assert_allclose(method.impute(slide, hidden), np.broadcast_to(mean[hidden], imputed.shape), atol=1e-6)
 
 
 def test_a_method_lacks_what_its_levels_cannot_give():
     lacking = {
-        base: {name for name in ("embed_image", "impute") if getattr(Spatia(levels=base), name) is None}
-        for base in BASES
+        base: {name for name in ("embed_image", "impute") if offer(Spatia(levels=base), name) is None} for base in BASES
     }
     assert lacking == {"gene": {"embed_image"}, "image": {"impute"}, "cell": set()}
 
@@ -164,12 +164,19 @@ def test_pretrained_image_weights_are_where_training_starts(corpus, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"preset": "T9"}, "preset 'T9': unknown"),
+        ({"preset": "T9"}, "preset 'T9': unknown; did you mean 'T"),
         ({"levels": "cells"}, "'cells': unknown; did you mean 'cell'"),
         ({"levels": "cell-tisue"}, "'tisue': unknown; did you mean 'tissue'"),
         ({"levels": "image-niche"}, "no expression to learn a context from"),
         ({"levels": "gene-niche_image"}, "the level gene reads no images"),
-        ({"direction": "up"}, "direction 'up': unknown"),
+        (
+            {"direction": "up"},
+            "method 'spatia': option direction: unknown 'up'; known: both, gene_to_image, image_to_gene",
+        ),
+        ({"pooling": "atention"}, r"method 'spatia': option pooling: unknown 'atention'; did you mean 'attention'\?"),
+        ({"joined": "summ"}, r"method 'spatia': option joined: unknown 'summ'; did you mean 'sum'\?"),
+        ({"absent_image": "declare"}, r"option absent_image: unknown 'declare'; did you mean 'declared'\?"),
+        ({"k": 0}, "method 'spatia': option k: Input should be greater than 0, not 0"),
         ({"mixed_units": True}, "units beside levels"),
     ],
 )

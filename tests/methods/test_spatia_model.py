@@ -1,6 +1,7 @@
-"""SPATIA's network: every part that an arm names learns, what is switched off is gone, and what is hidden is unseen."""
+"""SPATIA's network: every part that an arm names learns, parts that are off are absent, hidden values are not seen."""
 
 import copy
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def corpus(tmp_path_factory):
 
 
 def step(arm, corpus):
-    """The arm's model as it was drawn but for open levels, a batch and what it hides."""
+    """The arm's untrained model with open levels, a batch and what it hides."""
     method = Spatia(preset="micro", **ARMS[arm])
     unit = method.sampler.fit(corpus)
     torch.manual_seed(0)
@@ -61,7 +62,7 @@ def test_every_requested_term_and_every_weight_of_an_arm_has_a_gradient(corpus, 
 
 @pytest.mark.parametrize("arm", ["A6 niche and its image", "A8 full"])
 def test_every_weight_has_a_gradient_under_autocast_too(corpus, arm):
-    """Autocast keeps the copy that a weight is first cast to, without gradients if that was for the context."""
+    """Autocast keeps its first copy of a weight, and that has no gradients if it was made for the context."""
     model, batch, order = step(arm, corpus)
     with torch.autocast("cpu", torch.bfloat16):
         loss = model(batch, order)
@@ -77,7 +78,7 @@ def test_no_operation_escapes_the_count_of_flops(corpus, arm):
 
 @by_arm
 def test_hidden_values_change_the_loss_and_nothing_else(corpus, arm):
-    """Hidden genes are in no input (see the unit's tests); hidden patches are in the tile, which is read in part."""
+    """Hidden genes are in no input (see the unit's tests). Hidden patches are in the tile, which is read in part."""
     model, batch, order = step(arm, corpus)
     before = model.terms(batch, order)
     if model.design.gene:
@@ -125,10 +126,10 @@ def sides():
 def test_weight_zero_removes_the_other_modality(sides, options, sees_genes, sees_image):
     genes, valid, image = sides
     fusion = CellFusion(16, 24, 2, 2, *options)
-    found = fusion(genes, valid, image)
-    assert found.shape == (3, 16)
-    assert fusion(genes + torch.randn(5, 16), valid, image).allclose(found) != sees_genes
-    assert fusion(genes, valid, image + torch.randn(4, 24)).allclose(found) != sees_image
+    fused = fusion(genes, valid, image)
+    assert fused.shape == (3, 16)
+    assert fusion(genes + torch.randn(5, 16), valid, image).allclose(fused) != sees_genes
+    assert fusion(genes, valid, image + torch.randn(4, 24)).allclose(fused) != sees_image
 
 
 def test_each_direction_changes_the_side_that_queries_alone(sides):
@@ -160,18 +161,18 @@ def test_at_the_start_context_adds_nothing_and_then_its_alpha(corpus):
     assert fresh.join(cell, niche=niche, tissue=tissue).equal(cell)
 
 
-@pytest.mark.parametrize("pooling", presets.POOLING)
-def test_a_niche_reads_the_neighbours_that_are_there_in_any_order(pooling):
+@pytest.mark.parametrize("pooling", get_args(presets.Pooling))
+def test_a_niche_reads_the_valid_neighbours_in_any_order(pooling):
     torch.manual_seed(0)
     niche = Niche(16, 2, pooling, None)
     vectors, offset = torch.randn(3, 6, 16), torch.randn(3, 6, 2)
-    there = torch.tensor([[1, 1, 1, 1, 0, 0], [1] * 6, [0] * 6], dtype=torch.bool)
-    found = niche(vectors, offset, there)
-    assert found.isfinite().all()  # a spot without neighbours too
-    torch.testing.assert_close(niche(vectors + ~there[..., None], offset, there), found)
+    valid = torch.tensor([[1, 1, 1, 1, 0, 0], [1] * 6, [0] * 6], dtype=torch.bool)
+    pooled = niche(vectors, offset, valid)
+    assert pooled.isfinite().all()  # a spot without neighbours too
+    torch.testing.assert_close(niche(vectors + ~valid[..., None], offset, valid), pooled)
     order = torch.tensor([3, 1, 0, 2, 5, 4])
-    torch.testing.assert_close(niche(vectors[:, order], offset[:, order], there[:, order]), found)
-    assert not niche(vectors, offset.flip(2), there)[:2].allclose(found[:2])
+    torch.testing.assert_close(niche(vectors[:, order], offset[:, order], valid[:, order]), pooled)
+    assert not niche(vectors, offset.flip(2), valid)[:2].allclose(pooled[:2])
 
 
 # Images
@@ -199,9 +200,9 @@ def test_the_decoder_is_judged_by_the_hidden_patches_of_seen_tiles():
 def test_a_spot_without_an_image_is_one_learned_vector_and_no_blank_tile():
     encoder = ImageEncoder(8, 4, 24, 1, 2, absent=True)
     tile = torch.randint(256, (3, 8, 8, 3), dtype=torch.uint8)
-    found = encoder(tile, torch.tensor([True, False, False]))
-    assert (found[1:] == encoder.absent).all()
-    assert not encoder(torch.zeros_like(tile), torch.ones(3, dtype=torch.bool))[1].allclose(found[1])
+    tokens = encoder(tile, torch.tensor([True, False, False]))
+    assert (tokens[1:] == encoder.absent).all()
+    assert not encoder(torch.zeros_like(tile), torch.ones(3, dtype=torch.bool))[1].allclose(tokens[1])
 
 
 # Weights of a user's choice

@@ -1,4 +1,4 @@
-"""What SPATIA must show where the truth is known: images that carry the cell type, and expression of few counts."""
+"""What SPATIA must show on simulated tissue, where images carry the cell type and counts are few."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ ARMS = {
     "gene": (600, {"levels": "gene"}),
     "image": (300, {"levels": "image"}),
     "cell": (600, {"levels": "cell"}),
-    "shuffled images": (600, {"levels": "cell", "shuffle_images": True}),  # unlearning the image takes this long
+    "shuffled images": (600, {"levels": "cell", "shuffle_images": True}),  # it takes this long to unlearn the image
     "niche": (300, {"levels": "cell-niche_image"}),
     "shuffled neighbours": (300, {"levels": "cell-niche_image", "shuffle_neighbours": True}),
 }
@@ -22,11 +22,11 @@ ARMS = {
 
 @pytest.fixture(scope="module")
 def score(tmp_path_factory):
-    """Macro-F1 of a linear probe on the donor held out, by arm, for the spots' cell types and their domains."""
+    """Macro-F1 of a linear probe on the held-out donors, by arm, for the spots' cell types and for their domains."""
     data = Simulated(n_donors=4, shape=(16, 16), n_genes=60, n_cell_types=4, depth=50)
     corpus = write_corpus(data.slides(), tmp_path_factory.mktemp("science"), data.record())
     fit, test = corpus.names[:6], corpus.names[6:]
-    found = {}
+    scores = {}
     for arm, (steps, options) in ARMS.items():
         method = Spatia(preset="nano", **options)
         method.fit(corpus.subset(fit), Budget("spots", steps * method.sampler.samples_per_step), seed=0)
@@ -34,8 +34,8 @@ def score(tmp_path_factory):
         for truth in ("cell_type", "label"):
             label = [np.concatenate([corpus[n].obs[truth].astype(str) for n in names]) for names in (fit, test)]
             predicted = predict("linear", sides[0], label[0], sides[1])
-            found[arm, truth] = metrics(label[1], predicted)["macro_f1"]
-    return found
+            scores[arm, truth] = metrics(label[1], predicted)["macro_f1"]
+    return scores
 
 
 def test_fusion_beats_either_modality_by_itself(score):

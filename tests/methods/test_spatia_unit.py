@@ -1,4 +1,4 @@
-"""SPATIA's samples: who is whose neighbour, what is hidden, and that nothing hidden is seen by way of others."""
+"""SPATIA's samples: the neighbours of a spot, what is hidden, and that no other spot shows what is hidden."""
 
 import numpy as np
 import pytest
@@ -37,43 +37,43 @@ def drawn(corpus, seed=0, around=AROUND, unit=None):
 
 def test_the_eight_nearest_of_a_square_lattice_are_its_ring():
     position = np.argwhere(np.ones((5, 5))).astype(float)
-    near, there = neighbours(position, 8, None)
-    assert there.all()
+    near, valid = neighbours(position, 8, None)
+    assert valid.all()
     ring = position[near[12]] - position[12]
     assert sorted(map(tuple, ring)) == [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 
 
 def test_a_window_holds_the_spots_of_its_square_and_fewer_at_a_corner():
     position = np.argwhere(np.ones((5, 5))).astype(float)
-    near, there = neighbours(position, 8, 2.0)
-    assert there[12].sum() == 8 and there[0].sum() == 3
-    assert sorted(near[0][there[0]]) == [1, 5, 6]
-    assert (near[~there] == np.nonzero(~there)[0]).all()
+    near, valid = neighbours(position, 8, 2.0)
+    assert valid[12].sum() == 8 and valid[0].sum() == 3
+    assert sorted(near[0][valid[0]]) == [1, 5, 6]
+    assert (near[~valid] == np.nonzero(~valid)[0]).all()
 
 
 @given(st.integers(2, 30), st.integers(1, 12), st.integers(0, 2**32 - 1))
 def test_neighbours_are_the_nearest_others(n, k, seed):
-    position = np.random.default_rng(seed).integers(0, 6, size=(n, 2)).astype(float)  # many share a place
-    near, there = neighbours(position, k, None)
-    assert there.all() and near.shape == (n, min(k, n - 1))
+    position = np.random.default_rng(seed).integers(0, 6, size=(n, 2)).astype(float)  # many share a position
+    near, valid = neighbours(position, k, None)
+    assert valid.all() and near.shape == (n, min(k, n - 1))
     distance = cdist(position, position)
     np.fill_diagonal(distance, np.inf)
-    found = np.take_along_axis(distance, near, axis=1)
-    assert np.isfinite(found).all()  # never the spot itself
-    np.testing.assert_allclose(np.sort(found, axis=1), np.sort(distance, axis=1)[:, : near.shape[1]])
+    to_near = np.take_along_axis(distance, near, axis=1)
+    assert np.isfinite(to_near).all()  # never the spot itself
+    np.testing.assert_allclose(np.sort(to_near, axis=1), np.sort(distance, axis=1)[:, : near.shape[1]])
     assert all(len(set(row)) == len(row) for row in near.tolist())
 
 
 # Batches
 
 
-def test_every_array_of_a_step_is_of_the_spot_that_it_stands_for(corpus):
+def test_every_array_of_a_step_belongs_to_its_spot(corpus):
     batch = drawn(corpus)
     slides, n = sections(corpus, AROUND), len(batch.target)
     assert n == MICRO.sections * MICRO.targets == len(set(batch.target))
-    values = sp.vstack([its.values for its in slides]).toarray()
-    depth = np.concatenate([its.depth for its in slides])
-    offset = np.concatenate([its.offset for its in slides])
+    values = sp.vstack([slide.values for slide in slides]).toarray()
+    depth = np.concatenate([slide.depth for slide in slides])
+    offset = np.concatenate([slide.offset for slide in slides])
     picture = np.concatenate([tiles(corpus, name, AROUND.view) for name in corpus.names])
     wide = np.concatenate([tiles(corpus, name, AROUND.niche_view) for name in corpus.names])
     np.testing.assert_array_equal(batch.depth[:n], depth[batch.target])
@@ -81,9 +81,9 @@ def test_every_array_of_a_step_is_of_the_spot_that_it_stands_for(corpus):
     np.testing.assert_array_equal(batch.niche_tile, wide[batch.target])
     np.testing.assert_array_equal(batch.offset, offset[batch.target])
     np.testing.assert_array_equal(batch.wanted, np.take_along_axis(values[batch.target], batch.query, axis=1))
-    rows, tokens_there = np.nonzero(batch.there[:n])
-    assert (values[batch.target[rows], batch.genes[rows, tokens_there]] == batch.values[rows, tokens_there]).all()
-    near = np.concatenate([its.first + its.near for its in slides])[batch.target]
+    rows, shown = np.nonzero(batch.valid[:n])
+    assert (values[batch.target[rows], batch.genes[rows, shown]] == batch.values[rows, shown]).all()
+    near = np.concatenate([slide.first + slide.near for slide in slides])[batch.target]
     np.testing.assert_array_equal(batch.depth[batch.near], depth[near])
     np.testing.assert_array_equal(batch.tile[batch.near], picture[near])
 
@@ -93,7 +93,7 @@ def test_a_target_shows_none_of_the_genes_that_it_is_asked_for(corpus):
     assert batch.asked.any(axis=1).all()
     for row in range(len(batch.target)):
         asked = set(batch.query[row][batch.asked[row]])
-        assert not asked & set(batch.genes[row][batch.there[row]])
+        assert not asked & set(batch.genes[row][batch.valid[row]])
 
 
 def test_the_same_seed_draws_the_same_step(corpus):
@@ -103,7 +103,7 @@ def test_the_same_seed_draws_the_same_step(corpus):
 
 
 def with_hidden_altered(slides, batch):
-    """The same slides with other counts of the genes that the targets are asked for; library sizes stated as before."""
+    """The same slides with other counts of the genes that the targets are asked for, and the same library sizes."""
     rng, first = np.random.default_rng(0), 0
     for slide in slides:
         slide = slide.copy()
@@ -129,11 +129,11 @@ def test_hidden_values_reach_no_input_of_the_target_or_of_any_other(corpus, tmp_
         np.testing.assert_array_equal(getattr(before, name), getattr(after, name), err_msg=name)
 
 
-def test_of_more_genes_than_tokens_those_of_the_least_rank_are_shown():
+def test_where_genes_are_too_many_those_of_the_least_rank_are_shown():
     matrix = sp.csr_matrix(np.array([[1, 2, 3, 4, 0], [0, 0, 5, 0, 6]], np.float32))
     shown = tokens(matrix, np.arange(2), 2, None, np.array([3, 0, 4, 1, 2]), None)
-    found = [set(genes[there]) for genes, there in zip(shown["genes"], shown["there"], strict=True)]
-    assert found == [{1, 3}, {2, 4}]
+    genes_shown = [set(genes[valid]) for genes, valid in zip(shown["genes"], shown["valid"], strict=True)]
+    assert genes_shown == [{1, 3}, {2, 4}]
     assert shown["values"][0].sum() == 6
 
 
@@ -158,7 +158,7 @@ def test_expression_is_a_share_of_the_stated_library(corpus):
     np.testing.assert_array_equal(lacking.depth, whole.depth)
 
 
-def test_shuffled_images_are_those_of_other_spots_of_the_slide(corpus):
+def test_shuffled_images_belong_to_other_spots_of_the_slide(corpus):
     slide = corpus[corpus.names[0]]
     shuffled = section(slide, Surroundings(view=View(100, 8), shuffle_images=True))
     assert sorted(shuffled.shown) == list(range(slide.n_obs))
@@ -171,9 +171,9 @@ def test_shuffled_neighbours_are_as_many_at_the_same_distances(corpus):
     slide = corpus[corpus.names[0]]
     plain, shuffled = (section(slide, Surroundings(shuffle_neighbours=shuffle)) for shuffle in (False, True))
     assert (shuffled.near != np.arange(slide.n_obs)[:, None]).all()
-    place = np.asarray(slide.obsm["position"])
-    lattice = [np.sort(np.linalg.norm(its.offset, axis=2), axis=None) for its in (plain, shuffled)]
-    np.testing.assert_array_equal(*lattice)
-    true = np.linalg.norm(place[shuffled.near] - place[:, None], axis=2)
-    assert np.median(true) > 2  # the real places of the new neighbours
+    position = np.asarray(slide.obsm["position"])
+    distances = [np.sort(np.linalg.norm(section.offset, axis=2), axis=None) for section in (plain, shuffled)]
+    np.testing.assert_array_equal(*distances)
+    true = np.linalg.norm(position[shuffled.near] - position[:, None], axis=2)
+    assert np.median(true) > 2  # from the real positions of the new neighbours
     np.testing.assert_array_equal(plain.values.toarray(), shuffled.values.toarray())

@@ -111,26 +111,6 @@ def test_a_value_is_bound_to_its_gene(tissue, unit):
     assert_same(together.flip(1) if unit.name == "spot" else together, original)
 
 
-@pytest.mark.parametrize(("tokens", "sees"), [("bound", True), ("bag", False)])
-def test_only_bound_tokens_tell_which_gene_has_which_value(tissue, tokens, sees):
-    torch.manual_seed(0)
-    module = MaskedSpots(torch.rand(len(tissue.genes)), MICRO, tokens=tokens).eval()
-    batch = tensors(UNITS[1].draw(tissue, 2, np.random.default_rng(0)))
-    other = batch | {"values": batch["values"].flip(2)}
-    assert differ(encoded(module, batch), encoded(module, other)) == sees
-    if not sees:
-        assert_same(encoded(module, batch), encoded(module, other))
-    assert differ(encoded(module, batch), encoded(module, batch | {"values": batch["values"] * 2}))
-
-
-def test_a_bag_does_not_see_hidden_values(tissue):
-    module = MaskedSpots(torch.rand(len(tissue.genes)), MICRO, tokens="bag").eval()
-    batch = tensors(UNITS[1].draw(tissue, 2, np.random.default_rng(0)))
-    hidden = module.draw_hidden(batch, torch.Generator().manual_seed(0))
-    altered = batch | {"values": torch.where(hidden, 7.0, batch["values"])}
-    assert torch.equal(encoded(module, batch, hidden), encoded(module, altered, hidden))
-
-
 @by_name
 def test_predictions_pass_the_decoder_and_embeddings_do_not(tissue, unit):
     torch.manual_seed(0)

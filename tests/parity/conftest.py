@@ -1,4 +1,4 @@
-"""Keeps the largest difference that each parity test saw, and prints them all at the end."""
+"""Keep the largest difference of each parity test, and print all of them at the end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SEEN = pytest.StashKey[dict[str, tuple[float, float]]]()
 
 @pytest.fixture
 def within(request):
-    """`within(what, difference, limit)` asserts it and keeps the largest of each `what`."""
+    """`within(what, difference, limit)` asserts that limit, and keeps the largest difference of each `what`."""
     seen = request.config.stash.setdefault(SEEN, {})
 
     def check(what: str, difference: float, limit: float) -> None:

@@ -1,4 +1,4 @@
-"""From a checkpoint folder and counts to embeddings: ours against the official `embed_data`; and what is hidden."""
+"""Embeddings from a checkpoint folder and counts, and what training hides: ours against the official package."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ collator, tasks, tokenizer = part("scgpt.data_collator"), part("scgpt.tasks.cell
 
 @pytest.fixture(scope="module")
 def tissue(tmp_path_factory):
-    """Slides of 300 genes, deep enough for counts of which some are distinct."""
+    """Slides of 300 genes, with enough counts that some of a spot's are distinct."""
     data = Simulated(n_donors=2, shape=(10, 10), n_genes=300, depth=10_000, image=False)
     return write_corpus(data.slides(), tmp_path_factory.mktemp("parity"), data.record())
 
 
 @pytest.fixture
 def folder(tissue, tmp_path):
-    """Random weights, and a vocabulary that lacks every fifth gene and has some of its own, in another order."""
+    """Random weights, and a vocabulary in another order, without every fifth gene and with some other genes."""
     size = Size(n_genes=300, d=64, heads=4, layers=3, d_hid=64)
     known = [gene for i, gene in enumerate(tissue.genes) if i % 5] + [f"other{i}" for i in range(60)]
     vocab = dict(zip([*np.random.default_rng(0).permutation(known), *SPECIAL], range(303), strict=True))
@@ -40,8 +40,8 @@ def folder(tissue, tmp_path):
 
 
 def cosines(slide, tissue, folder, n_tokens: int, monkeypatch) -> tuple[np.ndarray, np.ndarray]:
-    """Of each spot: the cosine of the official embedding and ours, and of the official one and itself drawn again."""
-    monkeypatch.setattr(tasks.os, "sched_getaffinity", lambda _: ())  # no processes of its own
+    """For each spot, the cosine of the official embedding and ours, and of two official embeddings with other draws."""
+    monkeypatch.setattr(tasks.os, "sched_getaffinity", lambda _: ())  # no further processes
     official = []
     for seed in range(2):
         np.random.seed(seed)  # noqa: NPY002 - the official function draws from it
@@ -51,37 +51,37 @@ def cosines(slide, tissue, folder, n_tokens: int, monkeypatch) -> tuple[np.ndarr
         official.append(tasks.embed_data(adata, folder, **arguments).obsm["X_scGPT"])
     method = Scgpt(n_tokens, checkpoint=str(folder))
     method.fit(tissue, Budget("spots", 0), seed=0)
-    own = method.embed(slide)
-    assert np.allclose(np.linalg.norm(own, axis=1), 1, atol=1e-5)
-    return (official[0] * own).sum(axis=1), (official[0] * official[1]).sum(axis=1)
+    ours = method.embed(slide)
+    assert np.allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-5)
+    return (official[0] * ours).sum(axis=1), (official[0] * official[1]).sum(axis=1)
 
 
 def test_embeddings_of_counts(tissue, folder, monkeypatch, within):
-    """Ties are drawn at random: the official embedding of a spot differs from run to run, and from ours as much."""
-    own, again = cosines(next(iter(tissue)), tissue, folder, 300, monkeypatch)
-    within("embed_data of counts, 1 - cosine", 1 - own.min(), 1e-3)
+    """Ties are drawn at random. So official embeddings differ from run to run, and they differ from ours as much."""
+    ours, again = cosines(next(iter(tissue)), tissue, folder, 300, monkeypatch)
+    within("embed_data of counts, 1 - cosine", 1 - ours.min(), 1e-3)
     within("embed_data of counts, official run twice, 1 - cosine", 1 - again.min(), 1e-3)
-    assert again.min() < 1 - 1e-7 and (1 - own).mean() < 2 * (1 - again).mean()
+    assert again.min() < 1 - 1e-7 and (1 - ours).mean() < 2 * (1 - again).mean()
 
 
 def test_embeddings_without_ties(tissue, folder, monkeypatch, within):
     """Nothing is drawn where a spot's values are distinct and all are shown."""
     slide = next(iter(tissue)).copy()
     slide.X.data = np.random.default_rng(0).permutation(slide.X.nnz).astype(np.float32) + 1
-    own, again = cosines(slide, tissue, folder, 300, monkeypatch)
+    ours, again = cosines(slide, tissue, folder, 300, monkeypatch)
     assert again.min() > 1 - 1e-6
-    within("embed_data without ties, 1 - cosine", 1 - own.min(), 1e-5)
+    within("embed_data without ties, 1 - cosine", 1 - ours.min(), 1e-5)
 
 
 def cells() -> dict[str, torch.Tensor]:
-    """The batch of the other tests as our modules read it: without the token of the cell, which they put first."""
+    """The batch of the other tests as our modules read it: without the token of the cell, which they add themselves."""
     x = batch(Size(), b=200, t=40)
     genes, values, valid = x.genes[:, 1:], x.target[:, 1:], ~x.padding[:, 1:]
     return {"genes": genes[..., None], "values": values[..., None], "valid": valid}
 
 
 def test_plain_masking_hides_as_the_official_collator_does():
-    """Each value by itself, never padding, never the token of the cell."""
+    """Each value is hidden independently; padding and the token of the cell are never hidden."""
     x = batch(Size(), b=200, t=40)
     official = collator.DataCollator(pad_token_id=0, pad_value=PAD, mlm_probability=MASKED, max_length=40)
     torch.manual_seed(0)
@@ -96,12 +96,12 @@ def test_plain_masking_hides_as_the_official_collator_does():
 
 @pytest.mark.parametrize("seed", range(6))
 def test_as_many_genes_are_queries_as_the_official_masking_hides(seed):
-    """The share of a cell's genes, rounded down; each gene is either known or a query."""
-    x, own = batch(Size(), b=200, t=40), cells()
-    known, query = Generative.draw_hidden(None, own, torch.Generator().manual_seed(seed))
-    found = (query >= 0).sum(dim=1)
+    """A share of a cell's genes, rounded down. Each gene is either known or a query."""
+    x, ours = batch(Size(), b=200, t=40), cells()
+    known, query = Generative.draw_hidden(None, ours, torch.Generator().manual_seed(seed))
+    n_queries = (query >= 0).sum(dim=1)
     hidden = [(tokenizer.random_mask_value(x.target, ratio, MASK_VALUE, PAD) == MASK_VALUE).sum(1) for ratio in RATIOS]
-    assert any(torch.equal(found, wanted) for wanted in hidden)
-    for i, length in enumerate(own["valid"].sum(dim=1).tolist()):
+    assert any(torch.equal(n_queries, wanted) for wanted in hidden)
+    for i, length in enumerate(ours["valid"].sum(dim=1).tolist()):
         both = torch.cat([known[i][known[i] >= 0], query[i][query[i] >= 0]])
         assert sorted(both.tolist()) == list(range(length))

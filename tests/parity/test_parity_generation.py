@@ -1,8 +1,8 @@
 """Generation and scGPT-spatial's heads, which no release of the official package has, against plain formulations.
 
-Upstream's source of them was read, and is written anew here as plainly as can be: one dense attention of all tokens
-under an explicit mask, and the heads in NumPy. That is no run of upstream's code, unlike the other tests beside this
-one; so these need no official package, and the properties that do not depend on the reading are tested too.
+The formulations here follow the authors' source: one dense attention of all tokens under an explicit mask, and the
+heads in NumPy. Unlike the other parity tests, these do not run the authors' code, so they need no official package.
+Properties that hold for any correct reading of that source are tested too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SPATIAL = {"experts": 4, "impute": True}
 
 
 def make(layers: int = 2, **heads) -> ScGPT:
-    """With every weight moved from where it starts, so that no norm or bias is the identity."""
+    """A model with noise added to every weight, so that no norm or bias is the identity."""
     torch.manual_seed(0)
     model = ScGPT(N_GENES + 2, PAD, D, HEADS, layers, d_hid=24, dropout=0.0, **heads).double()
     with torch.no_grad():
@@ -36,7 +36,7 @@ def make(layers: int = 2, **heads) -> ScGPT:
 
 
 def tokens(seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Known genes, values and padding `[B, K]`, "CLS" first; query genes `[B, Q]`; none twice in a cell."""
+    """Known genes, values and padding `[B, K]`, "CLS" first, and query genes `[B, Q]`. No gene is twice in a cell."""
     generator = torch.Generator().manual_seed(seed)
     genes = torch.stack([torch.randperm(N_GENES, generator=generator)[: K + Q] for _ in range(B)])
     padding = torch.arange(K) >= torch.linspace(K, 3, B).long()[:, None]
@@ -47,7 +47,7 @@ def tokens(seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def dense(model: ScGPT, known: Tensor, values: Tensor, padding: Tensor, query: Tensor, cell: Tensor | None = None):
-    """All `[B, K + Q]` tokens in one sequence, each with the row of a mask that says what it attends to."""
+    """All tokens `[B, K + Q]` in one sequence. Each has a row of the mask, which tells what it attends to."""
     w = dict(model.named_parameters())
 
     def norm(x, name):
@@ -91,27 +91,27 @@ def test_generation_is_one_dense_attention_under_a_mask(dtype, prompted, within)
     wanted = dense(model, known, values, padding, query, cell)
     model = model.to(dtype)
     cell = cell if cell is None else cell.to(dtype)
-    found = model.generate(known, values.to(dtype), padding, query, cell)
+    actual = model.generate(known, values.to(dtype), padding, query, cell)
     limit = 1e-12 if dtype == torch.float64 else 1e-5
-    difference = max((found[0] - wanted[0])[~padding].abs().max(), (found[1] - wanted[1]).abs().max())
+    difference = max((actual[0] - wanted[0])[~padding].abs().max(), (actual[1] - wanted[1]).abs().max())
     within(f"generation, dense formulation, float{torch.finfo(dtype).bits}", difference.item(), limit)
 
 
 def test_gradients_of_generation(within):
     model = make()
     arguments = tokens()
-    found, wanted = [], []
-    for generate, gradients in ((model.generate, found), (lambda *x: dense(model, *x), wanted)):
+    actual, wanted = [], []
+    for generate, gradients in ((model.generate, actual), (lambda *x: dense(model, *x), wanted)):
         known, query = generate(*arguments)
         loss = model.value(query).square().sum() + known[:, 0].sin().sum()
         reached = {name: weight for name, weight in model.named_parameters() if not name.startswith("mvc")}
         gradients.extend(torch.autograd.grad(loss, list(reached.values())))
-    difference = max(((a - b).norm() / b.norm()).item() for a, b in zip(found, wanted, strict=True))
+    difference = max(((a - b).norm() / b.norm()).item() for a, b in zip(actual, wanted, strict=True))
     within("gradients of generation, dense formulation, relative", difference, 1e-10)
 
 
 def test_what_is_generated_depends_on_the_known_tokens_alone():
-    """One query changed: neither the known tokens nor another query notices. None given: the known tokens encoded."""
+    """Another query changes no known token and no query, and without queries the known tokens are just encoded."""
     model, (known, values, padding, query) = make(), tokens()
     context, generated = model.generate(known, values, padding, query)
     other = query.clone()
@@ -134,11 +134,12 @@ def test_the_output_projection_is_skipped_for_queries_alone():
 
 
 def as_numpy(model: ScGPT) -> dict[str, np.ndarray]:
+    """Weights by name."""
     return {name: value.detach().numpy() for name, value in model.named_parameters()}
 
 
 def test_the_mixture_of_experts_of_scgpt_spatial(within):
-    """Each token's two likeliest of four experts, weighted by their probabilities once these sum to one."""
+    """Of four experts, each token uses its two likeliest, weighted by their probabilities scaled to a sum of one."""
     model = make(**SPATIAL)
     w, h = as_numpy(model), np.random.default_rng(0).normal(size=(30, D))
     gate = np.exp(h @ w["decoder.moe.gate.gate.weight"].T + w["decoder.moe.gate.gate.bias"])
@@ -155,13 +156,13 @@ def test_the_mixture_of_experts_of_scgpt_spatial(within):
                 x = np.where(x > 0, x, 0.01 * x) if layer < 4 else x
             wanted[i] += gate[i, expert] / gate[i, best].sum() * x.item()
     assert used == {0, 1, 2, 3}
-    found = model.value(torch.from_numpy(h)).detach().numpy()
-    within("mixture of experts, plain formulation, float64", np.abs(found - wanted).max(), 1e-12)
+    actual = model.value(torch.from_numpy(h)).detach().numpy()
+    within("mixture of experts, plain formulation, float64", np.abs(actual - wanted).max(), 1e-12)
 
 
 @pytest.mark.parametrize("k", [1, 4, 7])
 def test_a_spots_values_from_its_neighbours(k, within):
-    """Upstream takes the first of the sorted spots for the spot itself, which fails where two lie on one place."""
+    """The authors take the first sorted spot as the spot itself, which fails where two spots have one position."""
     model = make(**SPATIAL)
     w, rng = as_numpy(model), np.random.default_rng(k)
     cells, position, genes = rng.normal(size=(8, D)), rng.normal(size=(8, 2)), rng.integers(0, N_GENES, (8, 6))
@@ -178,12 +179,12 @@ def test_a_spots_values_from_its_neighbours(k, within):
             query = w["impute_mvc_decoder.gene2query.weight"] @ gene + w["impute_mvc_decoder.gene2query.bias"]
             wanted[i, t] = w["impute_mvc_decoder.W.weight"] @ (1 / (1 + np.exp(-query))) @ mean
     neighbours = neighbour_cells(torch.from_numpy(cells), torch.from_numpy(position), k)
-    found = model.impute(neighbours, torch.from_numpy(genes)).detach().numpy()
-    within("values from neighbours, plain formulation, float64", np.abs(found - wanted).max(), 1e-12)
+    actual = model.impute(neighbours, torch.from_numpy(genes)).detach().numpy()
+    within("values from neighbours, plain formulation, float64", np.abs(actual - wanted).max(), 1e-12)
 
 
 def test_every_tensor_of_a_spatial_checkpoint_is_loaded_and_used(tmp_path):
-    """Under the names of flash attention's layers too, where upstream's loader leaves the input projections random."""
+    """Also under the names of flash attention, where the authors' loader leaves the input projections random."""
     model = make(layers=12, **SPATIAL).float()
     state = {name.replace(".in_proj_", ".Wqkv."): value for name, value in model.state_dict().items()}
     assert len(state) == 186 and sum(".Wqkv." in name for name in state) == 24
@@ -192,12 +193,12 @@ def test_every_tensor_of_a_spatial_checkpoint_is_loaded_and_used(tmp_path):
     for name, content in (("args.json", args), ("vocab.json", vocab)):
         (tmp_path / name).write_text(json.dumps(content))
     torch.save(state, tmp_path / "best_model.pt")
-    own = load(read_folder(tmp_path), dropout=0.0)
-    assert all(torch.equal(own.state_dict()[name], value) for name, value in model.state_dict().items())
+    ours = load(read_folder(tmp_path), dropout=0.0)
+    assert all(torch.equal(ours.state_dict()[name], value) for name, value in model.state_dict().items())
 
     known, values, padding, query = tokens()
-    context, generated = own.generate(known, values.float(), padding, query)
-    many = torch.cat([generated.flatten(0, 1), torch.randn(200, D)])  # enough that every expert is asked
-    heads = (own.value(many), own.mvc(context[:, 0], query), own.impute(context[:, 0], query))
+    context, generated = ours.generate(known, values.float(), padding, query)
+    many = torch.cat([generated.flatten(0, 1), torch.randn(200, D)])  # enough that every expert is used
+    heads = (ours.value(many), ours.mvc(context[:, 0], query), ours.impute(context[:, 0], query))
     sum(head.square().sum() for head in heads).backward()
-    assert not [name for name, weight in own.named_parameters() if not weight.grad.any()]
+    assert not [name for name, weight in ours.named_parameters() if not weight.grad.any()]

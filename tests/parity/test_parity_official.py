@@ -73,8 +73,8 @@ class Runs:
         return os.mkdir, (str(self.mark),)
 
 
-def test_a_pickle_that_takes_the_checkpoint_s_place_is_not_run(folder, tissue):
-    """After the check, too: the package itself reads the file with no guard."""
+def test_a_pickle_that_replaces_the_checkpoint_is_not_run(folder, tissue):
+    """Also after the check: the package itself reads the file without protection."""
     method = make("methods", "scgpt_official", {"folder": str(folder)})
     method.fit(tissue, None, 0)
     torch.save({"encoder.embedding.weight": Runs(folder / "mark")}, folder / "best_model.pt")

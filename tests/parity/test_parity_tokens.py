@@ -1,4 +1,4 @@
-"""Our tokens against the official package: vocabulary, bins, which genes a cell shows, what is hidden of it."""
+"""Our tokens against the official package: vocabulary, bins, and which genes a cell shows."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ RELEASED = 60_694  # genes of the released vocabulary
 
 
 def test_the_vocabulary_of_a_checkpoint_is_read_as_officially(tmp_path):
-    """As many tokens as the released models have, in an order that is not the alphabet's."""
+    """As many tokens as the released models have, not in alphabetical order."""
     tokens = [f"G{i}" for i in np.random.default_rng(0).permutation(RELEASED)] + list(SPECIAL)
     folder = save(pair(Size())[0], Size(), tmp_path)
     official = tokenizer.GeneVocab.from_dict({token: row for row, token in enumerate(tokens)})
     official.save_json(folder / "vocab.json")
     again = tokenizer.GeneVocab.from_file(folder / "vocab.json")
-    own = read_folder(folder).vocab
-    assert len(own) == 60_697 and own == again.get_stoi()
-    assert [own[token] for token in SPECIAL] == [RELEASED, RELEASED + 1, RELEASED + 2]
-    assert again["no such gene"] == own["<pad>"] and "no such gene" not in own
+    ours = read_folder(folder).vocab
+    assert len(ours) == 60_697 and ours == again.get_stoi()
+    assert [ours[token] for token in SPECIAL] == [RELEASED, RELEASED + 1, RELEASED + 2]
+    assert again["no such gene"] == ours["<pad>"] and "no such gene" not in ours
 
 
 def official_bins(row: np.ndarray, seed: int) -> np.ndarray:
-    """Of an array and, as the collator does it, of a tensor, which for zeros alone raises a TypeError in 0.2.4."""
-    found = []
+    """Bins of an array and, as in the collator, of a tensor, which 0.2.4 refuses if all its values are zero."""
+    bins = []
     for kind in (np.asarray, torch.from_numpy) if row.any() else (np.asarray,):
         np.random.seed(seed)  # noqa: NPY002 - the official function draws from it
-        found.append(np.asarray(preprocess.binning(kind(row), n_bins=51)))
-    assert np.array_equal(found[0], found[-1])
-    return found[0]
+        bins.append(np.asarray(preprocess.binning(kind(row), n_bins=51)))
+    assert np.array_equal(bins[0], bins[-1])
+    return bins[0]
 
 
-def own_bins(row: np.ndarray, seed: int) -> np.ndarray:
-    """With the numbers that the official function draws: one for each non-zero value."""
+def our_bins(row: np.ndarray, seed: int) -> np.ndarray:
+    """Our bins, with the numbers that the official function draws: one for each non-zero value."""
     some, draws = row != 0, np.zeros(len(row))
     draws[some] = np.random.RandomState(seed).rand(some.sum())
     return binned(row[None], np.ones((1, len(row)), bool), draws[None])[0]
@@ -69,20 +69,20 @@ ROWS = {
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_bins_of_special_rows(row, dtype):
     row = row.astype(dtype)
-    assert np.array_equal(own_bins(row, 5), official_bins(row, 5))
+    assert np.array_equal(our_bins(row, 5), official_bins(row, 5))
 
 
 @given(st.floats(0.05, 40), st.integers(1, 400), st.sampled_from([1.0, 0.37, 1e4]), st.integers(0, 999))
 def test_bins_of_any_counts(depth, t, scale, seed):
     row = (counts(depth, t, seed) * scale).astype(np.float32)
-    own = own_bins(row, seed)
-    assert np.array_equal(own, official_bins(row, seed))
-    assert own.min() >= 0 and own.max() <= 50
-    assert np.array_equal(own_bins(np.log1p(row), seed), official_bins(np.log1p(row), seed))
+    ours = our_bins(row, seed)
+    assert np.array_equal(ours, official_bins(row, seed))
+    assert ours.min() >= 0 and ours.max() <= 50
+    assert np.array_equal(our_bins(np.log1p(row), seed), official_bins(np.log1p(row), seed))
 
 
 def test_bins_of_a_table_are_those_of_the_official_preprocessor():
-    """All rows of a batch at once, zero rows too, with the draws in the official order."""
+    """All rows of a batch at once, also rows of zeros, with the draws in the official order."""
     table = np.random.default_rng(0).poisson(2.0, size=(20, 90)).astype(np.float32)
     table[4] = 0
     adata = ad.AnnData(table)
@@ -94,7 +94,7 @@ def test_bins_of_a_table_are_those_of_the_official_preprocessor():
 
 
 def slide(n: int, genes: int, seed: int) -> ad.AnnData:
-    """Distinct values, so that no bin is drawn; from a third to all of the genes."""
+    """Distinct values, so that no bin is drawn, in a third to all of the genes."""
     rng = np.random.default_rng(seed)
     table = rng.permuted(np.tile(np.arange(1.0, genes + 1), (n, 1)), axis=1) ** 1.5
     table[rng.random(table.shape) > rng.uniform(0.3, 1, size=(n, 1))] = 0
@@ -102,7 +102,7 @@ def slide(n: int, genes: int, seed: int) -> ad.AnnData:
 
 
 def official_tokens(adata: ad.AnnData, ids: np.ndarray, pad: int, cls: int, most: int) -> list[set]:
-    """(gene, bin) of each cell by the official collator, fed as by `embed_data`; "CLS" is checked and left out."""
+    """(gene, bin) of each cell from the official collator, called as in `embed_data`, without "CLS"."""
     examples = []
     for row in adata.X.toarray():
         genes, values = np.insert(ids[row != 0], 0, cls), np.insert(row[row != 0], 0, PAD)
@@ -113,8 +113,8 @@ def official_tokens(adata: ad.AnnData, ids: np.ndarray, pad: int, cls: int, most
     return [{pair for pair in zip(*cell, strict=True) if pair[0] != pad} for cell in cells]
 
 
-def own_tokens(adata: ad.AnnData, ids: np.ndarray, n_tokens: int) -> list[set]:
-    """The same by our unit, which leaves "CLS" to the model: room for one gene less."""
+def our_tokens(adata: ad.AnnData, ids: np.ndarray, n_tokens: int) -> list[set]:
+    """The same from our unit, which leaves "CLS" to the model."""
     drawn = next(ScGPTUnit(n_tokens, token=ids).cover(adata, tokens=10**6))
     cells = zip(drawn.genes[:, :, 0], drawn.values[:, :, 0], drawn.valid, strict=True)
     return [set(zip(genes[valid].tolist(), values[valid].tolist(), strict=True)) for genes, values, valid in cells]
@@ -124,19 +124,19 @@ def test_a_cells_genes_and_bins_without_truncation():
     size, adata = Size(), slide(12, 60, 0)
     ids = np.random.default_rng(1).permutation(size.n_genes)
     wanted = official_tokens(adata, ids, size.vocab["<pad>"], size.vocab["<cls>"], most=61)
-    assert own_tokens(adata, ids, n_tokens=60) == wanted
+    assert our_tokens(adata, ids, n_tokens=60) == wanted
     assert min(map(len, wanted)) < max(map(len, wanted)) <= 60
 
 
 def test_a_cells_genes_and_bins_with_truncation():
-    """Binned before genes are left out; then as many as officially, each with the bin that it has among all."""
+    """Bins are computed before genes are left out, so each gene keeps the bin that it has among all genes."""
     size, adata = Size(), slide(12, 60, 0)
     ids = np.random.default_rng(1).permutation(size.n_genes)
     pad, cls = size.vocab["<pad>"], size.vocab["<cls>"]
     every = official_tokens(adata, ids, pad, cls, most=61)
-    official, own = official_tokens(adata, ids, pad, cls, most=21), own_tokens(adata, ids, n_tokens=20)
-    assert [len(cell) for cell in own] == [len(cell) for cell in official] == [min(20, len(cell)) for cell in every]
-    assert all(found <= cell and drawn <= cell for found, drawn, cell in zip(own, official, every, strict=True))
+    official, ours = official_tokens(adata, ids, pad, cls, most=21), our_tokens(adata, ids, n_tokens=20)
+    assert [len(cell) for cell in ours] == [len(cell) for cell in official] == [min(20, len(cell)) for cell in every]
+    assert all(kept <= cell and drawn <= cell for kept, drawn, cell in zip(ours, official, every, strict=True))
 
 
 def test_genes_outside_the_vocabulary_are_dropped_before_binning():
@@ -145,4 +145,4 @@ def test_genes_outside_the_vocabulary_are_dropped_before_binning():
     known = np.arange(60) % 3 > 0
     pad, cls = size.vocab["<pad>"], size.vocab["<cls>"]
     wanted = official_tokens(adata[:, known], ids[known], pad, cls, most=61)
-    assert own_tokens(adata, np.where(known, ids, -1), n_tokens=60) == wanted
+    assert our_tokens(adata, np.where(known, ids, -1), n_tokens=60) == wanted

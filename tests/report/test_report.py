@@ -78,6 +78,17 @@ def test_a_failed_arm_is_one_line_whatever_tasks_it_lacks(rows):
     assert [(row["task"], row["methods"], row["where"]) for row in failed] == [("arm", "slide, 4 TFLOP", "C, seed 1")]
 
 
+def test_arms_that_failed_alike_are_one_line_with_one_traceback(rows):
+    rows = rows.copy()
+    lost = (rows["method"] == "patch") & (rows["metric"] == "status") & (rows["budget"] == 0)
+    files = "arms/" + rows["method"] + "/" + rows["fold"] + "/" + rows["seed"].astype(str) + "/error.txt"
+    rows.loc[lost, ["value", "status"]] = [None, "failed"]
+    rows.loc[lost, "reason"] = "ValueError: no; traceback: " + files[lost]
+    (line,) = (row for row in ledger.absent(rows) if row["reason"].startswith("ValueError"))
+    assert line["reason"] == "ValueError: no; traceback: " + files[lost].min()
+    assert line["methods"] == "patch (untrained)" and line["where"] == f"{lost.sum()} rows"
+
+
 def test_a_long_reason_wraps_wherever_it_stands(rows, tmp_path):
     """Of a failed arm the reason ends with a path, which has no blank to wrap at."""
     reason = "worker exited with code -9; see arms/" + "patch.size-16.channels-moran.preset-tiny/" * 4 + "error.txt"

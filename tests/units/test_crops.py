@@ -1,5 +1,7 @@
 """Crops: each holds exactly the spots of its rectangle, and together they embed every spot of a slide."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from benchmark.data.normalisation import lognorm
 from benchmark.units.batch import Batch
-from benchmark.units.crops import CONTEXTS, cover, members, occupancy
+from benchmark.units.crops import Context, cover, members, occupancy
 from benchmark.units.expression import field, stretched
 from benchmark.units.rules import Panel, variances
 from tests.helpers.hand_made import N_GENES, slide_at
@@ -69,7 +71,7 @@ def test_variance_in_a_crop_is_that_of_numpy(cell, size, seed):
     np.testing.assert_allclose(variances(field(slide), member[None])[0], values.var(axis=0), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("context", get_args(Context))
 @pytest.mark.parametrize("size", [1, 3, 5, 20])
 def test_every_spot_of_a_slide_is_embedded(tissue, context, size):
     for slide in tissue:

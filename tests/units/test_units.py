@@ -184,12 +184,6 @@ def test_more_channels_than_genes_are_refused(tissue):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("option", ["lattice", "tokens", "masking", "embed", "channels"])
-def test_an_unknown_choice_of_the_patch_is_named(option):
-    with pytest.raises(UnitBenchError, match="'nonsense'"):
-        Patch(**{option: "nonsense"})
-
-
 def test_fixed_crops_are_as_many_in_every_slide_and_the_same_in_every_draw(tmp_path):
     corpus = corpus_of(tmp_path, slide_at(grid(6, 6), name="a"), slide_at(grid(12, 12), name="b"))
     unit = PatchUnit(size=3, n_channels=4, crops_per_slide=5)

@@ -20,7 +20,7 @@ class Dataset(Protocol):
 
     def record(self) -> dict:
         """What it is, as JSON: name, title, source, licence, citation, technology, labels, files (path and sha256 of
-        each), and `donors` and `groups`: the donor and the group of each slide, by its name. No slide is read."""
+        each), and `donors` and `groups`: the donor and the group of each slide, by its name. No counts are read."""
         ...
 
     def slides(self) -> Iterator[AnnData]:

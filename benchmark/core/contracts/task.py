@@ -27,7 +27,8 @@ class Task(Protocol):
         name: that of its entry point.
         requires: the function of the method that it calls, such as "embed".
         splits: those that it runs under.
-        metrics: all that it may measure, in the order of its tables.
+        metrics: all that it may measure, in the order of its tables. Numbers that a method says of itself are not
+            declared: they have the setting "method", and nothing is ranked by them.
         key_scores: the first orders its tables, and the leaderboard if the task stands first in it.
     """
 
