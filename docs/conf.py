@@ -18,6 +18,8 @@ html_theme = "furo"
 html_title = f"UnitBench {release}"
 html_show_copyright = False
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["style.css"]
 
 # The reference is made of docstrings. They have Google's sections, and `code` as Markdown writes it.
 default_role = "literal"

@@ -35,8 +35,8 @@ class Bag(nn.Module):
         return ((predicted - batch["values"].squeeze(2)).square() * hidden).sum() / hidden.sum().clamp(min=1)
 
 
-class GeneBag(Trained):
-    """`n_tokens`: genes of a spot that are shown at once; `width`: of a vector. `Trained` adds `save`."""
+class GeneBag(Trained):  # which adds `save`
+    """Fills in hidden values of a spot. `n_tokens`: genes that are shown at once; `width`: of a gene's vector."""
 
     unit = "spot"
 
