@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 from unittest import SkipTest
 
 import numpy as np
@@ -45,6 +45,14 @@ def takes_what_it_is_given(subject: Subject) -> None:
             inspect.signature(function).bind(*words)
         except TypeError as error:
             raise Violation(f"{name}({', '.join(words)}) is asked, and it cannot be called so: {error}") from None
+
+
+def has_options_of_known_types(subject: Subject) -> None:
+    """The types of its options can be read when it runs, so that values in a config are checked."""
+    try:
+        get_type_hints(type(subject.make()).__init__)
+    except NameError as error:
+        raise Violation(f"a type of its options cannot be read: {error}; import it outside TYPE_CHECKING") from None
 
 
 def says_of_itself_what_can_be_read(subject: Subject) -> None:
@@ -161,6 +169,7 @@ def reaches_the_leaderboard(subject: Subject) -> None:
 CHECKS: list[Check] = [
     is_a_method,
     takes_what_it_is_given,
+    has_options_of_known_types,
     says_of_itself_what_can_be_read,
     can_do_a_task,
     serves_these_slides,

@@ -23,7 +23,7 @@ UnitName = Literal["spot", "patch", "slide", "none"]
 class Method(Protocol):
     """What is compared. Entry point: `unitbench.methods`; the keywords of its class are its options in a config.
 
-    An object is made anew for every arm, then fitted once. Only what is missing here, in `MethodOptions`, decides
+    An object is made anew for every arm, then fitted once. Which functions of `MethodOptions` it has decides
     which tasks it can do.
 
     Attributes:
