@@ -30,3 +30,13 @@ napoleon_use_ivar = True
 for field in PyObject.doc_field_types:
     if field.name == "variable":
         field.label = "Attributes"  # Sphinx calls them variables
+
+
+def keep_first_colon(app, what, name, obj, options, lines):
+    """Napoleon takes what stands before the first colon of a property's first line for its type."""
+    if what == "property":
+        lines.insert(0, "\\ ")  # nothing, in reStructuredText
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", keep_first_colon, priority=400)  # before Napoleon's, at 500
