@@ -16,7 +16,6 @@ from benchmark.testing.subject import require
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from benchmark.data.corpus import Corpus
 
 # The built-in task of each function, small.
 TASKS: dict[str, dict] = {
@@ -29,7 +28,7 @@ TASKS: dict[str, dict] = {
 N_SPOTS, N_GENES = 12, 7  # hidden, or drawn
 
 
-def outputs(method: Any, corpus: Corpus, slide: AnnData) -> dict[str, np.ndarray]:
+def outputs(method: Any, slide: AnnData) -> dict[str, np.ndarray]:
     """What each function that the method offers returns for a slide.
 
     Raises:

@@ -59,16 +59,24 @@ def _test(check: Check):
 
 
 class MethodChecks(Checks):
+    """Checks of a method."""
+
     kind = "methods"
 
 
 class TaskChecks(Checks):
+    """Checks of a task."""
+
     kind = "tasks"
 
 
 class DatasetChecks(Checks):
+    """Checks of a dataset."""
+
     kind = "datasets"
 
 
 class RuleChecks(Checks):
+    """Checks of a channel rule."""
+
     kind = "channels"

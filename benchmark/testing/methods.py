@@ -134,7 +134,7 @@ def gives_the_same_again(subject: Subject) -> None:
     """The same slide gives the same result, and a second fit with the same seed too."""
     first = _outputs(subject)
     for name, again in (("called again", _trained(subject)[0]), ("fitted again with the same seed", _second(subject))):
-        for function, values in calls.outputs(again, subject.training, subject.test_slide).items():
+        for function, values in calls.outputs(again, subject.test_slide).items():
             require(np.array_equal(values, first[function]), f"{function} gives another result when {name}")
 
 
@@ -150,9 +150,9 @@ def goes_on_after_a_kill(subject: Subject) -> None:
     method, spent = _trained(subject)
     if spent is None:
         return
-    resumed, checkpoint = _cut_off_and_resumed(subject), calls.outputs(method, subject.training, subject.test_slide)
-    for function, values in calls.outputs(resumed, subject.training, subject.test_slide).items():
-        require(np.array_equal(values, checkpoint[function]), f"{function} differs after a resumed fit")
+    unbroken = calls.outputs(method, subject.test_slide)
+    for function, values in calls.outputs(_cut_off_and_resumed(subject), subject.test_slide).items():
+        require(np.array_equal(values, unbroken[function]), f"{function} differs after a resumed fit")
 
 
 def reaches_the_leaderboard(subject: Subject) -> None:
@@ -237,7 +237,7 @@ def _second(subject: Subject) -> Any:
 
 
 def _outputs(subject: Subject) -> dict[str, np.ndarray]:
-    return subject.keep("outputs", lambda: calls.outputs(_trained(subject)[0], subject.training, subject.test_slide))
+    return subject.keep("outputs", lambda: calls.outputs(_trained(subject)[0], subject.test_slide))
 
 
 def _cut_off_and_resumed(subject: Subject) -> Any:

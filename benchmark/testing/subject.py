@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -111,7 +112,15 @@ def run_check(subject: Subject, check: Check) -> Outcome:
     except UnitBenchError as error:
         return Outcome(asked, f"refused: {error}")
     except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(frame.filename).name}:{frame.lineno}"
+        where = _line_of(error, subject)
         return Outcome(asked, f"{type(error).__name__} at {where}: {' '.join(str(error).split())}")
     return Outcome(asked)
+
+
+def _line_of(error: Exception, subject: Subject) -> str:
+    """The last line of the plugin's own module that the error came through, else the last line of all."""
+    module = sys.modules.get(registry.find(subject.kind, subject.name).entry.module)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if module and frame.filename == module.__file__]
+    frame = (own or frames)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}"

@@ -73,6 +73,27 @@ class Crash(Honest):
     """An error of its own."""
     def embed(self, slide): return 1 / 0
 
+class Deep(Honest):
+    """An error within a library that it calls."""
+    def embed(self, slide): return np.linalg.inv(np.zeros((2, 3)))
+
+class Forgetful(Honest):
+    """Ends otherwise when a fit is resumed."""
+    unit = "spot"
+    def fit(self, corpus, budget, seed):
+        self.shift = 0
+        if not budget.amount:
+            return None
+        if budget.checkpoint:
+            self.shift = budget.checkpoint.exists()
+            budget.checkpoint.touch()
+            budget.progress(0.9, "")
+        return Meter("flops", budget.amount, flops=budget.amount, steps=50)
+    def save(self, path):
+        from safetensors.numpy import save_file
+        save_file({"shift": np.ones(1)}, path)
+    def embed(self, slide): return super().embed(slide) + self.shift
+
 class NoMeter(Honest):
     """A unit, and no meter."""
     unit = "spot"
@@ -106,6 +127,8 @@ CAUGHT = {
     "Fickle": "embed gives another result when called again",
     "InPlace": "slide .* was changed in place; copy it first",
     "Crash": r"ZeroDivisionError at rogues.py:\d+: division by zero",
+    "Deep": r"LinAlgError at rogues.py:\d+: ",
+    "Forgetful": "embed differs after a resumed fit",
     "NoMeter": "fit returned NoneType, the Meter",
     "Overspender": "spent .* FLOPs, within 2% is asked",
     "NoSave": r"save\(path\) is asked",
