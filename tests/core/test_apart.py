@@ -19,12 +19,17 @@ def test_the_value_comes_back():
     assert apart("it", lambda a, b: {"sum": a + b}, 1, 2) == {"sum": 3}
 
 
+def state():
+    drawn = np.random.get_state()[1].sum()  # noqa: NPY002
+    return drawn, torch.get_default_dtype(), np.mean, os.getcwd(), os.environ.get("X")
+
+
 def test_nothing_else_comes_back(tmp_path):
     """Global state of all kinds, changed there, is as it was here."""
-    before = (np.random.get_state()[1].sum(), torch.get_default_dtype(), np.mean, os.getcwd(), os.environ.get("X"))
+    before = state()
 
     def spoil():
-        np.random.seed(1)
+        np.random.seed(1)  # noqa: NPY002
         torch.set_default_dtype(torch.float64)
         np.mean = np.sum
         os.chdir(tmp_path)
@@ -33,8 +38,7 @@ def test_nothing_else_comes_back(tmp_path):
         return float(np.mean([1, 1]))
 
     assert apart("it", spoil) == 2.0
-    after = (np.random.get_state()[1].sum(), torch.get_default_dtype(), np.mean, os.getcwd(), os.environ.get("X"))
-    assert after == before
+    assert state() == before
     (tmp_path / "file").touch()
     assert (tmp_path / "file").stat().st_mode & 0o400
 
