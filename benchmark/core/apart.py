@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,12 @@ class Ended(UnitBenchError):
 
 
 def apart(
-    where: str, function: Callable[..., Any], *args: Any, seconds: float | None = None, memory: float | None = None
+    where: str,
+    function: Callable[..., Any],
+    *args: Any,
+    news: Callable[..., None] | None = None,
+    seconds: float | None = None,
+    memory: float | None = None,
 ) -> Any:
     """What `function(*args)` returns, a JSON value. It runs in a fork of this process, which ends with it.
 
@@ -47,6 +53,7 @@ def apart(
 
     Args:
         where: what runs, for messages.
+        news: called here, with JSON values, whenever the function calls its last argument, which is added to `args`.
         seconds: the most that it may take.
         memory: the most bytes of its own data, where the system can limit them.
 
@@ -60,31 +67,35 @@ def apart(
     results, result = os.pipe()
     outputs, output = os.pipe()
     kills = _out_of_memory_kills()
-    process = fork.Process(target=_work, args=(result, output, os.getpid(), memory, function, args))
+    send = partial(_send, result)
+    work = partial(function, *args, *([lambda *values: send({"news": values})] if news else []))
+    process = fork.Process(target=_work, args=(work, send, output, os.getpid(), memory))
     process.start()
     os.close(result)
     os.close(output)
     answer, ended = None, False
     try:
-        answer, ended = _listen(process, results, outputs, seconds)
+        answer, ended = _listen(process, results, outputs, seconds, news)
     finally:
         _end(process, patience=1 if ended else 0)
         os.close(results)
         os.close(outputs)
     if answer is not None:
-        return _value(where, json.loads(answer))
+        return _value(where, answer)
     if not ended:
         raise Ended(where, f"did not end within {seconds:g} s", "give it more time, or mend what hangs")
     raise Ended(where, *_cause_of(process.exitcode or 0, _out_of_memory_kills() > kills))
 
 
-def _listen(process: BaseProcess, results: int, outputs: int, seconds: float | None) -> tuple[bytes | None, bool]:
-    """The result, or None, and whether the process has ended by itself. What the function prints is printed here.
+def _listen(
+    process: BaseProcess, results: int, outputs: int, seconds: float | None, news: Callable[..., None] | None
+) -> tuple[dict[str, Any] | None, bool]:
+    """The answer, or None, and whether the process has ended by itself. News are passed on, what is printed is printed.
 
-    A result begins with its length: what the function has started may keep the pipe open, or write a second one.
+    A message begins with its length: what the function has started may keep the pipe open, or write more.
     """
     deadline = time.monotonic() + (float("inf") if seconds is None else seconds)
-    answer, printer = b"", _Printer(outputs)
+    received, printer = b"", _Printer(outputs)
     with selectors.DefaultSelector() as selector:
         selector.register(results, selectors.EVENT_READ)
         selector.register(outputs, selectors.EVENT_READ)
@@ -96,13 +107,18 @@ def _listen(process: BaseProcess, results: int, outputs: int, seconds: float | N
                 if not chunk:
                     selector.unregister(pipe)
                 elif pipe == results:
-                    answer += chunk
+                    received += chunk
                 else:
                     printer.show(chunk)
-            if len(answer) >= HEADER and len(answer) - HEADER >= (length := int.from_bytes(answer[:HEADER])):
-                printer.show_rest()
-                return answer[HEADER : HEADER + length], True
+            while len(received) >= HEADER and len(received) >= (end := HEADER + int.from_bytes(received[:HEADER])):
+                message, received = json.loads(received[HEADER:end]), received[end:]
+                if "news" not in message:
+                    printer.show_rest()
+                    return message, True
+                if news:
+                    news(*message["news"])
             if results not in selector.get_map() or not (alive or ready):
+                printer.show_rest()
                 return None, True
     return None, False
 
@@ -141,7 +157,7 @@ def _end(process: BaseProcess, patience: float) -> None:
 
 
 def _work(
-    result: int, output: int, parent: int, memory: float | None, function: Callable[..., Any], args: tuple[Any, ...]
+    function: Callable[[], Any], send: Callable[[dict[str, Any]], None], output: int, parent: int, memory: float | None
 ) -> None:
     """The new process: leads a group of its own, dies with its parent, prints into a pipe, answers with JSON."""
     os.setsid()
@@ -156,18 +172,22 @@ def _work(
     if memory is not None:
         _limit(memory)
     try:
-        answer = {"value": function(*args)}
+        answer = {"value": function()}
     except UnitBenchError as error:
         answer = {"refused": [error.where, error.cause, error.remedy], "class": type(error).__name__}
     except Exception as error:
         answer = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
     sys.stdout.flush()
     sys.stderr.flush()
-    text = json.dumps(answer).encode()
+    send(answer)
+    os._exit(0)
+
+
+def _send(pipe: int, message: dict[str, Any]) -> None:
+    text = json.dumps(message).encode()
     content = len(text).to_bytes(HEADER) + text
     while content:
-        content = content[os.write(result, content) :]
-    os._exit(0)
+        content = content[os.write(pipe, content) :]
 
 
 def _limit(memory: float) -> None:
