@@ -19,10 +19,11 @@ def corrected(*tables: pd.DataFrame) -> list[pd.DataFrame]:
             that share a model) could have given. Optional are clear and unclear: the verdict where the corrected p is
             below `ALPHA`, and where it is not.
     """
-    p = pd.concat([table["p"].astype(float) for table in tables], keys=range(len(tables)))
-    tested = p.dropna()
-    p_holm = pd.Series(intervals.holm(tested.to_numpy()), tested.index).reindex(p.index)
-    return [_judged(table, p_holm.loc[[number]].to_numpy(), len(tested)) for number, table in enumerate(tables)]
+    p = np.concatenate([table["p"].to_numpy(dtype=float) for table in tables])
+    tested = ~np.isnan(p)
+    p[tested] = intervals.holm(p[tested])
+    parts = np.split(p, np.cumsum([len(table) for table in tables])[:-1])
+    return [_judged(table, part, int(tested.sum())) for table, part in zip(tables, parts, strict=True)]
 
 
 def _judged(table: pd.DataFrame, p_holm: np.ndarray, n_tests: int) -> pd.DataFrame:
