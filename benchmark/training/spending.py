@@ -52,6 +52,9 @@ def _check(unit: str, reference: str, budget: Budget, watch: Watch | None, secon
         if trained:
             raise UnitBenchError("budget 0", "it trains: gradients were taken in fit", "return untrained at amount 0")
         return
+    if meter.steps == 0:
+        remedy = "train by benchmark.training.loop.pretrain, or call budget.meter.report"
+        raise UnitBenchError("budget.meter", f"fit spent nothing of {budget.amount:.3g} ({budget.axis})", remedy)
     if meter.self_reported:
         meter.device_seconds = max(meter.device_seconds, seconds)
     meter.check()
