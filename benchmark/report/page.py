@@ -101,7 +101,7 @@ def _ranking(board: pd.DataFrame, tests: Evidence, inner: list[str]) -> dict[str
         "unable": tables.unable(ranking),
         "key_names": others.columns.tolist(),
         "key_caption": key_caption(board),
-        "verdicts": tables.verdicts(tests.compared),
+        "verdicts": tables.verdicts(tests.compared, board),
         "comparisons": tests.compared.to_dict("records"),
         "n_tests": tests.n_tests,
     }

@@ -102,8 +102,9 @@ def ranking(leading: pd.DataFrame, others: pd.DataFrame, incomplete: pd.DataFram
     ]
 
 
-def verdicts(compared: pd.DataFrame) -> list[dict]:
+def verdicts(compared: pd.DataFrame, board: pd.DataFrame) -> list[dict]:
     """For each trained method: verdict → the controls that it was compared with to that verdict."""
+    names = board.set_index(["method", "budget_axis", "budget"])["name"].to_dict()
     opponents = {UNTRAINED: "its untrained trunk", PCA: "PCA"}
     against = compared[compared["question"].isin(list(opponents))]
     by = [
@@ -115,7 +116,8 @@ def verdicts(compared: pd.DataFrame) -> list[dict]:
     for key, tests in against.groupby(["a", "budget_axis", "budget"]):
         method, axis, budget = cast("tuple[str, str, float]", key)
         by_verdict = tests.groupby("verdict")["opponent"].agg(list).to_dict()
-        lines.append({"name": method, "budget": f"{si(budget)}{AXIS_UNITS[axis]}", "by_verdict": by_verdict})
+        about = {"method": method, "name": names[method, axis, budget], "budget": f"{si(budget)}{AXIS_UNITS[axis]}"}
+        lines.append(about | {"by_verdict": by_verdict})
     return lines
 
 

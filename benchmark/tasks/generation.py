@@ -33,14 +33,18 @@ class Generation:
 
     Setting "generated": the distance of the images made for one half of the spots from the real images of the other
     half, so that no spot is in both sets. "ceiling" is the distance of the real images of the two halves: a generator
-    gets below it only by chance. Lower is better, and 0 is best: kid (unbiased, with the interval kid_low to kid_high),
-    frechet, and wasserstein (in training standard deviations) and ks, which are means over the morphology features.
+    gets below it only by chance. Lower is better, and 0 is best: mmd2 (unbiased) and frechet, by features of the tiles;
+    wasserstein (in training standard deviations) and ks, which are means over the morphology features.
     "generated <feature>" and "ceiling <feature>" have them feature by feature.
+
+    The features are principal components of colour, texture and morphology, or of a network's output, fitted to the
+    training slides. They are not those of the Inception network, so mmd2 is no KID and frechet no FID.
 
     A set can be right although each image fits another spot. Setting "condition" shows that: condition_gain is how much
     nearer an image is to its own spot's real image than to those of others. Higher is better; about 0 means that the
-    expression is not used. condition_ignored is 1 if the interval of the gain does not lie above 0. morphology_pearson
-    is the correlation over spots of each morphology feature, made and real, mean over the features.
+    expression is not used. condition_ignored is 1 if the interval of the gain does not lie above 0; that interval draws
+    the spots of the slide, so it holds for this slide and this model alone. morphology_pearson is the correlation over
+    spots of each morphology feature, made and real, mean over the features.
 
     Attributes:
         n_images: of a slide, at most.
@@ -59,9 +63,7 @@ class Generation:
     title: ClassVar[str] = "Images from expression"
     order: ClassVar[int] = 80
     metrics: ClassVar[tuple[Metric, ...]] = (
-        Metric("kid", "KID (unbiased)", lower_is_better=True),
-        Metric("kid_low", "KID, lower end of its 95% interval", lower_is_better=True, resampled="nothing"),
-        Metric("kid_high", "KID, upper end of its 95% interval", lower_is_better=True, resampled="nothing"),
+        Metric("mmd2", "MMD² of tile features (unbiased)", lower_is_better=True),
         Metric("frechet", "Fréchet distance", lower_is_better=True),
         Metric(
             "wasserstein",
@@ -70,13 +72,15 @@ class Generation:
         ),
         Metric("ks", "Kolmogorov-Smirnov distance of morphology", lower_is_better=True),
         Metric("condition_gain", "condition gain"),
-        Metric("condition_gain_low", "condition gain, lower end of its 95% interval", resampled="nothing"),
-        Metric("condition_gain_high", "condition gain, upper end of its 95% interval", resampled="nothing"),
+        Metric("condition_gain_low", "condition gain, lower end of 95% over the spots of a slide", resampled="nothing"),
+        Metric(
+            "condition_gain_high", "condition gain, upper end of 95% over the spots of a slide", resampled="nothing"
+        ),
         Metric("condition_ignored", "condition ignored", lower_is_better=True),
         Metric("morphology_pearson", "Pearson of morphology over spots"),
     )
     key_scores: ClassVar[tuple[KeyScore, ...]] = (
-        KeyScore("KID", "generated", "kid", words="KID: of generated images, the lower the better"),
+        KeyScore("MMD2", "generated", "mmd2", words="MMD2: of features of generated and real tiles, lower is better"),
     )
     settings: ClassVar[Mapping[str, str]] = {
         "generated": "generated against real images",
@@ -130,7 +134,7 @@ class Generation:
         for setting, kind in (("generated", "made"), ("ceiling", "real")):
             sets = predicted["real"][second], predicted[kind][first]
             shapes = predicted["real_shape"][second], predicted[f"{kind}_shape"][first]
-            for feature, metric, distance in distances(*sets, *shapes, predicted["scale"], seed):
+            for feature, metric, distance in distances(*sets, *shapes, predicted["scale"]):
                 full = f"{setting} {feature}".strip()
                 if isinstance(distance, str):
                     yield NotApplicable(full, f"{metric}: {distance}", name)

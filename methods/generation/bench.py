@@ -1,4 +1,4 @@
-"""What token merging is worth: seconds of a step with and without it, and the KID that each ratio reaches.
+"""What token merging is worth: seconds of a step with and without it, and the MMD² that each ratio reaches.
 
 python -m methods.generation.bench
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 RATIOS = (0.0, 0.25, 0.5)
 SAMPLES = 8  # in a timed step
 ROUNDS = 15
-IMAGES = 128  # that the KID is taken over
+IMAGES = 128  # that the MMD² is taken over
 Steps = dict[str, Callable[[], object]]  # the two kinds of step, by name
 
 
@@ -56,13 +56,13 @@ def main() -> None:
             methods[ratio].fit(train, Budget("flops", options.flops), seed=0)
         seconds = timed({ratio: steps(method) for ratio, method in methods.items()})
         print(f"{options.pixels} px, tokens of {options.patch} px, {options.preset}, {torch.get_num_threads()} threads")
-        print("merging  generation step        training step          KID [95%]")
+        print("merging  generation step        training step          MMD²")
         for ratio, method in methods.items():
             columns = [f"{ratio:7.2f}"]
             for kind in ("generation", "training"):
                 merged, whole = seconds[ratio][kind], seconds[0.0][kind]
                 columns.append(f"{merged * 1e3:7.1f} ms ({whole / merged:4.2f} ×)")
-            columns.append(kid(method, train, test) if options.flops else "not trained")
+            columns.append(mmd2(method, train, test) if options.flops else "not trained")
             print("  ".join(columns), flush=True)
 
 
@@ -104,12 +104,12 @@ def timed(steps_by_ratio: dict[float, Steps]) -> dict[float, dict[str, float]]:
     return {ratio: {kind: float(np.median(all_)) for kind, all_ in kinds.items()} for ratio, kinds in seconds.items()}
 
 
-def kid(method: Generator, train: Corpus, test: ad.AnnData) -> str:
-    """KID of the images generated for the test slide, with its 95% interval."""
+def mmd2(method: Generator, train: Corpus, test: ad.AnnData) -> str:
+    """MMD² of the images generated for the test slide."""
     task = Generation(n_images=IMAGES, dimensions=6)
     scores = [score for score in task.score(test, task.predict(method, train, test)) if isinstance(score, Measured)]
     generated = {score.metric: score.value for score in scores if score.setting == "generated"}
-    return f"{generated['kid']:.3g} [{generated['kid_low']:.3g}, {generated['kid_high']:.3g}]"
+    return f"{generated['mmd2']:.3g}"
 
 
 if __name__ == "__main__":

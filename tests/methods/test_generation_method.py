@@ -195,23 +195,23 @@ def test_real_images_reach_the_ceiling_and_shuffled_ones_show_that_the_condition
     task = Generation(dimensions=4)
     true, all_rows = rows(task, Oracle(test_slide), train, test_slide)
     assert not [row for row in all_rows if isinstance(row, NotApplicable)]
-    for metric in ("kid", "frechet", "wasserstein", "ks"):
+    for metric in ("mmd2", "frechet", "wasserstein", "ks"):
         assert true["generated", metric] == true["ceiling", metric]
         assert all(("generated " + name, metric) in true for name in FEATURES) == (metric in ("wasserstein", "ks"))
     assert true["condition", "condition_gain"] == 1 and true["condition", "condition_ignored"] == 0
     assert true["condition", "morphology_pearson"] > 0.99
     shuffled, _ = rows(task, Oracle(test_slide, shuffled=True), train, test_slide)
     assert abs(shuffled["condition", "condition_gain"]) < 0.2
-    assert shuffled["generated", "kid"] < true["generated", "kid"] + 1
+    assert shuffled["generated", "mmd2"] < true["generated", "mmd2"] + 1
 
 
 def test_a_real_image_of_the_state_beats_the_mean_of_all_its_images(train, test_slide):
-    task, kid = Generation(dimensions=4), {}
+    task, distance = Generation(dimensions=4), {}
     for draw in ("random", "mean"):
         method = StateImage(draw=draw, **FLOOR)
         method.fit(train, None, 0)
-        kid[draw] = rows(task, method, train, test_slide)[0]["generated", "kid"]
-    assert kid["random"] < kid["mean"]
+        distance[draw] = rows(task, method, train, test_slide)[0]["generated", "mmd2"]
+    assert distance["random"] < distance["mean"]
 
 
 def test_the_control_is_a_real_training_image(train, test_slide):

@@ -187,7 +187,8 @@ def test_images_that_do_not_follow_from_the_expression_are_named():
     ]
     rows = pd.concat([example_rows(), pd.DataFrame(generated)], ignore_index=True)
     assert answers(rows)[CONDITION] == (
-        "1 of 2",
-        "The condition is used: follows (gain +0.35); ignored: deaf (gain −0.01).",
+        "measured",
+        "The condition is used: follows (gain +0.35); ignored: deaf (gain −0.01), by intervals over the spots of each "
+        "slide.",
     )
     assert CONDITION not in answers(example_rows())

@@ -187,7 +187,7 @@ def test_a_cost_that_the_method_counted_itself_is_named_beside_it_everywhere(row
     print_board(board, console)
     assert all(name in console.file.getvalue() for name in names)
     html = write_report(told, board, None, {}, tmp_path / "page.html").read_text()
-    assert html.count("spot (cost self-reported)</td>") > 3
+    assert html.count("spot (cost self-reported)</td>") > 3 and "<b>spot (cost self-reported)</b>, 4 TFLOP" in html
 
 
 def test_the_page_says_how_many_tests_it_corrects_for(rows, page):
