@@ -37,6 +37,9 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
             if reason := _no_score(task, corpus, record):
                 status: Status = "failed" if record["status"] == "failed" else "not applicable"
                 rows += [arm.absent(task, split, status, reason) for split in splits]
+            elif not (set(task.splits) & _all_asked(config)):
+                reason = f"the config asks for no split {' or '.join(task.splits)}"
+                rows.append(arm.absent(task, task.splits[0], "not applicable", reason))
             elif splits:
                 task_rows, task_maps = _score_task(arm, task, splits, folder)
                 rows += task_rows
@@ -48,6 +51,11 @@ def _asked(config: Config, fold: str) -> list[str]:
     """The splits of the config that a fold serves."""
     repeats = config.splits.repeats
     return [split for split in repeats if repeats[split]] if fold == "all" else ["donor"]
+
+
+def _all_asked(config: Config) -> set[str]:
+    """The splits of the config that any fold serves."""
+    return set(_asked(config, "all")) | ({"donor"} if config.splits.donor_folds != 0 else set())
 
 
 def _no_score(task: Task, corpus: Corpus, record: Mapping) -> str:
