@@ -162,7 +162,8 @@ def _write_slides(
     """Check and write the slides; the name and the genes of each."""
     names: list[str] = []
     for slide in slides:
-        name = check_slide(slide, f"slide {slide.uns.get('slide', '?')}").uns["slide"]
+        called = " ".join(str(slide.uns.get("slide", "?")).split())  # in one line
+        name = check_slide(slide, f"slide {called}").uns["slide"]
         if name in names:
             raise UnitBenchError(f"slide {name}", "two slides have this name", "rename one")
         check_twins([*names, name], "slide")
