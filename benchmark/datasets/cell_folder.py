@@ -90,14 +90,17 @@ class CellFolder(Frozen):
         """These columns of a CSV file, which may be gzipped, read as these types.
 
         Raises:
-            UnitBenchError: the file is missing, altered or damaged, or lacks a column.
+            UnitBenchError: the file is missing, altered or damaged, or lacks a column or a value.
         """
         file = self.locate(path)
         options = {"compression": "gzip"} if path.endswith(".gz") else {}
         try:
-            return pd.read_csv(file, usecols=list(columns), dtype=columns, **options)
+            table = pd.read_csv(file, usecols=list(columns), dtype=columns, **options)
         except (OSError, EOFError, ValueError) as error:
             raise UnitBenchError(file, f"cannot be read ({error})", "replace it") from error
+        if (lost := table.isna().sum()).any():
+            raise UnitBenchError(file, f"{lost.max()} row(s) have no {lost.idxmax()}", "drop them or complete them")
+        return table
 
     def image(self, path: str | None = None) -> dict[str, Any] | None:
         """`uns["image"]` of a slide; None: declared absent. The image is not opened.

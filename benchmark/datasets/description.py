@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator
 
 from benchmark.core.config import Frozen, build
 from benchmark.core.errors import UnitBenchError
@@ -59,8 +59,14 @@ class InObs(Frozen):
     obs: str = Field(description="A column of obs, with one value in the whole slide.")
 
 
+def _one_form(value: object) -> object:
+    if isinstance(value, dict) and value and all(isinstance(name, str | int | float) for name in value.values()):
+        return value
+    raise ValueError("give {uns: KEY}, {obs: COLUMN}, or a value for each slide, {slide1: VALUE, slide2: VALUE}")
+
+
 # Where the donor or group of a slide is written: in the slide, or in the description, under the name of each slide.
-Origin = Annotated[InUns | InObs | dict[Name, Name], Field(union_mode="left_to_right")]
+Origin = Annotated[InUns | InObs | dict[Name, Name], Field(union_mode="left_to_right"), BeforeValidator(_one_form)]
 
 
 class Description(Frozen):
@@ -140,6 +146,7 @@ def _missing(kind: type[Frozen], values: object) -> list[str]:
         errors = error.errors()
         if not any(details["type"] == "extra_forbidden" for details in errors):
             places = [details["loc"] for details in errors if details["type"] == "missing"]
-            # Inside these, what is missing is missing from one of several forms.
-            return [".".join(map(str, loc)) for loc in places if len(loc) == 1 or loc[0] not in ("donor", "group")]
+            # Inside a donor or group, what is missing is missing from one of several forms; a number counts in a list.
+            whole = [loc for loc in places if len(loc) == 1 or loc[0] not in ("donor", "group")]
+            return [".".join(loc) for loc in whole if all(isinstance(part, str) for part in loc)]
     return []

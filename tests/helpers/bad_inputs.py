@@ -357,6 +357,13 @@ BAD = [
         described(donor={"uns": "doner"}),
     ),
     Bad(
+        "a donor for the whole folder",
+        "give {uns: KEY}, {obs: COLUMN}, or a value for each slide",
+        "correct it",
+        described(donor="D1"),
+        "two.yaml",
+    ),
+    Bad(
         "a donor that is missing",
         "the donor is missing ('nan')",
         "give every slide a donor",
