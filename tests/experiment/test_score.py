@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.core.errors import UnitBenchError
 from benchmark.core.scores import COLUMNS
 from benchmark.data.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
@@ -44,8 +43,9 @@ def test_few_labels_train_on_the_smaller_share_of_each_slide(tissue, tmp_path):
     rows = [row for row in score_arms(settings, tissue, tmp_path, records)[0] if row.task == "domain"]
     n_train = sum(n - round(0.75 * n) for n in tissue.table["n_spots"])
     assert {(row.split, row.fold) for row in rows} == {("few_labels", "repeat0"), ("few_labels", "repeat1")}
-    assert {(row.n_train, row.n_test) for row in rows} == {(n_train, tissue.n_spots - n_train)}
-    assert all(row.transductive and row.slide == "pooled" for row in rows)
+    assert {row.n_train for row in rows} == {n_train} and all(row.transductive for row in rows)
+    n_test = {row.slide: row.n_test for row in rows}
+    assert n_test == {slide: round(0.75 * n) for slide, n in tissue.table["n_spots"].items()}
 
 
 def test_a_fold_without_labels_has_a_reason_and_no_gap(tissue, tmp_path):
@@ -84,23 +84,24 @@ class Colour:
 
 @pytest.fixture
 def colour(tissue, tmp_path, monkeypatch):
-    """`colour(options)`: the metrics that are scored of a task with these options; it declares "hue" alone."""
+    """`colour(options)`: metric and reason of each row of a task with these options; it declares "hue" alone."""
     install(tmp_path / "site", "colours", TASK, "colour = colours:Colour", group="unitbench.tasks")
     monkeypatch.syspath_prepend(tmp_path / "site")
 
-    def score(**options) -> set[str]:
+    def score(**options) -> set[tuple[str, str]]:
         settings = config(methods=["random"], tasks=[{"task": "colour", "options": options}])
         records, _ = run(settings, tissue, tmp_path, "random")
-        return {row.metric for row in score_arms(settings, tissue, tmp_path, records)[0] if row.task == "colour"}
+        rows, _ = score_arms(settings, tissue, tmp_path, records)
+        return {(row.metric, row.reason) for row in rows if row.task == "colour"}
 
     return score
 
 
-def test_a_metric_that_the_task_does_not_declare_is_an_error_of_the_task(colour):
-    assert colour() == {"hue"}
-    with pytest.raises(UnitBenchError, match=r"task 'colour': measured 'hues', which .*; did you mean 'hue'\?"):
-        colour(metric="hues")
-    assert colour(metric="hues", setting="method") == {"hues"}
+def test_a_metric_that_the_task_does_not_declare_is_a_failure_of_the_task(colour):
+    assert colour() == {("hue", "")}
+    reason = "task 'colour': measured 'hues', which is not among its metrics; declare it; did you mean 'hue'?"
+    assert colour(metric="hues") == {("hue", reason)}
+    assert colour(metric="hues", setting="method") == {("hues", "")}
 
 
 # All rows of a small experiment
@@ -147,13 +148,14 @@ def test_every_row_says_which_options_its_method_had(scored):
     assert set(rows.loc[rows["method"] == "random", "options"]) == {'{"method": "random"}'}
 
 
-def test_splits_within_slides_are_pooled_and_flagged_as_transductive(scored):
+def test_splits_within_slides_are_reported_slide_by_slide_and_flagged_as_transductive(scored, tissue):
     rows, _ = scored
     within = rows[rows["split"].isin(["random", "block"])]
     assert set(within["split"]) == {"random", "block"}
     assert within["transductive"].all()
-    assert (within["slide"] == "pooled").all() and (within["donor"] == "pooled").all()
     ok = within[within["status"] == "ok"]
+    assert set(ok["slide"]) == set(tissue.names)
+    assert (ok["donor"] == ok["slide"].map(tissue.table["donor"])).all()
     assert set(ok.loc[ok["split"] == "random", "fold"]) == {"repeat0", "repeat1"}
 
 
