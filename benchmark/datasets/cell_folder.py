@@ -12,7 +12,7 @@ from pydantic import Field
 from benchmark.core.config import Frozen
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.data.source import locate
-from benchmark.datasets.description import read_description
+from benchmark.datasets.description import Digest, Name, read_description
 
 BANDS = ("red", "green", "blue")
 
@@ -36,12 +36,12 @@ class CellDescription(Frozen):
     licence: str
     citation: str | None = None
     technology: str
-    donor: str
+    donor: Name
     transcripts: str  # path of the table
     images: dict[str, Stain]
     microns_per_pixel: float = Field(gt=0)
     pitch: float = Field(gt=0)  # side of a lattice cell in µm
-    files: dict[str, str]  # sha256 of each, by its path under `folder`
+    files: dict[str, Digest]  # sha256 of each, by its path under `folder`
 
 
 class CellFolder(Frozen):
@@ -71,6 +71,8 @@ class CellFolder(Frozen):
             "files": [{"path": path, "sha256": digest} for path, digest in self.about.files.items()],
             "donors": donors,
             "groups": donors,
+            "description": self.about.model_dump(mode="json", exclude={"files"}),
+            "options": {"stain": self.stain},
         }
 
     def locate(self, path: str) -> Path:
@@ -88,14 +90,17 @@ class CellFolder(Frozen):
         """These columns of a CSV file, which may be gzipped, read as these types.
 
         Raises:
-            UnitBenchError: the file is missing, altered or damaged, or lacks a column.
+            UnitBenchError: the file is missing, altered or damaged, or lacks a column or a value.
         """
         file = self.locate(path)
         options = {"compression": "gzip"} if path.endswith(".gz") else {}
         try:
-            return pd.read_csv(file, usecols=list(columns), dtype=columns, **options)
+            table = pd.read_csv(file, usecols=list(columns), dtype=columns, **options)
         except (OSError, EOFError, ValueError) as error:
             raise UnitBenchError(file, f"cannot be read ({error})", "replace it") from error
+        if (lost := table.isna().sum()).any():
+            raise UnitBenchError(file, f"{lost.max()} row(s) have no {lost.idxmax()}", "drop them or complete them")
+        return table
 
     def image(self, path: str | None = None) -> dict[str, Any] | None:
         """`uns["image"]` of a slide; None: declared absent. The image is not opened.

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from benchmark.core.errors import UnitBenchError
 from benchmark.data import lattice
 from benchmark.data.slide import make_slide
 
@@ -105,9 +106,15 @@ def cell_slide(
     Args:
         pixel: (x, y) of each centre in pixels of the image, `[n_cells, 2]`.
         image: `uns["image"]`; None: declared absent.
+
+    Raises:
+        UnitBenchError: the pitch makes a lattice that the cells cannot fill.
     """
     x, y = np.asarray(pixel).T * microns_per_pixel
-    laid = lattice.binned(y, x, pitch, "µm")
+    try:
+        laid = lattice.binned(y, x, pitch, "µm")
+    except UnitBenchError as error:
+        raise UnitBenchError(f"slide {name}", error.cause, error.remedy) from None
     slide = make_slide(
         counts,
         genes,

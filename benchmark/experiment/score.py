@@ -35,6 +35,10 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
         for entry in config.tasks:
             task = registry.make("tasks", entry.task, entry.options)
             splits = [split for split in task.splits if split in _asked(config, record["fold"])]
+            if not set(task.splits) & _all_asked(config):
+                reason = f"the config asks for no split {' or '.join(task.splits)}"
+                rows.append(arm.absent(task, task.splits[0], "not applicable", reason))
+                continue
             status, reason = _no_score(task, corpus, record)
             if not reason and splits:
                 try:
@@ -52,6 +56,11 @@ def _asked(config: Config, fold: str) -> list[str]:
     """The splits of the config that a fold serves."""
     repeats = config.splits.repeats
     return [split for split in repeats if repeats[split]] if fold == "all" else ["donor"]
+
+
+def _all_asked(config: Config) -> set[str]:
+    """The splits of the config that any fold serves."""
+    return set(_asked(config, "all")) | ({"donor"} if config.splits.donor_folds != 0 else set())
 
 
 def _no_score(task: Task, corpus: Corpus, record: Mapping) -> tuple[Status, str]:

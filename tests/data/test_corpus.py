@@ -8,6 +8,7 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import WriteError
@@ -61,7 +62,7 @@ def test_preparing_twice_gives_the_same_record(slides, tmp_path):
 
 def test_no_slide_is_read_until_it_is_asked_for(tissue, monkeypatch):
     read = []
-    monkeypatch.setattr(ad, "read_h5ad", lambda path: read.append(path.stem) or ad.AnnData())
+    monkeypatch.setattr(ad, "read_h5ad", lambda path: read.append(path.stem) or ad.AnnData(csr_matrix((2, 40))))
     module._read.cache_clear()
     corpus = open_corpus(tissue.kept(""))
     assert corpus.n_spots > 0 and len(corpus.genes) == 40 and corpus.labelled == corpus.names
@@ -94,7 +95,7 @@ def test_a_full_disk_leaves_no_record_and_no_part_of_a_file(slides, tmp_path, mo
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(WriteError, match=r"one\.h5ad: cannot be written \(No space left on device\)"):
         write_corpus(slides, tmp_path, {})
-    assert [path.name for path in tmp_path.rglob("*")] == ["slides"]
+    assert not list(tmp_path.rglob("*"))
 
 
 @pytest.mark.parametrize(

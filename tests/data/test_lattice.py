@@ -120,6 +120,48 @@ def test_no_spots_are_refused():
         square(np.array([]), np.array([]), 1, "spot")
 
 
+def test_a_pitch_that_is_far_too_small_is_refused_with_the_numbers():
+    row, column = (index.ravel() for index in np.mgrid[:40, :85])
+    with pytest.raises(UnitBenchError) as caught:
+        binned(row * 100.0, column * 100.0, 0.01, "µm")
+    assert str(caught.value) == (
+        "lattice: 390,001 × 840,001 cells, 3,400 of them filled, for 3,400 spots; the pitch is 0.01 µm, and neighbours "
+        "are 100 µm apart; correct the pitch, or the unit of the positions"
+    )
+
+
+@pytest.mark.parametrize("far", [1e9, 1e30, -1e300])
+def test_one_spot_far_off_is_named(far):
+    row, column = (index.ravel().astype(float) for index in np.mgrid[:40, :85])
+    row[7] = far
+    for lay in (square, binned):
+        with pytest.raises(UnitBenchError, match=r"for 3,400 spots; 1 spot\(s\) lie far off, such as number 8 at "):
+            lay(row, column, 1, "spot")
+
+
+def test_a_pitch_that_is_far_too_large_is_refused():
+    row, column = (index.ravel() for index in np.mgrid[:40, :85])
+    with pytest.raises(
+        UnitBenchError, match="1 × 1 cells, 1 of them filled, for 3,400 spots; the pitch is 1000 mm, and"
+    ):
+        binned(row, column, 1000, "mm")
+
+
+@settings(deadline=None)
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 40), st.just(2)), elements=st.floats(-1e12, 1e12)),
+    st.floats(1e-6, 1e6),
+)
+def test_no_lattice_is_larger_than_its_spots_can_fill(point, pitch):
+    try:
+        laid = binned(*point.T, pitch, "µm")
+    except UnitBenchError as error:
+        assert "of them filled" in str(error) and "\n" not in str(error)
+        return
+    assert laid.record["shape"][0] * laid.record["shape"][1] <= 10_000_000
+    assert len(np.unique(laid.cell, axis=0)) * 30 >= len(point)
+
+
 @needs_data
 def test_hexagonal_positions_are_proportional_to_the_microscopes_pixels():
     data = ad.read_h5ad(DATA / "dlpfc" / "151673.h5ad")

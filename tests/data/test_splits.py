@@ -8,7 +8,9 @@ from scipy.spatial.distance import cdist
 
 from benchmark.core.errors import UnitBenchError
 from benchmark.data.splits import Fold, block_spots, check_disjoint, donor_folds, everything, random_spots
+from benchmark.experiment.arms import folds
 from benchmark.report.words import same_donor
+from tests.helpers.arms import config
 
 GROUPS = {"A1": "A", "A2": "A", "B1": "B", "C1": "C"}
 GRID = np.stack(np.meshgrid(np.arange(12), np.arange(12), indexing="ij"), axis=-1).reshape(-1, 2)
@@ -125,3 +127,31 @@ def test_the_page_says_that_other_slides_of_a_held_out_donor_were_seen():
     apart = check_disjoint(Fold("f", ("A1",), ("B1",)), {"A1": "A", "B1": "B"}, {"A1": "A", "B1": "B"})
     seen = check_disjoint(everything(slides), donors, pairs)  # random spots are always of slides that were seen
     assert same_donor({"f": apart, "all": seen}) == ""
+
+
+def test_no_fold_is_drawn_where_none_is_asked():
+    assert donor_folds({"A1": "A"}, 0) == donor_folds(GROUPS, 0) == ()
+
+
+def test_one_slide_alone_has_one_fold_that_holds_nothing_out():
+    alone = config(splits={"donor_folds": 0, "block_repeats": 1})
+    assert list(folds(alone, {"A1": "A"})) == ["all"]
+    assert folds(alone, {"A1": "A"})["all"].test == ("A1",)
+
+
+def test_the_line_about_one_group_says_how_to_go_on():
+    with pytest.raises(UnitBenchError, match=r"set `splits.donor_folds: 0` and `splits.block_repeats`"):
+        folds(config(), {"A1": "A"})
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        ({"donor_folds": 0, "random_repeats": 0}, "no split within slides is asked: set block_repeats to 1 or more"),
+        ({"donor_folds": 1}, "1 fold would hold out every slide"),
+        ({"donor_folds": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_splits_that_test_nothing_are_refused(splits, message):
+    with pytest.raises(UnitBenchError, match=message):
+        config(splits=splits)

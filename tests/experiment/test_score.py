@@ -26,6 +26,16 @@ def test_a_split_that_is_not_asked_for_has_no_rows(tissue, tmp_path):
         assert {row.split for row in rows} == {"none", "random"}
 
 
+def test_a_task_whose_splits_are_not_asked_for_has_a_row_that_says_so(tissue, tmp_path):
+    settings = config(splits={"donor_folds": 0, "random_repeats": 1}, tasks=["domain", "clustering"])
+    records, _ = run(settings, tissue, tmp_path, "random", "all")
+    rows, _ = score_arms(settings, tissue, tmp_path, records)
+    assert {row.status for row in rows if row.task == "domain"} == {"ok"}
+    assert [(row.split, row.status, row.reason) for row in rows if row.task == "clustering"] == [
+        ("donor", "not applicable", "the config asks for no split donor")
+    ]
+
+
 def test_few_labels_train_on_the_smaller_share_of_each_slide(tissue, tmp_path):
     splits = {"donor_folds": 3, "random_repeats": 0, "few_labels_repeats": 2, "few_labels": 0.25}
     settings = config(splits=splits, tasks=["domain"])
