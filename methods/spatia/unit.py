@@ -31,8 +31,8 @@ class SpatiaUnit:
     """A step takes `size.sections` slides and `size.targets` spots of each, in clumps.
 
     A target hides a random share of all genes, also of those with no counts. Its hidden genes are left out of every
-    array that is read, and of its library size, also where the target is a neighbour of another spot. So a spot shows no more to its neighbours
-    than it shows for itself.
+    array that is read, and of its library size, also where the target is a neighbour of another spot. So a spot shows
+    no more to its neighbours than it shows for itself.
 
     Attributes:
         size: sizes of the parts.
