@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from benchmark.core.contracts import KeyScore, Measured, Metric, Split, Spots
+import numpy as np
+from pydantic import PositiveInt
+
+from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split, Spots
+from benchmark.metrics.labels import MIN_SUPPORT
 from benchmark.tasks.domain import Domain
 
 
@@ -15,10 +19,13 @@ class LabelFromImage:
     """The probes and metrics of domain detection, on features that are made without counts.
 
     `key`: the column of obs that has the labels. A column with one value in each slide, such as the status of a
-    biomarker, is a label of the slide.
+    biomarker, is a label of the slide. All test slides are then scored together, since no slide by itself can tell
+    good predictions from bad ones.
+    `min_support`: as in `Domain`.
     """
 
     key: str = "label"
+    min_support: PositiveInt = MIN_SUPPORT
 
     name: ClassVar[str] = "label_from_image"
     requires: ClassVar[str] = "embed_image"
@@ -31,6 +38,10 @@ class LabelFromImage:
     )
     settings: ClassVar[Mapping[str, str]] = Domain.settings
 
-    def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured]:
+    def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured | NotApplicable]:
         """As `Domain.score`."""
-        return Domain().score(train, test, seed)
+        slide = np.concatenate([train.slide, test.slide])
+        label = np.concatenate([train.label, test.label])
+        if len(set(zip(slide, label, strict=True))) == len(set(slide)):
+            test = replace(test, slide=np.repeat("pooled", len(test.slide)))
+        return Domain(self.min_support).score(train, test, seed)
