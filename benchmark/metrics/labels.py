@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.core.errors import UnitBenchError
+
 MIN_SUPPORT = 10  # spots of a label on a slide: with two or three, one spot moves a macro mean by a tenth
 
 
@@ -13,6 +15,13 @@ def supported(truth: np.ndarray, min_support: int) -> np.ndarray:
     """The labels of `truth` `[n_test]` that have at least `min_support` spots, in order."""
     label, count = np.unique(truth, return_counts=True)
     return label[count >= min_support]
+
+
+def _averaged(truth: np.ndarray, min_support: int) -> dict[str, Any]:
+    """How scikit-learn is to average."""
+    if not len(over := supported(truth, min_support)):
+        raise UnitBenchError("labels", f"none has {min_support} spots", "score slides with more labelled spots")
+    return {"labels": over, "average": "macro", "zero_division": 0.0}
 
 
 def undecided(truth: np.ndarray, min_support: int) -> str:
@@ -26,10 +35,13 @@ def classification(truth: np.ndarray, predicted: np.ndarray, min_support: int = 
 
     Balanced accuracy and macro-F1 are means over the labels of the truth with at least `min_support` spots. The spots
     of other labels count in the accuracy, in the ARI, and where they are predicted to have one of these labels.
+
+    Raises:
+        UnitBenchError: no label has so many spots, of this function and the next.
     """
     from sklearn.metrics import accuracy_score, adjusted_rand_score, f1_score, recall_score
 
-    options: dict[str, Any] = {"labels": supported(truth, min_support), "average": "macro", "zero_division": 0.0}
+    options = _averaged(truth, min_support)
     return {
         "accuracy": float(accuracy_score(truth, predicted)),
         "balanced_accuracy": float(recall_score(truth, predicted, **options)),
@@ -46,9 +58,7 @@ def annotation(truth: np.ndarray, predicted: np.ndarray, min_support: int = 1) -
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    precision, _, f1, _ = precision_recall_fscore_support(
-        truth, predicted, labels=supported(truth, min_support), average="macro", zero_division=0
-    )
+    precision, _, f1, _ = precision_recall_fscore_support(truth, predicted, **_averaged(truth, min_support))
     return {"macro_f1": float(f1), "macro_precision": float(precision)}
 
 

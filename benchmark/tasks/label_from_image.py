@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from pydantic import PositiveInt
 
 from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split, Spots
@@ -19,8 +18,7 @@ class LabelFromImage:
     """The probes and metrics of domain detection, on features that are made without counts.
 
     `key`: the column of obs that has the labels. A column with one value in each slide, such as the status of a
-    biomarker, is a label of the slide. All test slides are then scored together, since no slide by itself can tell
-    good predictions from bad ones.
+    biomarker, is a label of the slide: all test slides of a fold are then scored together.
     `min_support`: as in `Domain`.
     """
 
@@ -40,8 +38,4 @@ class LabelFromImage:
 
     def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured | NotApplicable]:
         """As `Domain.score`."""
-        slide = np.concatenate([train.slide, test.slide])
-        label = np.concatenate([train.label, test.label])
-        if len(set(zip(slide, label, strict=True))) == len(set(slide)):
-            test = replace(test, slide=np.repeat("pooled", len(test.slide)))
         return Domain(self.min_support).score(train, test, seed)

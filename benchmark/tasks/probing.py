@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,9 +20,12 @@ def score_probes(
 ) -> Iterator[Measured | NotApplicable]:
     """A row for each probe, slide and metric.
 
+    Where no slide has two labels (a status of the patient, say), all test slides are scored together, as "pooled".
     A slide is left out, with its reason, if fewer than two of its labels have `min_support` spots: there a constant
     answer would be right. So is a probe that has not converged.
     """
+    if not any(len(set(side.label[side.slide == slide])) > 1 for side in (train, test) for slide in set(side.slide)):
+        test = replace(test, slide=np.repeat("pooled", len(test.slide)))
     reasons = {str(slide): undecided(test.label[test.slide == slide], min_support) for slide in np.unique(test.slide)}
     for probe in probes:
         try:
