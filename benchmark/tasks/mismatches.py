@@ -119,6 +119,10 @@ def _counts(task: Task, corpus: Corpus) -> dict[str, dict[str, int]]:
 def _read(corpus: Corpus, key: str, slides: tuple[str, ...]) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
     for slide in slides:
-        for label, n in corpus[slide].obs[key].dropna().astype(str).value_counts().items():
-            counts.setdefault(str(label), {}).update({slide: int(n)} if n else {})
-    return {label: of_slide for label, of_slide in sorted(counts.items()) if of_slide}
+        if key == "label":  # the record has them, so that no slide is read
+            of_slide = corpus.record["slides"][slide]["labels"]
+        else:
+            of_slide = corpus[slide].obs[key].dropna().astype(str).value_counts().to_dict()
+        for label, n in of_slide.items():
+            counts.setdefault(label, {})[slide] = n
+    return dict(sorted(counts.items()))
