@@ -94,7 +94,7 @@ def unscorable(task: Task, corpus: Corpus, fold: Fold) -> str:
         return reason
     if not any(set(slides) & set(fold.fit) and set(slides) & set(fold.test) for slides in counts.values()):
         return "no label of the test slides is on a training slide"
-    least = getattr(task, "min_support", 0)
+    least = offer(task, "min_support")
     tested = [[n.get(slide, 0) for n in counts.values()] for slide in fold.test]
     if all(sum(n > 0 for n in slide) < 2 for slide in tested):  # labels of whole slides: these are scored together
         tested = [[sum(n) for n in zip(*tested, strict=True)]]
