@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from benchmark.data.gene_selection import moments, top_variance
 from benchmark.data.neighbours import neighbour_mean
-from benchmark.data.normalisation import lognorm, stated_size
+from benchmark.data.normalisation import hide, lognorm
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -43,7 +43,8 @@ class Ridge:
         """log1p of counts per 10,000 of the genes `hidden` `[n_hidden]`, `[n_spots, n_hidden]`."""
         visible = inputs(self.corpus, tuple(hidden.tolist()), self.n_genes)
         model = self._model(tuple(hidden.tolist()), tuple(visible.tolist()))
-        return model.predict(features(self.corpus, slide, visible, self.neighbours)).reshape(slide.n_obs, len(hidden))
+        values = features(self.corpus, slide, hidden, visible, self.neighbours)
+        return model.predict(values).reshape(slide.n_obs, len(hidden))
 
     def _model(self, hidden: tuple[int, ...], visible: tuple[int, ...]) -> Any:
         """The fitted regressor of scikit-learn."""
@@ -69,10 +70,16 @@ def inputs(corpus: Corpus, hidden: tuple[int, ...], n_genes: int) -> np.ndarray:
     return ordered[~np.isin(ordered, hidden)][:n_genes]
 
 
-def features(corpus: Corpus, slide: ad.AnnData, genes: np.ndarray, neighbours: int) -> np.ndarray:
-    """Log-normalised values scaled to variance 1 over `corpus` and averaged over neighbours, `[n_spots, n_genes]`."""
+def features(corpus: Corpus, slide: ad.AnnData, hidden: np.ndarray, genes: np.ndarray, neighbours: int) -> np.ndarray:
+    """Log-normalised values of `genes` scaled to variance 1 over `corpus` and averaged over neighbours.
+
+    A spot's library size is the sum of all but the `hidden` genes, in training slides too, where all are known.
+
+    Returns:
+        `[n_spots, n_genes]`.
+    """
     mean, variance = (values[genes].astype(np.float32) for values in moments(corpus))
-    values = lognorm(slide.X, size=stated_size(slide))[:, genes].toarray()
+    values = lognorm(hide(slide.X, hidden))[:, genes].toarray()
     values = (values - mean) / np.sqrt(np.where(variance > 0, variance, 1))
     return neighbour_mean(values, slide.obsm["position"], neighbours)
 
@@ -81,7 +88,8 @@ def learned(
     corpus: Corpus, hidden: tuple[int, ...], visible: tuple[int, ...], neighbours: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features `[n_spots, n_visible]` and values of the hidden genes `[n_spots, n_hidden]` of all training spots."""
-    values = np.concatenate([features(corpus, slide, np.array(visible), neighbours) for slide in corpus])
+    genes = np.array(hidden), np.array(visible)
+    values = np.concatenate([features(corpus, slide, *genes, neighbours) for slide in corpus])
     return values, np.concatenate([lognorm(slide.X)[:, list(hidden)].toarray() for slide in corpus])
 
 

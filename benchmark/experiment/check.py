@@ -13,6 +13,14 @@ from benchmark.core.contracts import breaches, offer
 from benchmark.core.errors import UnitBenchError
 from benchmark.data.corpus import Corpus
 from benchmark.experiment.arms import folds_of
+from benchmark.tasks.mismatches import check_labels
+
+
+def check_tasks(config: Config, corpus: Corpus) -> list[str]:
+    """A line for each label that does not fit between slides. Raises UnitBenchError: a task can score nothing."""
+    folds = folds_of(config, corpus).values()
+    tasks = [registry.make("tasks", entry.task, entry.options) for entry in config.tasks]
+    return list(dict.fromkeys(line for task in tasks for line in check_labels(task, corpus, folds)))
 
 
 def check_methods(config: Config, corpus: Corpus, pairs: Iterable[tuple[str, str]]) -> int:

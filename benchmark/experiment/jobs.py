@@ -11,7 +11,7 @@ from benchmark.core.scores import write_rows, write_table
 from benchmark.core.timing import WORK
 from benchmark.data.corpus import Corpus, open_corpus
 from benchmark.experiment.arms import arm_of
-from benchmark.experiment.check import check_methods
+from benchmark.experiment.check import check_methods, check_tasks
 from benchmark.experiment.fit import run_arms, run_these
 from benchmark.experiment.folder import ArmFolder
 from benchmark.experiment.progress import reporter
@@ -22,17 +22,21 @@ if TYPE_CHECKING:
 
 
 def check_jobs(run: Run) -> None:
-    """Check the methods of all jobs, and leave a mark for each job only if no method refuses.
+    """Check the tasks and the methods of all jobs, and leave a mark for each job only if no method refuses.
+
+    Labels that do not fit between slides are printed and kept in the marks; they stop nothing.
 
     Raises:
-        UnitBenchError: there is no corpus, or the settings of a method cannot serve its slides.
+        UnitBenchError: there is no corpus, a task can score nothing, or a method cannot serve its slides.
     """
     for job in run.jobs:
         run.checked(job).unlink(missing_ok=True)
     corpus = open_corpus(run.corpus)
+    warnings = check_tasks(run.config, corpus)
+    print(*warnings, sep="\n", end="\n" if warnings else "")
     n_checks = {job: check_methods(run.config, corpus, pairs) for job, pairs in run.jobs.items()}
     for job in run.jobs:
-        write_json(run.checked(job), {"checks": n_checks[job]})
+        write_json(run.checked(job), {"checks": n_checks[job], "labels": warnings})
 
 
 def fit_jobs(run: Run, corpus: Corpus, jobs: list[str], attempt: int = 1) -> None:

@@ -19,7 +19,7 @@ def predicted_map(corpus: Corpus, task: Task, record: Mapping, embeddings: Embed
     """Position in pitches, label and prediction of every labelled test spot of an arm, one row a spot."""
     fit, parts = (labelled(corpus, task, record["seen"][side]) for side in ("fit", "test"))
     test = spots_of(embeddings, parts)
-    position = np.concatenate([corpus[slide].obsm["position"][spots] for slide, spots, _ in parts])
+    position = np.concatenate([corpus[part.slide].obsm["position"][part.spots] for part in parts])
     return pd.DataFrame(
         {
             "slide": test.slide,

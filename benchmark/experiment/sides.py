@@ -20,9 +20,10 @@ Embeddings = Mapping[str, np.ndarray]  # of each slide, [n_spots, d]
 
 
 class Part(NamedTuple):
-    """Some spots of a slide, by index `[n]`, and their labels `[n]`."""
+    """Some spots of a slide, by index `[n]`, and their labels `[n]`. `group`: that of the slide, such as its donor."""
 
     slide: str
+    group: str
     spots: np.ndarray
     label: np.ndarray
 
@@ -35,7 +36,8 @@ def labelled(corpus: Corpus, task: Task, slides: Iterable[str]) -> list[Part]:
             continue
         label = corpus[slide].obs[key] if key else pd.Series("", range(corpus[slide].n_obs))
         spots = np.flatnonzero(label.notna())
-        parts.append(Part(slide, spots, label.to_numpy(dtype=object)[spots].astype(str)))
+        group = corpus.record["slides"][slide]["group"]
+        parts.append(Part(slide, group, spots, label.to_numpy(dtype=object)[spots].astype(str)))
     return parts
 
 
@@ -66,7 +68,7 @@ def sides(
             rng = np.random.default_rng([repeat, crc32(part.slide.encode())])
             position = corpus[part.slide].obsm["position"][part.spots]
             for side, chosen in zip((train, test), _divide(splits, split, position, rng), strict=True):
-                side.append(Part(part.slide, part.spots[chosen], part.label[chosen]))
+                side.append(part._replace(spots=part.spots[chosen], label=part.label[chosen]))
         yield f"repeat{repeat}", spots_of(embeddings, train, counted), spots_of(embeddings, test, counted)
 
 
@@ -83,9 +85,12 @@ def _divide(
 
 def spots_of(embeddings: Embeddings, parts: list[Part], counted: Corpus | None = None) -> Spots:
     """The spots of several slides, with their raw counts where `counted`, the corpus to read them from, is given."""
+    n_spots = [len(part.spots) for part in parts]
+    slide, group = (np.repeat([getattr(part, name) for part in parts], n_spots) for name in ("slide", "group"))
     return Spots(
-        np.concatenate([embeddings[slide][spots] for slide, spots, _ in parts]),
+        np.concatenate([embeddings[part.slide][part.spots] for part in parts]),
         np.concatenate([part.label for part in parts]),
-        np.concatenate([np.repeat(slide, len(spots)) for slide, spots, _ in parts]),
-        sp.vstack([counted[slide].X[spots] for slide, spots, _ in parts], format="csr") if counted else None,
+        slide,
+        sp.vstack([counted[part.slide].X[part.spots] for part in parts], format="csr") if counted else None,
+        group if len({part.group for part in parts}) > 1 else slide,
     )

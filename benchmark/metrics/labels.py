@@ -6,16 +6,42 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.core.errors import UnitBenchError
 
-def classification(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+MIN_SUPPORT = 10  # spots of a label on a slide: with two or three, one spot moves a macro mean by a tenth
+
+
+def supported(truth: np.ndarray, min_support: int) -> np.ndarray:
+    """The labels of `truth` `[n_test]` that have at least `min_support` spots, in order."""
+    label, count = np.unique(truth, return_counts=True)
+    return label[count >= min_support]
+
+
+def _averaged(truth: np.ndarray, min_support: int) -> dict[str, Any]:
+    """How scikit-learn is to average."""
+    if not len(over := supported(truth, min_support)):
+        raise UnitBenchError("labels", f"none has {min_support} spots", "score slides with more labelled spots")
+    return {"labels": over, "average": "macro", "zero_division": 0.0}
+
+
+def undecided(truth: np.ndarray, min_support: int) -> str:
+    """Why a slide of these labels `[n_test]` cannot tell good predictions from bad ones; empty if it can."""
+    n = len(supported(truth, min_support))
+    return "" if n > 1 else f"labels with at least {min_support} spots: {n}, 2 are needed"
+
+
+def classification(truth: np.ndarray, predicted: np.ndarray, min_support: int = 1) -> dict[str, float]:
     """Agreement of predicted with true labels, both `[n_test]`.
 
-    Balanced accuracy and macro-F1 are means over the labels of the truth. A label that no test spot has does not count,
-    but a spot that is predicted to have it lowers the recall of its true label.
+    Balanced accuracy and macro-F1 are means over the labels of the truth with at least `min_support` spots. The spots
+    of other labels count in the accuracy, in the ARI, and where they are predicted to have one of these labels.
+
+    Raises:
+        UnitBenchError: no label has so many spots, of this function and the next.
     """
     from sklearn.metrics import accuracy_score, adjusted_rand_score, f1_score, recall_score
 
-    options: dict[str, Any] = {"labels": np.unique(truth), "average": "macro", "zero_division": 0.0}
+    options = _averaged(truth, min_support)
     return {
         "accuracy": float(accuracy_score(truth, predicted)),
         "balanced_accuracy": float(recall_score(truth, predicted, **options)),
@@ -24,17 +50,15 @@ def classification(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]
     }
 
 
-def annotation(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Means of F1 and of precision over the labels of the truth; both arrays are `[n_test]`.
+def annotation(truth: np.ndarray, predicted: np.ndarray, min_support: int = 1) -> dict[str, float]:
+    """Means of F1 and of precision over the labels of the truth with at least `min_support` spots.
 
-    A label that is never predicted has precision 0. A label that no test spot has does not count, but a spot that is
-    predicted to have it lowers the F1 of its true label.
+    Both arrays are `[n_test]`. A label that is never predicted has precision 0. The spots of other labels count where
+    they are predicted to have one of these.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    precision, _, f1, _ = precision_recall_fscore_support(
-        truth, predicted, labels=np.unique(truth), average="macro", zero_division=0
-    )
+    precision, _, f1, _ = precision_recall_fscore_support(truth, predicted, **_averaged(truth, min_support))
     return {"macro_f1": float(f1), "macro_precision": float(precision)}
 
 

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
+from pydantic import PositiveInt
 
-from benchmark.core.contracts import KeyScore, Measured, Metric, Split, Spots
+from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split, Spots
 from benchmark.metrics import labels
 from benchmark.tasks import probes
+from benchmark.tasks.probing import score_probes
+
+PROBES = ("linear", "mlp", "majority")
 
 
 @dataclass(frozen=True)
@@ -18,9 +21,11 @@ class Annotation:
     """A setting for each fitted probe, and "majority", the most frequent training label, as their lower bound.
 
     `key`: the column of obs that has the labels, such as "cell_type".
+    `min_support`: spots that a label needs on a slide to be part of its macro means.
     """
 
     key: str = "label"
+    min_support: PositiveInt = labels.MIN_SUPPORT
 
     name: ClassVar[str] = "annotation"
     requires: ClassVar[str] = "embed"
@@ -36,11 +41,6 @@ class Annotation:
     )
     settings: ClassVar[Mapping[str, str]] = probes.TITLES
 
-    def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured]:
+    def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured | NotApplicable]:
         """Each test slide by itself, by probes fitted on all training spots."""
-        for probe in ("linear", "mlp", "majority"):
-            predicted = probes.predict(probe, train.embedding, train.label, test.embedding, seed)
-            for slide in np.unique(test.slide):
-                here = test.slide == slide
-                for metric, value in labels.annotation(test.label[here], predicted[here]).items():
-                    yield Measured(probe, metric, value, str(slide), len(train.label), int(here.sum()))
+        return score_probes(PROBES, labels.annotation, self.min_support, train, test, seed)

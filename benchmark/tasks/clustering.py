@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from pydantic import PositiveInt
 
 from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split, Spots
-from benchmark.metrics.labels import agreement
+from benchmark.metrics.labels import MIN_SUPPORT, agreement, supported, undecided
+from benchmark.tasks.probes import scale_matters
+from benchmark.tasks.scaling import check_embedding, scaled
 
 if TYPE_CHECKING:
     import igraph
@@ -30,19 +33,21 @@ SWEEP_ITERATIONS = 2  # of Leiden at each of `resolutions`: on 3,600 spots of no
 class Clustering:
     """Three fair settings, and an oracle.
 
-    - "kmeans" with the slide's number of labels. It orders the leaderboard, since it gives the same number of clusters
-      for every embedding.
+    - "kmeans" with the slide's number of labels, of those with `min_support` spots. It orders the leaderboard, since it
+      gives the same number of clusters for every embedding.
     - "leiden" at one fixed resolution.
     - "leiden_chosen" at the one of `resolutions` whose clusters agree best with the labels of training slides, by ARI.
     - "leiden_oracle": the best ARI and the best NMI over `resolutions`, by the labels of the scored slide itself. The
       literature often reports it, but it cannot be chosen without the labels.
 
-    The graph for Leiden is built on the first 50 principal components if an embedding has more dimensions.
+    The graph for Leiden is built on the first 50 principal components if an embedding has more dimensions. Every
+    dimension is standardised where the k-NN of the training spots does better so (`probes.scale_matters`).
     """
 
     resolution: float = 1.0
     resolutions: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
     graph_neighbours: int = 15
+    min_support: PositiveInt = MIN_SUPPORT
 
     name: ClassVar[str] = "clustering"
     requires: ClassVar[str] = "embed"
@@ -54,25 +59,28 @@ class Clustering:
     settings: ClassVar[Mapping[str, str]] = SETTINGS
 
     def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured | NotApplicable]:
-        """Each test slide by itself. `train` is used to choose a resolution only."""
+        """Each test slide by itself. `train` is used to choose a resolution and whether to standardise only."""
+        check_embedding(train.embedding, test.embedding)
+        if scale_matters(train.embedding, train.label, seed, train.group):
+            both = scaled(train.embedding, test.embedding)
+            train, test = (replace(side, embedding=values) for side, values in zip((train, test), both, strict=True))
         chosen = self._choose(train, seed)
         for slide in np.unique(test.slide):
             here = test.slide == slide
             embedding, label = test.embedding[here], test.label[here]
-            n_labels = len(np.unique(label))
-            if n_labels < 2:
-                for setting in SETTINGS:
-                    yield NotApplicable(setting, "all labelled spots of the slide have one label", str(slide))
+            if reason := undecided(label, self.min_support):
+                yield from (NotApplicable(setting, reason, str(slide)) for setting in SETTINGS)
                 continue
             graph = neighbour_graph(embedding, self.graph_neighbours)
             swept = {resolution: leiden(graph, resolution, seed, SWEEP_ITERATIONS) for resolution in self.resolutions}
             scores = {
-                "kmeans": agreement(label, kmeans(embedding, n_labels, seed)),
+                "kmeans": agreement(label, kmeans(embedding, len(supported(label, self.min_support)), seed)),
                 "leiden": agreement(label, leiden(graph, self.resolution, seed)),
                 "leiden_oracle": best([agreement(label, cluster) for cluster in swept.values()]),
             }
             if chosen is None:
-                yield NotApplicable("leiden_chosen", "no training slide has two labels to choose by", str(slide))
+                reason = f"no training slide has two labels of {self.min_support} spots or more to choose by"
+                yield NotApplicable("leiden_chosen", reason, str(slide))
             else:
                 scores["leiden_chosen"] = agreement(label, swept[chosen])
             for setting, values in scores.items():
@@ -81,7 +89,8 @@ class Clustering:
 
     def _choose(self, train: Spots, seed: int) -> float | None:
         """The resolution with the best mean ARI over a few training slides; None if none of them has two labels."""
-        usable = [name for name in np.unique(train.slide) if len(np.unique(train.label[train.slide == name])) > 1]
+        slides = np.unique(train.slide)
+        usable = [name for name in slides if not undecided(train.label[train.slide == name], self.min_support)]
         if not usable:
             return None
         aris = np.zeros(len(self.resolutions))

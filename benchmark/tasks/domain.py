@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from pydantic import PositiveInt
 
-from benchmark.core.contracts import KeyScore, Measured, Metric, Split, Spots
+from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split, Spots
 from benchmark.metrics import labels
 from benchmark.tasks import probes
+from benchmark.tasks.probing import score_probes
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,11 @@ class Domain:
 
     The setting "majority" is the most frequent training label. It does not depend on the embedding, so the values of
     the others are read against it.
+
+    `min_support`: spots that a label needs on a slide to be part of its macro means.
     """
+
+    min_support: PositiveInt = labels.MIN_SUPPORT
 
     name: ClassVar[str] = "domain"
     requires: ClassVar[str] = "embed"
@@ -46,15 +52,10 @@ class Domain:
     )
     settings: ClassVar[Mapping[str, str]] = probes.TITLES
 
-    def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured]:
+    def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured | NotApplicable]:
         """Each test slide by itself, by probes fitted on all training spots."""
-        for probe in probes.PROBES:
-            predicted = probes.predict(probe, train.embedding, train.label, test.embedding, seed)
-            for slide in np.unique(test.slide):
-                here = test.slide == slide
-                for metric, value in labels.classification(test.label[here], predicted[here]).items():
-                    yield Measured(probe, metric, value, str(slide), len(train.label), int(here.sum()))
+        return score_probes(probes.PROBES, labels.classification, self.min_support, train, test, seed)
 
     def predictions(self, train: Spots, test: Spots) -> np.ndarray:
         """The label that the k-NN gives each test spot, `[n_test]`, for the map of a tissue."""
-        return probes.predict("knn", train.embedding, train.label, test.embedding)
+        return probes.predict("knn", train.embedding, train.label, test.embedding, group=train.group)

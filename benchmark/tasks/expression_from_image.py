@@ -16,6 +16,7 @@ from benchmark.data.shown import shown
 from benchmark.data.tiles import has_image
 from benchmark.metrics.expression import mean_pearson
 from benchmark.tasks.regressors import reduced, ridge, xgboost
+from benchmark.tasks.scaling import check_embedding
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -56,6 +57,7 @@ class ExpressionFromImage:
         """Settings "xgboost" and "ridge". The seed changes nothing, since the protocol fixes the seed of the trees."""
         if train.counts is None or test.counts is None:
             raise ValueError(f"{self.name} needs the counts of the spots")
+        check_embedding(train.embedding, test.embedding)
         genes = top_log_variance(train.counts, self.n_genes)
         target, truth = (np.log1p(counts[:, genes].toarray()) for counts in (train.counts, test.counts))
         fitted, seen = reduced(train.embedding, test.embedding, self.n_components)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 
 from benchmark.core.contracts import KeyScore, Measured, Metric, Split
 from benchmark.data.gene_selection import top_variance
-from benchmark.data.normalisation import library_size, lognorm
+from benchmark.data.normalisation import hide, lognorm
 from benchmark.metrics import expression
 
 if TYPE_CHECKING:
@@ -25,6 +24,10 @@ class Imputation:
     """The `n_genes` genes that vary most in the training slides are dealt into `folds`. Each fold is hidden in turn.
 
     All other genes stay visible. The method has seen the hidden genes in the training slides.
+
+    Truth of gene g in a spot: log1p(10,000 × x_g / sum of x over all genes), x the counts. The method is given x of the
+    visible genes alone, so the only library size that it can know is their sum. The sum of all genes would tell it the
+    sum of the hidden ones.
     """
 
     n_genes: int = 256
@@ -73,11 +76,7 @@ class Imputation:
 
 
 def without(slide: ad.AnnData, hidden: np.ndarray) -> ad.AnnData:
-    """A copy of the slide without counts of the `hidden` genes; obs["library_size"] is that of all genes."""
+    """A copy of the slide without counts of the `hidden` genes."""
     copy = slide.copy()
-    copy.obs["library_size"] = library_size(slide.X)
-    shown = np.ones(slide.n_vars, dtype=np.float32)
-    shown[hidden] = 0
-    copy.X = sp.csr_matrix(copy.X @ sp.diags_array(shown))
-    copy.X.eliminate_zeros()
+    copy.X = hide(slide.X, hidden)
     return copy

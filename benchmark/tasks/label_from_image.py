@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmark.core.contracts import KeyScore, Measured, Metric, Split, Spots
+from pydantic import PositiveInt
+
+from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split, Spots
+from benchmark.metrics.labels import MIN_SUPPORT
 from benchmark.tasks.domain import Domain
 
 
@@ -15,10 +18,12 @@ class LabelFromImage:
     """The probes and metrics of domain detection, on features that are made without counts.
 
     `key`: the column of obs that has the labels. A column with one value in each slide, such as the status of a
-    biomarker, is a label of the slide.
+    biomarker, is a label of the slide: all test slides of a fold are then scored together.
+    `min_support`: as in `Domain`.
     """
 
     key: str = "label"
+    min_support: PositiveInt = MIN_SUPPORT
 
     name: ClassVar[str] = "label_from_image"
     requires: ClassVar[str] = "embed_image"
@@ -31,6 +36,6 @@ class LabelFromImage:
     )
     settings: ClassVar[Mapping[str, str]] = Domain.settings
 
-    def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured]:
+    def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured | NotApplicable]:
         """As `Domain.score`."""
-        return Domain().score(train, test, seed)
+        return Domain(self.min_support).score(train, test, seed)

@@ -164,7 +164,7 @@ class Spatia(Trained):
         """log1p of counts per 10,000 of the genes `hidden` `[n_hidden]`, from the other genes; `[n_spots, n_hidden]`.
 
         Args:
-            slide: without counts of the hidden genes; `obs["library_size"]` is that of all its genes.
+            slide: without counts of the hidden genes.
         """
         model = self.model
         z = model.join(**self._levels(slide))

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
-from benchmark.data.normalisation import lognorm, stated_size
+from benchmark.data.normalisation import library_size, lognorm
 from benchmark.data.tiles import View, cut, has_image, no_image, tiles
 
 if TYPE_CHECKING:
@@ -130,8 +130,6 @@ def section(
 ) -> Section:
     """The slide, ready for sampling.
 
-    A slide that lacks the counts of some genes has `obs["library_size"]`. Its counts are shares of that size.
-
     Args:
         tiles_at: gives the tiles of a view; None: they are cut anew.
         first: index of the slide's first spot in the corpus.
@@ -150,10 +148,9 @@ def section(
     near, near_valid = neighbours(position, around.k, window)
     offset = (position[near] - position[:, None]) * near_valid[..., None]
     low, high = position.min(axis=0), position.max(axis=0)
-    size = stated_size(slide)
     return Section(
-        values=lognorm(slide.X, size=size),
-        depth=np.log1p(size).astype(np.float32)[:, None],
+        values=lognorm(slide.X),
+        depth=np.log1p(library_size(slide.X))[:, None],
         position=(position - low) / max(float((high - low).max()), 1.0),
         near=near,
         offset=offset,

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from benchmark.data.gene_selection import draw_weighted, moments, top_variance
+from benchmark.data.normalisation import library_size, lognorm
 from benchmark.units.batch import padded
 from benchmark.units.spot import rows
 from methods.spatia.batch import Batch
@@ -30,8 +31,8 @@ class SpatiaUnit:
     """A step takes `size.sections` slides and `size.targets` spots of each, in clumps.
 
     A target hides a random share of all genes, also of those with no counts. Its hidden genes are left out of every
-    array that is read, also where the target is a neighbour of another spot. So a spot shows no more to its neighbours
-    than it shows for itself.
+    array that is read, and of its library size, also where the target is a neighbour of another spot. So a spot shows
+    no more to its neighbours than it shows for itself.
 
     Attributes:
         size: sizes of the parts.
@@ -108,17 +109,31 @@ class SpatiaUnit:
     def _shown(self, matrix, slides, spots, hidden, rng) -> dict[str, np.ndarray]:
         """Tokens of spots `[n]`, of which the first hide genes. A spot of -1 is padding and shows no genes."""
         off = spots < 0
-        hide = np.zeros((len(spots), matrix.shape[1]), bool)
-        hide[: len(hidden)] = hidden
-        hide[off] = True
         depth = np.concatenate([slide.depth for slide in slides])[spots] * ~off[:, None]
-        return tokens(matrix, np.maximum(spots, 0), self.size.n_tokens, hide, self.variance, rng) | {"depth": depth}
+        own, depth[: len(hidden)] = visible(matrix[spots[: len(hidden)]], depth[: len(hidden)], hidden)
+        matrix = sp.vstack([own, matrix[np.maximum(spots[len(hidden) :], 0)]], format="csr")
+        hide = np.broadcast_to(off[:, None], matrix.shape)
+        return tokens(matrix, np.arange(len(spots)), self.size.n_tokens, hide, self.variance, rng) | {"depth": depth}
 
     def _asked(self, matrix, target, hidden, rng) -> dict[str, np.ndarray]:
         """Some of each target's hidden genes, drawn by their variance, and their values."""
         query = draw_weighted(self.variance * hidden, min(QUERIES, matrix.shape[1]), rng)
         wanted = np.take_along_axis(matrix[target].toarray(), query, axis=1)
         return {"query": query, "wanted": wanted, "asked": np.take_along_axis(hidden, query, axis=1)}
+
+
+def visible(values: sp.csr_matrix, depth: np.ndarray, hidden: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
+    """Values and depth of spots that hide genes. Both are of the visible genes alone, as where genes are imputed.
+
+    Args:
+        values: log1p of counts per 10,000, CSR `[n, n_genes]`.
+        depth: log1p of a spot's counts, `[n, 1]`.
+        hidden: which genes each spot hides, bool `[n, n_genes]`.
+    """
+    counts = values.expm1().multiply(np.expm1(depth) / 1e4).multiply(~hidden).tocsr()
+    counts.data = np.rint(counts.data)  # counts are whole numbers: no rounding error tells of the hidden ones
+    counts.eliminate_zeros()
+    return lognorm(counts), np.log1p(library_size(counts))[:, None]
 
 
 def _clumps(slide: Section, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from benchmark.data.corpus import write_corpus
-from benchmark.data.normalisation import library_size, lognorm
+from benchmark.data.normalisation import hide, library_size, lognorm
 from benchmark.data.slide import check_slide
 from benchmark.data.tiles import View, tiles
 from benchmark.training.loop import tensors
 from methods.spatia.presets import Design, parts
 from methods.spatia.sections import Surroundings, neighbours, section, sections
-from methods.spatia.unit import SpatiaUnit, tokens
+from methods.spatia.unit import SpatiaUnit, tokens, visible
 from tests.helpers.spatia import MICRO, simulated
 
 FULL = Design(**parts("cell-niche_image-tissue"))
@@ -71,21 +71,32 @@ def test_every_array_of_a_step_belongs_to_its_spot(corpus):
     batch = drawn(corpus)
     slides, n = sections(corpus, AROUND), len(batch.target)
     assert n == MICRO.sections * MICRO.targets == len(set(batch.target))
-    values = sp.vstack([slide.values for slide in slides]).toarray()
+    values, counts = (sp.vstack(matrices).toarray() for matrices in ([s.values for s in slides], [s.X for s in corpus]))
     depth = np.concatenate([slide.depth for slide in slides])
     offset = np.concatenate([slide.offset for slide in slides])
     picture = np.concatenate([tiles(corpus, name, AROUND.view) for name in corpus.names])
     wide = np.concatenate([tiles(corpus, name, AROUND.niche_view) for name in corpus.names])
-    np.testing.assert_array_equal(batch.depth[:n], depth[batch.target])
     np.testing.assert_array_equal(batch.tile[:n], picture[batch.target])
     np.testing.assert_array_equal(batch.niche_tile, wide[batch.target])
     np.testing.assert_array_equal(batch.offset, offset[batch.target])
     np.testing.assert_array_equal(batch.wanted, np.take_along_axis(values[batch.target], batch.query, axis=1))
-    rows, shown = np.nonzero(batch.valid[:n])
-    assert (values[batch.target[rows], batch.genes[rows, shown]] == batch.values[rows, shown]).all()
     near = np.concatenate([slide.first + slide.near for slide in slides])[batch.target]
-    np.testing.assert_array_equal(batch.depth[batch.near], depth[near])
+    spot = np.empty(len(batch.valid), int)
+    spot[batch.near], spot[:n] = near, batch.target
+    rows, shown = np.nonzero(batch.valid)
+    size = np.expm1(batch.depth.astype(float))[rows, 0]
+    measured = np.expm1(batch.values[rows, shown]) * size / 1e4
+    np.testing.assert_allclose(measured, counts[spot[rows], batch.genes[rows, shown]], rtol=1e-4)
+    np.testing.assert_allclose(batch.depth[batch.near[batch.near >= n]], depth[near[batch.near >= n]], rtol=1e-6)
     np.testing.assert_array_equal(batch.tile[batch.near], picture[near])
+
+
+def test_a_target_that_hides_genes_has_the_library_size_of_the_others():
+    counts, hidden = np.array([[2, 6, 0, 8], [0, 5, 0, 0]], np.float32), np.array([[0, 0, 0, 1], [0, 1, 0, 1]], bool)
+    whole = sp.csr_matrix(counts)
+    values, depth = visible(lognorm(whole), np.log1p(library_size(whole))[:, None], hidden)
+    np.testing.assert_allclose(values.toarray(), np.log1p([[2500, 7500, 0, 0], [0, 0, 0, 0]]), rtol=1e-6)
+    np.testing.assert_allclose(depth, np.log1p([[8], [1]]), rtol=1e-6)  # an empty spot has library size 1
 
 
 def test_a_target_shows_none_of_the_genes_that_it_is_asked_for(corpus):
@@ -103,11 +114,10 @@ def test_the_same_seed_draws_the_same_step(corpus):
 
 
 def with_hidden_altered(slides, batch):
-    """The same slides with other counts of the genes that the targets are asked for, and the same library sizes."""
+    """The same slides with other counts of the genes that the targets are asked for."""
     rng, first = np.random.default_rng(0), 0
     for slide in slides:
         slide = slide.copy()
-        slide.obs["library_size"] = library_size(slide.X)
         counts = slide.X.toarray()
         for target, query, asked in zip(batch.target, batch.query, batch.asked, strict=True):
             if first <= target < first + slide.n_obs:
@@ -147,15 +157,16 @@ def test_a_step_of_small_slides_draws_no_spot_twice(tmp_path):
 # Sections
 
 
-def test_expression_is_a_share_of_the_stated_library(corpus):
+def test_expression_is_a_share_of_the_visible_genes(corpus):
     slide = corpus[corpus.names[0]].copy()
     whole = section(slide, Surroundings())
     np.testing.assert_array_equal(whole.values.toarray(), lognorm(slide.X).toarray())
-    slide.obs["library_size"] = library_size(slide.X)
-    slide.X = sp.csr_matrix(np.where(np.arange(slide.n_vars) < 10, 0, slide.X.toarray()))
+    shown = slide.X.toarray()[:, 10:]
+    slide.X = hide(slide.X, np.arange(10))
     lacking = section(slide, Surroundings())
-    np.testing.assert_array_equal(lacking.values.toarray()[:, 10:], whole.values.toarray()[:, 10:])
-    np.testing.assert_array_equal(lacking.depth, whole.depth)
+    expected = np.log1p(1e4 * shown / shown.sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(lacking.values.toarray()[:, 10:], expected, rtol=1e-5)
+    np.testing.assert_allclose(lacking.depth[:, 0], np.log1p(shown.sum(axis=1)), rtol=1e-6)
 
 
 def test_shuffled_images_belong_to_other_spots_of_the_slide(corpus):

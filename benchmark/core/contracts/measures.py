@@ -60,12 +60,16 @@ class Spots:
     under which each is reported: its slide's, or "pooled" for all.
 
     A task without labels is given raw `counts` instead, `[n_spots, n_genes]`, and every label is empty.
+
+    `group`, of training spots, `[n_spots]`: what stays together where something is chosen on training spots: the group
+    of the slide (its donor, say), or the slide where all are of one group. None: it is not known.
     """
 
     embedding: np.ndarray
     label: np.ndarray
     slide: np.ndarray
     counts: sp.csr_matrix | None = None
+    group: np.ndarray | None = None
 
 
 class Measured(NamedTuple):

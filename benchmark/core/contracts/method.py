@@ -104,11 +104,12 @@ class MethodOptions(Protocol):
         """Expression of hidden genes from the others.
 
         Args:
-            slide: with no counts of the hidden genes; `obs["library_size"]` is that of all its genes.
+            slide: with no counts of the hidden genes. A spot's library size is then the sum of its visible genes;
+                nothing tells the sum of all.
             hidden: indices of the hidden genes, int `[n_hidden]`.
 
         Returns:
-            log1p of counts per 10,000, `[n_spots, n_hidden]`.
+            log1p of counts per 10,000 counts of all genes, `[n_spots, n_hidden]`.
         """
 
     def predict_expression(self, slide: AnnData) -> np.ndarray:

@@ -54,12 +54,15 @@ class TaskOptions(Protocol):
 
     Attributes:
         key: the column of obs that holds its labels; None: it needs no labels, and all spots are served.
+        min_support: spots that a label needs on a slide to be part of its macro means. `check` refuses a task that no
+            slide has two such labels for. 0: any number.
         title: as pages call it; left out: its name.
         order: where it stands among other tasks; the least comes first and orders the leaderboard.
         settings: titles of its settings. A key may be a regular expression; its title may name groups, as `re` does.
     """
 
     key: str | None = "label"
+    min_support: int = 0
     title: str = ""
     order: int = 100
     settings: Mapping[str, str] = {}
