@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import UnitBenchError
+
+LARGE = 4 * 2**20  # bytes; a smaller file has its checksum in a few milliseconds
 
 
 class WriteError(UnitBenchError):
@@ -66,9 +71,33 @@ def read_json(path: Path) -> Any:
 
 
 def sha256(path: Path) -> str:
-    """The checksum of a file, 64 hex digits."""
+    """The checksum of a file, 64 hex digits. That of a large file is kept, and read again while the file is the same:
+    its size, number and times."""
+    path = Path(path)
+    about = path.stat()
+    if about.st_size < LARGE:
+        return _sha256(path)
+    same = [str(path.resolve()), about.st_size, about.st_ino, about.st_mtime_ns, about.st_ctime_ns]
+    kept = cache_folder() / "sha256" / fingerprint(same)
+    with suppress(OSError):
+        if re.fullmatch("[0-9a-f]{64}", text := kept.read_text(encoding="utf-8", errors="replace")):
+            return text
+    digest = _sha256(path)
+    # A file that was changed just now may change again without a change of its times.
+    if time.time_ns() - about.st_ctime_ns > 2e9 and path.stat().st_mtime_ns == about.st_mtime_ns:
+        with suppress(WriteError):
+            write_text(kept, digest)
+    return digest
+
+
+def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_folder() -> Path:
+    """UNITBENCH_CACHE, or `~/.cache/unitbench`."""
+    return Path(os.environ.get("UNITBENCH_CACHE") or Path.home() / ".cache" / "unitbench")
 
 
 def fingerprint(value: Any) -> str:
