@@ -9,6 +9,7 @@ from benchmark.core.code import code_of, code_of_plugin
 from benchmark.core.environments import find_environment
 from benchmark.core.files import fingerprint
 from benchmark.experiment.arms import folds
+from benchmark.experiment.outputs import task_keys
 from benchmark.training.machine import machine
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def depends(run: Run, step: str, job: str = "") -> dict[str, Any]:
     if step == "pretrain":
         return code | _of_fit(run, job)
     if step == "score":
-        return code | _of_score(run, job)
+        return code | _of_score(run)
     if step == "leaderboard":  # the manifest shows the whole config
         return code | {"config": run.config.model_dump(mode="json")}
     return code
@@ -59,13 +60,17 @@ def _of_fit(run: Run, job: str) -> dict[str, Any]:
         **run.config.model_dump(mode="json", include={"budget", "seeds"}),
         "folds": {name: [by_name[name].fit, by_name[name].test] for name in used},
         "methods": [_of_method(run, label) for label in dict.fromkeys(label for label, _ in run.jobs[job])],
-        "tasks": _of_tasks(run),
+        "tasks": task_keys(run.config),
     }
 
 
-def _of_score(run: Run, job: str) -> dict[str, Any]:
+def _of_score(run: Run) -> dict[str, Any]:
     shared = run.config.model_dump(mode="json", include={"splits", "neighbours"})
-    return shared | {"dataset": run.config.dataset.name, "tasks": _of_tasks(run)}
+    tasks = [
+        task.model_dump(mode="json") | {"code": code_of_plugin("tasks", task.task, task.options)}
+        for task in run.config.tasks
+    ]
+    return shared | {"dataset": run.config.dataset.name, "tasks": tasks}
 
 
 def _of_method(run: Run, label: str) -> dict[str, Any]:
@@ -75,10 +80,3 @@ def _of_method(run: Run, label: str) -> dict[str, Any]:
         "plugin": f"{plugin.distribution} {plugin.version}",
         "code": code_of_plugin("methods", entry.method, entry.options),
     }
-
-
-def _of_tasks(run: Run) -> list[dict[str, Any]]:
-    return [
-        task.model_dump(mode="json") | {"code": code_of_plugin("tasks", task.task, task.options)}
-        for task in run.config.tasks
-    ]
