@@ -70,7 +70,7 @@ def prepare(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     dataset = make("datasets", run.config.dataset.name, run.config.dataset.options)
     console = Console(stderr=True)
     corpus = write_corpus(
-        dataset.slides(), run.corpus, dataset.record(), progress=lambda name: console.print(f"slide {name}")
+        dataset.slides(), run.corpus, dataset.record(), progress=lambda line: console.print(line, markup=False)
     )
     console.print(f"{len(corpus)} slides, {corpus.n_spots} spots, {len(corpus.genes)} genes → {run.corpus}")
 

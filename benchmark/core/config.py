@@ -102,7 +102,9 @@ class Splits(Frozen):
     """The splits of the experiment, and how often each is drawn."""
 
     donor_folds: int | None = Field(
-        default=None, ge=2, description="How many folds hold out whole groups. Null: one fold for each group."
+        default=None,
+        ge=0,
+        description="How many folds hold out whole groups. Null: one for each group. 0: none, for one slide alone.",
     )
     random_repeats: int = Field(default=5, ge=0, description="How often the split `random` is drawn. 0 leaves it out.")
     random_test: float = Field(default=0.2, gt=0, lt=1, description="Share of the spots that it and `block` test.")
@@ -113,6 +115,14 @@ class Splits(Frozen):
     block_buffer: float = Field(
         default=2, ge=0, description="Training spots nearer than this to a test spot are left out, in pitches."
     )
+
+    @model_validator(mode="after")
+    def _some_split(self) -> Splits:
+        if self.donor_folds == 1:
+            raise ValueError("donor_folds: 1 fold would hold out every slide: give 0, null, or 2 and more")
+        if self.donor_folds == 0 and not any(self.repeats.values()):
+            raise ValueError("donor_folds is 0 and no split within slides is asked: set block_repeats to 1 or more")
+        return self
 
     @property
     def repeats(self) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -14,8 +15,10 @@ import pandas as pd
 
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import fingerprint, read_json, sha256, write_atomic, write_json
+from benchmark.data.names import check_twins
+from benchmark.data.panel import common_genes, warning
 from benchmark.data.shown import read_only, shown
-from benchmark.data.slide import check_slide
+from benchmark.data.slide import check_slide, noted
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -148,44 +151,67 @@ def write_corpus(
     slides: Iterable[ad.AnnData],
     folder: Path,
     record: Mapping[str, Any],
-    progress: Callable[[str], None] = lambda name: None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> Corpus:
     """Check all slides, keep the genes that every one of them has, write the slides and then the record.
 
     The record is written last, so a folder with a record is complete. The common genes are known only after the last
-    slide, so each file is written, then read and cut to the common genes. One slide at a time is in memory.
+    slide, so each file is written, then read and cut to the common genes. One slide at a time is in memory. All files
+    are written to a folder beside `slides`, which takes its place at the end: bad slides leave nothing behind.
 
     Args:
         record: what the dataset is, as `Dataset.record` gives it.
-        progress: called with the name of each slide once it is written.
+        progress: called with a line about each slide once it is written, and with warnings.
 
     Raises:
         UnitBenchError: no slides, two slides of one name, a slide against the schema, or no common gene.
     """
     folder = Path(folder)
-    (folder / "slides").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "record.json").unlink(missing_ok=True)
-    names: list[str] = []
-    genes, union = pd.Index([]), set[str]()
-    for slide in slides:
-        name = check_slide(slide, f"slide {slide.uns.get('slide', '?')}").uns["slide"]
-        if name in names:
-            raise UnitBenchError(f"slide {name}", "two slides have this name", "rename one")
-        _write(_path(folder, name), slide)
-        genes = genes[genes.isin(slide.var_names)] if names else slide.var_names
-        union |= set(slide.var_names)
-        names.append(name)
-        progress(name)
-    if not names:
-        raise UnitBenchError(folder, "the dataset has no slides", "check its options")
-    if len(genes) == 0:
-        raise UnitBenchError(folder, "no gene is in every slide", "use the same gene names in all slides")
-    entries = {name: _finish(_path(folder, name), genes) for name in names}
+    partial = folder / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        panels = {name: panel for name, panel in _write_slides(slides, partial, progress)}
+        if not panels:
+            raise UnitBenchError(folder, "the dataset has no slides", "check its options")
+        genes = common_genes(panels)
+        if line := warning(panels, genes):
+            progress(line)
+        entries = {name: _finish(_path(partial, name), genes) | {"n_genes": len(panels[name])} for name in panels}
+        for what in ("donor", "group"):
+            check_twins((entry[what] for entry in entries.values()), what)
+        shutil.rmtree(folder / "slides", ignore_errors=True)
+        (partial / "slides").rename(folder / "slides")
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    union = set[str]().union(*panels.values())
     write_json(
         folder / "record.json",
         {**record, "genes": list(genes), "n_genes_union": len(union), "slides": entries},
     )
     return open_corpus(folder)
+
+
+def _write_slides(
+    slides: Iterable[ad.AnnData], folder: Path, progress: Callable[[str], None]
+) -> Iterator[tuple[str, pd.Index]]:
+    """Check and write the slides; the name and the genes of each."""
+    names: list[str] = []
+    for slide in slides:
+        name = check_slide(slide, f"slide {slide.uns.get('slide', '?')}").uns["slide"]
+        if name in names:
+            raise UnitBenchError(f"slide {name}", "two slides have this name", "rename one")
+        check_twins([*names, name], "slide")
+        for column in slide.obs.select_dtypes("category"):
+            slide.obs[column] = slide.obs[column].cat.remove_unused_categories()
+        _write(_path(folder, name), slide)
+        names.append(name)
+        notes = [f"{number:,} {what.replace('_', ' ')}" for what, number in noted(slide).items()]
+        if "label" not in slide.obs or slide.obs["label"].isna().all():
+            notes.append("no labels")
+        progress(f"slide {name}" + (f": {', '.join(notes)}" if notes else ""))
+        yield name, slide.var_names
 
 
 def _path(folder: Path, name: str) -> Path:
@@ -217,6 +243,7 @@ def _finish(path: Path, genes: pd.Index) -> dict[str, Any]:
         "group": slide.uns["group"],
         "n_spots": slide.n_obs,
         "labels": {str(label): int(count) for label, count in dict(labels).items() if count},
+        "noted": noted(slide),
         "lattice": {key: _plain(value) for key, value in slide.uns["lattice"].items()},
         "sha256": sha256(path),
     }

@@ -29,14 +29,20 @@ def donor_folds(groups: Mapping[str, str], n_folds: int | None) -> tuple[Fold, .
 
     Args:
         groups: the group of each slide, by its name.
-        n_folds: at most as many as groups; None: one fold for each group.
+        n_folds: at most as many as groups; None: one fold for each group; 0: no fold.
 
     Raises:
-        UnitBenchError: there are fewer than two groups.
+        UnitBenchError: folds are asked, and there are fewer than two groups.
     """
+    if n_folds == 0:
+        return ()
     names = sorted(set(groups.values()))
     if len(names) < 2:
-        raise UnitBenchError("split donor", f"{len(names)} group(s)", "holding one out needs at least two")
+        raise UnitBenchError(
+            "split donor",
+            f"{len(names)} group(s), and holding one out needs at least two",
+            "set `splits.donor_folds: 0` and `splits.block_repeats`, or add slides of another donor",
+        )
     n_folds = min(n_folds or len(names), len(names))
     held_out = [names[start::n_folds] for start in range(n_folds)]
     return tuple(

@@ -12,7 +12,7 @@ from pydantic import Field
 from benchmark.core.config import Frozen
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.data.source import locate
-from benchmark.datasets.description import read_description
+from benchmark.datasets.description import Digest, Name, read_description
 
 BANDS = ("red", "green", "blue")
 
@@ -36,12 +36,12 @@ class CellDescription(Frozen):
     licence: str
     citation: str | None = None
     technology: str
-    donor: str
+    donor: Name
     transcripts: str  # path of the table
     images: dict[str, Stain]
     microns_per_pixel: float = Field(gt=0)
     pitch: float = Field(gt=0)  # side of a lattice cell in µm
-    files: dict[str, str]  # sha256 of each, by its path under `folder`
+    files: dict[str, Digest]  # sha256 of each, by its path under `folder`
 
 
 class CellFolder(Frozen):
@@ -71,6 +71,8 @@ class CellFolder(Frozen):
             "files": [{"path": path, "sha256": digest} for path, digest in self.about.files.items()],
             "donors": donors,
             "groups": donors,
+            "description": self.about.model_dump(mode="json", exclude={"files"}),
+            "options": {"stain": self.stain},
         }
 
     def locate(self, path: str) -> Path:

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import yaml
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 
 from benchmark.core.config import Frozen, build
 from benchmark.core.errors import UnitBenchError
 
 AnyDescription = TypeVar("AnyDescription", bound=Frozen)
+KEYS = "the keys are in docs/own_data.md"
+
+Name = Annotated[str, Field(coerce_numbers_to_str=True)]  # YAML reads 151673 as a number
+Digest = Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
 
 
 class Grid(Frozen):
@@ -56,7 +60,7 @@ class InObs(Frozen):
 
 
 # Where the donor or group of a slide is written: in the slide, or in the description, under the name of each slide.
-Origin = Annotated[InUns | InObs | dict[str, str], Field(union_mode="left_to_right")]
+Origin = Annotated[InUns | InObs | dict[Name, Name], Field(union_mode="left_to_right")]
 
 
 class Description(Frozen):
@@ -69,9 +73,20 @@ class Description(Frozen):
     licence: str = Field(description="Under which they may be used.")
     citation: str | None = Field(default=None, description="A DOI.")
     technology: str = Field(description="The assay, in words.")
-    label: str | None = Field(default=None, description="Column of obs that holds the labels. Null: there are none.")
+    counts: str = Field(
+        default="X",
+        pattern="^(X|raw|layers/.+)$",
+        description="Where the raw counts are: `X`, `raw`, or a layer, such as `layers/counts`.",
+    )
+    label: str | None = Field(
+        default=None,
+        description="Column of obs that holds the labels. A slide without it is unlabelled. Null: there are none.",
+    )
     labels: str = Field(default="none", description="What the labels mean, and who gave them.")
-    unlabelled: tuple[str, ...] = Field(default=(), description='Values of that column that mean "no label".')
+    unlabelled: tuple[Name, ...] = Field(default=(), description='Values of that column that mean "no label".')
+    keep: tuple[str, ...] = Field(
+        default=(), description="More columns of obs with labels, for tasks with an option `key`."
+    )
     donor: Origin = Field(
         description="The individual: a key of the slide's uns, a column of its obs with one value, or here by slide."
     )
@@ -80,9 +95,24 @@ class Description(Frozen):
     )
     lattice: Grid = Field(description="Where the spots lie.")
     image: Picture | None = Field(default=None, description="An image inside the slides.")
-    files: dict[str, str] = Field(
-        default={}, description="The sha256 of each file. Without it, every `.h5ad` file of the folder is read."
+    files: dict[str, Digest] = Field(
+        default={},
+        description="The sha256 of each file, by its path below `folder`. "
+        "Without it, every `.h5ad` file that lies in the folder itself is read.",
     )
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns of obs that hold labels, and what the slide calls each."""
+        return ({self.label: "label"} if self.label else {}) | {name: name for name in self.keep}
+
+    @field_validator("keep")
+    @classmethod
+    def _kept(cls, keep: tuple[str, ...]) -> tuple[str, ...]:
+        for name in keep:
+            if name == "label" or "/" in name:
+                raise ValueError(f"{name!r} cannot be kept: name a column other than 'label', and without '/'")
+        return keep
 
 
 def read_description(path: Path, kind: type[AnyDescription]) -> AnyDescription:
@@ -97,4 +127,19 @@ def read_description(path: Path, kind: type[AnyDescription]) -> AnyDescription:
         raise UnitBenchError(path, str(error.strerror), "give the path of a description") from None
     except yaml.YAMLError as error:
         raise UnitBenchError(path, f"no valid YAML ({str(error).splitlines()[0]})", "correct it") from None
+    if missing := _missing(kind, values):
+        raise UnitBenchError(path, f"key(s) missing: {', '.join(missing)}", f"add them; {KEYS}")
     return build(kind, values, path)
+
+
+def _missing(kind: type[Frozen], values: object) -> list[str]:
+    """All keys that are missing; none if a key is unknown, since that is often a misspelling of one that is missing."""
+    try:
+        kind.model_validate(values)
+    except ValidationError as error:
+        errors = error.errors()
+        if not any(details["type"] == "extra_forbidden" for details in errors):
+            places = [details["loc"] for details in errors if details["type"] == "missing"]
+            # Inside these, what is missing is missing from one of several forms.
+            return [".".join(map(str, loc)) for loc in places if len(loc) == 1 or loc[0] not in ("donor", "group")]
+    return []

@@ -200,7 +200,7 @@ def test_a_corrupt_image_is_an_error_of_one_line(cosmx):
         ({"y_axes": "up"}, "unknown key 'y_axes'; did you mean 'y_axis'?"),
         ({"stain": "dapi"}, "no image 'dapi'; known: DAPI, composite"),
         ({"transcripts": "tx.csv"}, "no sha256 of 'tx.csv' in `files`"),
-        ({"files": {"tx_file.csv": "0" * 64, "CellLabels/a_F001.tif": ""}}, "tx_file.csv: altered"),
+        ({"files": {"tx_file.csv": "0" * 64, "CellLabels/a_F001.tif": "0" * 64}}, "tx_file.csv: altered"),
         ({"files": {}}, "no sha256 of 'tx_file.csv'"),
     ],
 )
