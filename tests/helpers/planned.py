@@ -4,16 +4,18 @@ Called as a program: `python -m tests.helpers.planned SNAKEFILE CONFIG < changes
 for the steps, which writes the files that they would. Then it prints the jobs of the plan after each change, as JSON.
 One process imports everything, and a copy of it makes each plan, so a plan takes about a second.
 
-A change is `{file: text}`; a text "copy of FILE" stands for the bytes of that file; under "path" a folder is put first
-on the path of modules.
+A change is `{file: text}`; a text "copy of FILE" stands for the bytes of that file; null stands for a file that is gone,
+here the file may be a pattern; under "path" a folder is put first on the path of modules.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -22,6 +24,7 @@ from pathlib import Path
 
 IMPORTED = ("anndata", "snakemake.cli", "benchmark.experiment.frozen", "benchmark.datasets.h5ad_folder")
 IMPORTED += ("benchmark.tasks.clustering", "benchmark.tasks.domain")
+NOTHING = {"bytes": 0, "sha256": hashlib.sha256(b"").hexdigest()}
 STAND_IN = """
 import json, sys
 from pathlib import Path
@@ -39,7 +42,7 @@ def outputs(config: str) -> dict[str, dict[str, str]]:
 
     run = open_run(config)
     made = {
-        "prepare": {run.record: json.dumps({"slides": {}})},
+        "prepare": {run.record: json.dumps({"slides": {"a": {}}}), run.corpus / "slides/a.h5ad": ""},
         "check": dict.fromkeys(map(run.checked, run.jobs), ""),
         "leaderboard": dict.fromkeys(run.tables, ""),
         "report": dict.fromkeys(run.pages, ""),
@@ -47,10 +50,12 @@ def outputs(config: str) -> dict[str, dict[str, str]]:
         "show": {run.summary: ""},
     }
     for job, pairs in run.jobs.items():
-        records = [
-            {"method": label, "fold": fold, "amount": 0, "seed": 0, "key": "", "files": {}} for label, fold in pairs
-        ]
-        arms = {run.results / f"arms/{r['method']}/{r['fold']}/0-seed0/arm.json": json.dumps(r) for r in records}
+        records, arms = [], {}
+        for label, fold in pairs:
+            record = {"method": label, "fold": fold, "amount": 0, "seed": 0, "key": "", "files": {"out.npz": NOTHING}}
+            records.append(record)
+            folder = run.results / f"arms/{label}/{fold}/0-seed0"
+            arms |= {folder / "arm.json": json.dumps(record), folder / "out.npz": ""}
         made[f"pretrain.{job}"] = arms | {run.arms(job): json.dumps(records)}
         made[f"score.{job}"] = {run.scores(job): "", run.maps(job): ""}
     return {step: {str(file): text for file, text in files.items()} for step, files in made.items()}
@@ -97,15 +102,23 @@ def main() -> None:
     Path("outputs.json").write_text(apart(lambda: json.dumps(outputs(config))), encoding="utf-8")
     assert not jobs(apart(lambda: call_snakemake("--cores", "2", "--quiet", "all", *words)))
     path, plans = list(sys.path), {}
+    shutil.copytree("results", "whole")
     for name, change in json.load(sys.stdin).items():
         sys.path[:] = [*filter(None, [change.pop("path", "")]), *path]
-        before = {file: Path(file).read_bytes() for file in change}
+        before = {file: Path(file).read_bytes() for file, text in change.items() if text is not None}
         for file, text in change.items():
-            source = text.removeprefix("copy of ")
-            Path(file).write_bytes(text.encode() if source == text else Path(source).read_bytes())
+            if text is None:
+                (gone,) = Path().glob(file)
+                gone.unlink()
+            elif text.startswith("copy of "):
+                shutil.copy(text.removeprefix("copy of "), file)
+            else:
+                Path(file).write_text(text, encoding="utf-8")
         plans[name] = jobs(apart(lambda: call_snakemake("-n", *words)))
         for file, content in before.items():
             Path(file).write_bytes(content)
+        shutil.rmtree("results")
+        shutil.copytree("whole", "results")
     print(json.dumps(plans))
 
 
