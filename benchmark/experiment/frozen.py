@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 from pathlib import Path
 from typing import TextIO
 
@@ -15,7 +16,8 @@ from benchmark.experiment.layout import Run, open_run
 from benchmark.experiment.mend import mend
 
 HEAD = "# The config of this run as it was when the run began, written out in full. The next run writes it anew.\n"
-REFUSED = "{}\n\r\t\0"  # Snakemake reads braces in a path as a wildcard
+# Snakemake reads braces in a path as a wildcard, and the address of MLflow's database ends at a question mark.
+REFUSED = re.compile(r"[{}?\x00-\x1f\x7f]")
 _locks: list[TextIO] = []  # held as long as this process lives
 
 
@@ -82,9 +84,10 @@ def lock(run: Run, wait: bool = False) -> TextIO:
 
 
 def check_path(results: Path) -> None:
-    """Raises UnitBenchError: the folder has a name that Snakemake reads in another way."""
-    if bad := sorted(set(str(results)) & set(REFUSED)):
-        cause = f"a path with {', '.join(map(repr, bad))} cannot be given to Snakemake"
+    """Raises UnitBenchError: the folder has a name that Snakemake or MLflow reads in another way."""
+    bad = {*REFUSED.findall(str(results)), *("?" * ("?" in str(results.resolve())))}
+    if bad:
+        cause = f"a path with {', '.join(map(repr, sorted(bad)))} cannot be given to Snakemake or MLflow"
         raise UnitBenchError(f"--results {str(results.parent)!r}", cause, "give a folder without")
 
 

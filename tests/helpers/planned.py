@@ -4,8 +4,8 @@ Called as a program: `python -m tests.helpers.planned SNAKEFILE CONFIG < changes
 for the steps, which writes the files that they would. Then it prints the jobs of the plan after each change, as JSON.
 One process imports everything, and a copy of it makes each plan, so a plan takes about a second.
 
-A change is `{file: text}`; a text "copy of FILE" stands for the bytes of that file; null stands for a file that is gone,
-here the file may be a pattern; under "path" a folder is put first on the path of modules.
+A change is `{file: text}`; a text "copy of FILE" stands for the bytes of that file; null stands for a file that is
+gone, and the file may be a pattern; under "path" a folder is put first on the path of modules.
 """
 
 from __future__ import annotations
