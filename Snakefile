@@ -70,7 +70,7 @@ for STEP, (CALL, NEEDS, MAKES) in STEPS.items():
             call=CALL if STEP.startswith("environment.") else f"{CALL} {WHAT}",
             depends=DEPENDS.get(STEP),
         shell:
-            "python -m benchmark {params.call} > {log:q} 2>&1" + KILLED
+            f"python -m benchmark {{params.call}} > {{log:q}} 2>&1 {KILLED}"
 
 
 rule pretrain:
@@ -97,7 +97,7 @@ rule pretrain:
         what=WHAT,
     shell:
         "{params.python:q} -m benchmark pretrain {params.what} --job {wildcards.job:q} "
-        "--attempt {resources.attempt} > {log:q} 2>&1" + KILLED
+        f"--attempt {{resources.attempt}} > {{log:q}} 2>&1 {KILLED}"
 
 
 # The same in another environment, for methods that need one: conda's, or else a venv that is made once.
@@ -131,4 +131,4 @@ rule show:
         what=WHAT,
         depends=DEPENDS["show"],
     shell:
-        "python -m benchmark show {params.what} 2> {log:q}" + KILLED
+        f"python -m benchmark show {{params.what}} 2> {{log:q}} {KILLED}"
