@@ -2,13 +2,15 @@
 CONFIG ?= config/default/simulated.yaml
 RESULTS ?= results
 PORT ?= 5000
-WHAT = --config $(CONFIG) --results $(RESULTS)
+# Through the environment, so that a name with a blank or a quote stays one word.
+export CONFIG RESULTS PORT
+WHAT = --config "$$CONFIG" --results "$$RESULTS"
 BIN = .venv/bin
 # Written last: a set-up that was cut off is done again.
 READY = .venv/.ready
 SCGPT = .venv-scgpt
 
-.PHONY: help run resume board bench gates lint test docs parity clean
+.PHONY: help run resume board bench gates lint test docs parity faults clean
 
 help:    ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
@@ -20,7 +22,7 @@ resume: $(READY)    ## go on after a run that was killed
 	$(BIN)/unitbench run $(WHAT) --resume
 
 board: $(READY)    ## open the MLflow leaderboard on 127.0.0.1
-	$(BIN)/unitbench mlflow $(WHAT) --port $(PORT)
+	$(BIN)/unitbench mlflow $(WHAT) --port "$$PORT"
 
 bench: $(READY)    ## measure loaders and training steps
 	$(BIN)/unitbench bench $(WHAT)
@@ -42,6 +44,9 @@ docs: $(READY)    ## the documentation, docs/_build/html/index.html; a warning i
 parity: $(SCGPT)/.ready    ## our scGPT against the official package: largest differences, time of a step
 	$(SCGPT)/bin/python -m pytest -W ignore tests/parity
 	$(SCGPT)/bin/python -W ignore -m tests.parity.step_time
+
+faults: $(READY)    ## the long campaign: kill a tiny run at random moments, delete each of its files; hours
+	$(BIN)/python -m tests.faults.campaign --folder "$$RESULTS/faults"
 
 clean:    ## remove the environments and Snakemake's notes; results stay
 	rm -rf .venv $(SCGPT) .snakemake

@@ -4,38 +4,51 @@
 import os
 import sys
 
-from benchmark.experiment.layout import open_run
+from benchmark.experiment.depends import depends
+from benchmark.experiment.frozen import begin
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
 min_version("9.10")
 
-RUN = open_run(config.get("experiment", "config/default/simulated.yaml"), config.get("results", "results"))
+# The run works from a copy of the config, so an edit of the config while it works changes the next run alone.
+RUN = begin(
+    config.get("experiment", "config/default/simulated.yaml"),
+    config.get("results", "results"),
+    workflow.is_main_process,
+)
 OUT, WHAT = RUN.results, RUN.arguments
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 # `python` is the one that runs Snakemake, or that of the rule's environment under --use-conda.
 os.environ.update(PATH=f"{os.path.dirname(sys.executable)}:{os.getenv('PATH')}")
+# A process that was killed leaves no words of its own.
+KILLED = (
+    ' || {{ code=$?; [ $code -le 128 ] || echo "the process was ended by SIG$(kill -l $code)'
+    '; where that is SIGKILL, give it more memory" >> {log:q}; exit $code; }}'
+)
 
 
 rule all:
     input:
-        RUN.summary,
+        RUN.made,
 
 
 # Of each step but pretrain and show: its call, what it needs, what it makes. "{job}" stands for the name of a job.
 STEPS = {
-    "prepare": (f"prepare {WHAT}", [], RUN.record),
-    "check": (f"check {WHAT}", RUN.record, [RUN.checked(job) for job in RUN.jobs]),
-    "score.{job}": (f"score {WHAT} --job {{job}}", RUN.arms("{job}"), [RUN.scores("{job}"), RUN.maps("{job}")]),
-    "leaderboard": (f"leaderboard {WHAT}", RUN.scored, RUN.tables),
-    "report": (f"report {WHAT}", RUN.tables, [report(page, category="Leaderboard") for page in RUN.pages]),
-    "track": (f"track {WHAT}", RUN.tables, OUT / "mlflow.json"),
-} | {f"environment.{env.name}": (f"make-environment {env.name}", [], env.ready) for env in RUN.environments}
-
-# Settings that a step depends on. The corpus depends on the dataset, not on the rest of the config. `check` must have
-# none: if a rule runs again for its parameters, Snakemake misses changes of the rules with its output as `ancient`.
-DEPENDS = {"prepare": RUN.config.dataset.model_dump()}
-DEPENDS |= {f"environment.{env.name}": env.recipe for env in RUN.environments}
+    "prepare": ("prepare", [], RUN.record),
+    "check": ("check", RUN.record, [RUN.checked(job) for job in RUN.jobs]),
+    "score.{job}": ("score --job {job}", RUN.arms("{job}"), [RUN.scores("{job}"), RUN.maps("{job}")]),
+    "leaderboard": ("leaderboard", RUN.scored, RUN.tables),
+    "report": ("report", RUN.tables, [report(page, category="Leaderboard") for page in RUN.pages]),
+    "track": ("track", RUN.tables, RUN.tracked),
+}
+# What a step depends on beside its inputs. `check` must have nothing: if a rule runs again for its parameters,
+# Snakemake misses changes of the rules with its output as `ancient`. The name of its output tells its settings instead.
+DEPENDS = {step: depends(RUN, step) for step in ("prepare", "leaderboard", "report", "track", "show")}
+DEPENDS["score.{job}"] = lambda wildcards: depends(RUN, "score", wildcards.job)
+for env in RUN.environments:
+    STEPS[f"environment.{env.name}"] = (f"make-environment {env.name}", [], env.ready)
+    DEPENDS[f"environment.{env.name}"] = env.recipe
 
 for STEP, (CALL, NEEDS, MAKES) in STEPS.items():
 
@@ -54,10 +67,10 @@ for STEP, (CALL, NEEDS, MAKES) in STEPS.items():
         conda:
             "envs/unitbench.yaml"
         params:
-            call=CALL,
+            call=CALL if STEP.startswith("environment.") else f"{CALL} {WHAT}",
             depends=DEPENDS.get(STEP),
         shell:
-            "python -m benchmark {params.call} > {log} 2>&1"
+            f"python -m benchmark {{params.call}} > {{log:q}} 2>&1 {KILLED}"
 
 
 rule pretrain:
@@ -79,11 +92,12 @@ rule pretrain:
         gpu=1,
         attempt=lambda wildcards, attempt: attempt,
     params:
-        settings=lambda wildcards: RUN.settings(wildcards.job),
+        depends=lambda wildcards: depends(RUN, "pretrain", wildcards.job),
         python="python",
+        what=WHAT,
     shell:
-        f"{{params.python}} -m benchmark pretrain {WHAT} --job {{wildcards.job}} "
-        "--attempt {resources.attempt} > {log} 2>&1"
+        "{params.python:q} -m benchmark pretrain {params.what} --job {wildcards.job:q} "
+        f"--attempt {{resources.attempt}} > {{log:q}} 2>&1 {KILLED}"
 
 
 # The same in another environment, for methods that need one: conda's, or else a venv that is made once.
@@ -105,7 +119,7 @@ rule show:
     input:
         RUN.tables,
         RUN.pages,
-        OUT / "mlflow.json",
+        RUN.tracked,
     output:
         RUN.summary,
     log:
@@ -113,5 +127,8 @@ rule show:
     localrule: True
     conda:
         "envs/unitbench.yaml"
+    params:
+        what=WHAT,
+        depends=DEPENDS["show"],
     shell:
-        f"python -m benchmark show {WHAT} 2> {{log}}"
+        f"python -m benchmark show {{params.what}} 2> {{log:q}} {KILLED}"

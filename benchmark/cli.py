@@ -143,13 +143,9 @@ def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
 @app.command()
 def track(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Write the leaderboard into MLflow's database; entries that have not changed are left alone."""
-    from benchmark.core.files import write_json
-    from benchmark.experiment.summary import written
-    from benchmark.report.mlflow_board import track
+    from benchmark.experiment.jobs import track_run
 
-    run = _run(config, results)
-    rows, board, *_ = written(run)
-    write_json(run.results / "mlflow.json", track(rows, board, run.results / "mlflow.db", run.config.name)._asdict())
+    track_run(_run(config, results))
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -76,12 +76,11 @@ def _file(name: str) -> Path | None:
     return next((file for file in (path / "__init__.py", path.with_name(f"{path.name}.py")) if file.is_file()), None)
 
 
-def _modules_of(top: str) -> Iterator[str]:
+def _modules_of(top: str) -> list[str]:
     """The names of all modules of a package that have a source file."""
     folder, _ = _package(top)
-    for file in folder.rglob("*.py") if folder else ():
-        parts = file.relative_to(folder).with_suffix("").parts
-        yield ".".join([top, *(parts[:-1] if parts[-1] == "__init__" else parts)])
+    paths = [file.relative_to(folder).with_suffix("").parts for file in folder.rglob("*.py")] if folder else []
+    return [".".join([top, *(path[:-1] if path[-1] == "__init__" else path)]) for path in paths]
 
 
 def _others(tops: set[str]) -> dict[str, str]:

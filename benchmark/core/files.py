@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import re
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import UnitBenchError
+
+LARGE = 4 * 2**20  # bytes; a smaller file has its checksum in a few milliseconds
 
 
 class WriteError(UnitBenchError):
@@ -65,10 +71,43 @@ def read_json(path: Path) -> Any:
         raise UnitBenchError(path, f"no valid JSON ({error})", "delete it and run again") from error
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time into the body. The lock is a file beside `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(f".{path.name}.lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def sha256(path: Path) -> str:
-    """The checksum of a file, 64 hex digits."""
+    """The checksum of a file, 64 hex digits. That of a large file is kept, and read again while the file is the same:
+    its size, number and times."""
+    path = Path(path)
+    about = path.stat()
+    if about.st_size < LARGE:
+        return _sha256(path)
+    same = [str(path.resolve()), about.st_size, about.st_ino, about.st_mtime_ns, about.st_ctime_ns]
+    kept = cache_folder() / "sha256" / fingerprint(same)
+    with suppress(OSError):
+        if re.fullmatch("[0-9a-f]{64}", text := kept.read_text(encoding="utf-8", errors="replace")):
+            return text
+    digest = _sha256(path)
+    # A file that was changed just now may change again without a change of its times.
+    if time.time_ns() - about.st_ctime_ns > 2e9 and path.stat().st_mtime_ns == about.st_mtime_ns:
+        with suppress(WriteError):
+            write_text(kept, digest)
+    return digest
+
+
+def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_folder() -> Path:
+    """UNITBENCH_CACHE, or `~/.cache/unitbench`."""
+    return Path(os.environ.get("UNITBENCH_CACHE") or Path.home() / ".cache" / "unitbench")
 
 
 def fingerprint(value: Any) -> str:

@@ -141,6 +141,12 @@ def open_corpus(folder: Path) -> Corpus:
     return Corpus(Path(folder), tuple(record["slides"]))
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether all slides that the record of a prepared folder names are there. Their values are checked when read."""
+    slides = read_json(Path(folder) / "record.json")["slides"]
+    return all(_path(Path(folder), name).is_file() for name in slides)
+
+
 def write_corpus(
     slides: Iterable[ad.AnnData],
     folder: Path,

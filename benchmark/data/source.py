@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from benchmark.core.errors import UnitBenchError
+from benchmark.core.files import cache_folder
 from benchmark.data.download import check_file, fetch
 
 
@@ -23,11 +24,6 @@ def local_folder(folder: str) -> Path | None:
     if not Path(data).is_dir():
         raise UnitBenchError(f"UNITBENCH_DATA={data}", "no such folder", "correct it or unset it")
     return path if (path := Path(data) / folder).is_dir() else None
-
-
-def cache_folder() -> Path:
-    """UNITBENCH_CACHE, or `~/.cache/unitbench`."""
-    return Path(os.environ.get("UNITBENCH_CACHE") or Path.home() / ".cache" / "unitbench")
 
 
 def locate(folder: str, file: Mapping[str, Any], url: str) -> Path:

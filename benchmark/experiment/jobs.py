@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.core.errors import UnitBenchError, nearest
-from benchmark.core.files import read_json, write_json
+from benchmark.core.files import locked, read_json, write_json
 from benchmark.core.scores import write_rows, write_table
 from benchmark.core.timing import WORK
 from benchmark.data.corpus import Corpus, open_corpus
-from benchmark.experiment.arms import arm_of
 from benchmark.experiment.check import check_methods, check_tasks
 from benchmark.experiment.fit import run_arms, run_these
 from benchmark.experiment.folder import ArmFolder
@@ -60,7 +59,7 @@ def _fit_job(run: Run, corpus: Corpus, job: str, attempt: int) -> None:
 
 
 def fit_alone(run: Run, corpus: Corpus, name: str, job: str | None = None) -> Path | None:
-    """Fit one arm. The records of its job stay as they are; `take_in` renews them.
+    """Fit one arm. The records of its job stay as they are; the next run renews them.
 
     Returns:
         The file with its traceback, None where it did not fail.
@@ -77,17 +76,6 @@ def fit_alone(run: Run, corpus: Corpus, name: str, job: str | None = None) -> Pa
     return ArmFolder(run.results, name).traceback if record["status"] == "failed" else None
 
 
-def take_in(run: Run) -> None:
-    """Renew the records of those jobs that have an arm which was fitted alone since. Snakemake then scores them."""
-    for job in run.jobs:
-        if not run.arms(job).exists():
-            continue
-        records = read_json(run.arms(job))
-        latest = [ArmFolder(run.results, arm_of(record).name).read(record["key"]) or record for record in records]
-        if latest != records:
-            write_json(run.arms(job), latest)
-
-
 def score_job(run: Run, corpus: Corpus, job: str) -> None:
     """Score the fitted arms of a job, and write their rows, maps and the seconds of work."""
     before = WORK.seconds
@@ -95,3 +83,13 @@ def score_job(run: Run, corpus: Corpus, job: str) -> None:
     write_json(run.times / f"score.{job}.json", WORK.seconds - before)
     write_table(run.maps(job), maps)
     write_rows(run.scores(job), rows)
+
+
+def track_run(run: Run) -> None:
+    """Write the leaderboard into MLflow's database, and count what was written. Two at once take turns."""
+    from benchmark.experiment.summary import written
+    from benchmark.report.mlflow_board import track
+
+    rows, board, *_ = written(run)
+    with locked(run.database):
+        write_json(run.tracked, track(rows, board, run.database, run.config.name)._asdict())

@@ -15,6 +15,7 @@ from benchmark.core.environments import Environment, find_environment
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.files import fingerprint
 from benchmark.experiment.arms import Arm, arms, folds
+from benchmark.experiment.depends import depends
 from benchmark.stats.options import LEAST_ENTRANTS
 
 
@@ -32,6 +33,11 @@ class Run:
         return shlex.join(["--config", str(self.path), "--results", str(self.results.parent)])
 
     # Files
+
+    @property
+    def frozen(self) -> Path:
+        """The copy of the config that the steps of a run read."""
+        return self.results / "config.yaml"
 
     @property
     def corpus(self) -> Path:
@@ -55,7 +61,7 @@ class Run:
     def checked(self, job: str) -> Path:
         """A mark: the methods of the job can be fitted to the corpus. The name holds a fingerprint of their settings,
         so a job with changed settings has no mark."""
-        return self.results / "checked" / f"{job}.{fingerprint(self.settings(job))}.json"
+        return self.results / "checked" / f"{job}.{fingerprint(depends(self, 'pretrain', job))}.json"
 
     @property
     def scored(self) -> list[Path]:
@@ -81,6 +87,21 @@ class Run:
         return self.results / "summary.txt"
 
     @property
+    def tracked(self) -> Path:
+        """What `track` writes beside MLflow's database."""
+        return self.results / "mlflow.json"
+
+    @property
+    def database(self) -> Path:
+        return self.results / "mlflow.db"
+
+    @property
+    def made(self) -> list[Path]:
+        """All that the steps make and a run asks for: where one of these is gone, it is made again."""
+        of_jobs = [file(job) for file in (self.checked, self.arms) for job in self.jobs]
+        return [self.record, *of_jobs, *self.scored, *self.tables, *self.pages, self.tracked, self.summary]
+
+    @property
     def times(self) -> Path:
         """Seconds of each job, `<step>.<job>.tsv` by Snakemake, and beside it the seconds of its work, `.json`."""
         return self.results / "benchmarks"
@@ -92,13 +113,18 @@ class Run:
     # Jobs
 
     @cached_property
+    def dataset(self) -> dict:
+        """The record of the dataset: what its corpus depends on."""
+        return registry.make("datasets", self.config.dataset.name, self.config.dataset.options).record()
+
+    @cached_property
     def jobs(self) -> dict[str, list[tuple[str, str]]]:
         """The (method, fold) pairs of each job, by its name. The record of the dataset alone tells the folds.
 
         A job runs in one environment: "fold0-1" in the main one, "fold0-1@scgpt" in another. A process in any
         environment finds the same jobs, even where methods of other environments are not installed.
         """
-        groups = registry.make("datasets", self.config.dataset.name, self.config.dataset.options).record()["groups"]
+        groups = self.dataset["groups"]
         size = self.config.methods_per_job
         labels_in: dict[str, list[str]] = {}
         for method in self.config.methods:
@@ -157,16 +183,6 @@ class Run:
         """The jobs of the workflow before `show`: "<step>" or "<step>.<job>"."""
         once = ["prepare", "check", "leaderboard", "report", "track"]
         return once + [f"{step}.{job}" for step in ("pretrain", "score") for job in self.jobs]
-
-    def settings(self, job: str) -> dict:
-        """All that a job depends on, other than the data. A change, also of a plugin's version, runs the job again."""
-        shared = self.config.model_dump(include={"budget", "splits", "seeds", "neighbours", "precision", "tasks"})
-        methods = [self.config.method(label) for label, _ in self.jobs[job]]
-        plugins = [registry.find("methods", method.method) for method in methods]
-        versions = [f"{plugin.distribution} {plugin.version}" for plugin in plugins]
-        if environment := self.environment(job):
-            versions.append(f"{environment.name} {environment.recipe}")
-        return shared | {"methods": [method.model_dump() for method in methods], "versions": versions}
 
 
 def _needs(method: Method) -> str:

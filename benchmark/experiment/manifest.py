@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from benchmark.core.environments import ROOT
 from benchmark.core.files import fingerprint, read_json, sha256
-from benchmark.experiment.layout import Run
+
+if TYPE_CHECKING:
+    from benchmark.experiment.layout import Run
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "anndata", "scanpy", "lightning-fabric", "snakemake", "mlflow")
+MADE_BY = ("code", "commit", "unitbench", "torch", "device", "precision")  # of an arm, as its record has them
 
 
 def manifest(run: Run) -> dict:
-    """All of it, as JSON. Raises UnitBenchError: a job has no records yet."""
+    """All of it, as JSON. `code`, `versions` and `device` are those that wrote the tables, `arms` those of the arms.
+
+    Raises:
+        UnitBenchError: a job has no records yet.
+    """
     record = read_json(run.corpus / "record.json")
     arms = [arm for job in run.jobs for arm in read_json(run.arms(job))]
     return {
@@ -31,17 +41,40 @@ def manifest(run: Run) -> dict:
             "sha256": fingerprint({name: slide["sha256"] for name, slide in record["slides"].items()}),
             "lattice": {name: slide["lattice"] for name, slide in record["slides"].items()},
         },
+        "arms": groups_of(arms),
+        "arms_differ_in": differences(arms),
         "folds": {arm["fold"]: arm["seen"] for arm in arms},
         "plugins": sorted({f"{arm['method']}: {arm['plugin']}" for arm in arms}),
         "config": run.config.model_dump(mode="json"),
     }
 
 
+def groups_of(arms: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The arms that were fitted alike, as one entry: code, commit, machine, the methods, and how many arms."""
+    groups: dict[str, dict[str, Any]] = {}
+    for arm in arms:
+        alike = {name: arm.get(name) for name in MADE_BY}
+        group = groups.setdefault(fingerprint(alike), {**alike, "methods": [], "arms": 0})
+        group["arms"] += 1
+        group["methods"] = sorted({*group["methods"], arm["method"]})
+    return sorted(groups.values(), key=lambda group: group["methods"])
+
+
+def differences(arms: Iterable[Mapping[str, Any]]) -> list[str]:
+    """In what the arms differ, of what should be one for all; their code should be one for all arms of a method."""
+    seen: dict[str, dict[str, set]] = {name: {} for name in MADE_BY}
+    for arm in arms:
+        for name, values in seen.items():
+            values.setdefault(arm["method"] if name == "code" else "", set()).add(arm.get(name))
+    return [name for name, values in seen.items() if any(len(found) > 1 for found in values.values())]
+
+
 def _git() -> dict:
-    """The commit of the working folder, and whether it has changes. Empty outside a checkout."""
+    """The commit of this project, and whether it has changes. Empty where it is no checkout."""
 
     def ask(*words: str) -> str:
-        return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
+        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
 
     try:
         return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain", "--untracked-files=no"))}
@@ -50,7 +83,8 @@ def _git() -> dict:
 
 
 def _constraints() -> str | None:
-    return sha256(Path("constraints.txt")) if Path("constraints.txt").exists() else None
+    file = ROOT / "constraints.txt"
+    return sha256(file) if file.exists() else None
 
 
 def _processor() -> str:

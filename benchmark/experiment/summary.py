@@ -56,13 +56,14 @@ def show(run: Run, console: Console) -> int:
         console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
     if len(failed):
         again = f"unitbench pretrain {run.arguments}"
-        console.print(f"  Failed arms are tried again by: {again}; then run again", highlight=False, soft_wrap=True)
+        line = f"  Failed arms are tried again by: {again}; then run again"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for what, path in (
         ("report", run.results / "report.html"),
         ("tables", f"{run.results}/leaderboard.csv, leakage.csv, scores.csv, scores.parquet"),
         ("MLflow", f"make board CONFIG={run.path}"),
     ):
-        console.print(f"  {what}  {path}", highlight=False, soft_wrap=True)
+        console.print(f"  {what}  {path}", highlight=False, markup=False, soft_wrap=True)
     return len(failed)
 
 

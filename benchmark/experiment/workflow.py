@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -14,55 +15,95 @@ import psutil
 from rich.console import Console
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.experiment.jobs import take_in
+from benchmark.core.files import write_json
+from benchmark.experiment.frozen import check_path, freeze, lock
 from benchmark.experiment.progress import watch
 
 if TYPE_CHECKING:
+    from benchmark.experiment.arms import Arm
     from benchmark.experiment.layout import Run
 
 SNAKEFILE = Path(__file__).resolve().parents[2] / "Snakefile"
 
 
 def run_workflow(run: Run, cores: str, resume: bool) -> int:
-    """Run every step that is not done.
+    """Run every step that is not done, from a copy of the config.
 
     Returns:
-        0, or 1 if an arm or a job failed, or 2 if the settings were refused, or 130 if interrupted.
+        0 done; 1 an arm failed, or a step broke down; 2 refused; 130 interrupted.
+
+    Raises:
+        UnitBenchError: refused before anything has begun.
     """
     if not SNAKEFILE.exists():
         raise UnitBenchError(SNAKEFILE, "file not found", "install from a checkout: pip install -e .")
     console = Console()
     console = console if console.is_terminal else Console(width=150)
+    _listen()
+    check_path(run.results)
+    _check_notes()
     plan = run.plan()
-    run.results.mkdir(parents=True, exist_ok=True)
-    with open(run.results / "snakemake.log", "a", encoding="utf-8") as log:
-        _wait_for_others(log, console)
-        log.truncate(0)
-        shutil.rmtree(run.results / "progress", ignore_errors=True)
-        (run.results / "logs/show.log").unlink(missing_ok=True)
-        take_in(run)
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--cores", cores]
-        command += ["--config", f"experiment={run.path}", f"results={run.results.parent}"]
-        if resume:
-            subprocess.run([*command, "--unlock"], check=True, capture_output=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` is Ctrl-C
-        child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            watch(run, plan, lambda: child.poll() is None, console)
-        except KeyboardInterrupt:
-            _stop(child)
-            console.print(f"interrupted; go on with: make resume CONFIG={run.path}", highlight=False)
-            return 130
-    return _conclude(run, child.returncode, console)
-
-
-def _wait_for_others(log: TextIO, console: Console) -> None:
-    """Lock the log. The lock ends with the last process that writes to the log, even where the run was killed."""
     try:
-        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        with _locked(run, console) as log:
+            log.truncate(0)
+            shutil.rmtree(run.results / "progress", ignore_errors=True)
+            (run.results / "logs/show.log").unlink(missing_ok=True)
+            frozen, news = freeze(run)
+            if news:
+                console.print(news, markup=False, highlight=False, soft_wrap=True)
+            code = _call_snakemake(frozen, plan, cores, resume, log, console)
+    except KeyboardInterrupt:
+        console.print(f"interrupted; go on with: make resume CONFIG={run.path}", markup=False, highlight=False)
+        return 130
+    return _conclude(run, code, console)
+
+
+def _listen() -> None:
+    """Let `kill`, and a terminal that is closed, end the run as Ctrl-C does. Under `nohup` it goes on."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
+
+
+def _check_notes() -> None:
+    """Raises UnitBenchError: Snakemake cannot keep its notes, a folder in the working folder."""
+    notes = Path(".snakemake")
+    try:
+        notes.mkdir(exist_ok=True)
+        tempfile.TemporaryFile(dir=notes).close()
+    except OSError as error:
+        cause = f"Snakemake cannot write its notes there ({error.strerror})"
+        raise UnitBenchError(notes.resolve(), cause, "start the run in a folder that you can write to") from None
+
+
+def _locked(run: Run, console: Console) -> TextIO:
+    try:
+        return lock(run)
+    except UnitBenchError:
         console.print("an earlier run still works on this experiment: waiting for it to end")
-        fcntl.flock(log, fcntl.LOCK_EX)
+        return lock(run, wait=True)
+
+
+def _call_snakemake(
+    run: Run, plan: dict[str, list[Arm]], cores: str, resume: bool, log: TextIO, console: Console
+) -> int:
+    """Run Snakemake with its output in `log`, and show how far it is. Returns its exit code.
+
+    The paths go through a file: of a value on its command line, Snakemake takes "1e5" for a number.
+    """
+    settings = {"experiment": str(run.path), "results": str(run.results.parent)}
+    file = write_json(run.results / "snakemake.json", settings)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--cores", cores]
+    command += ["--configfile", str(file.resolve())]
+    if resume:
+        subprocess.run([*command, "--unlock"], check=True, capture_output=True)
+    child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        watch(run, plan, lambda: child.poll() is None, console)
+    except KeyboardInterrupt:
+        _stop(child)
+        raise
+    return child.returncode
 
 
 def _stop(child: subprocess.Popen) -> None:
@@ -72,7 +113,8 @@ def _stop(child: subprocess.Popen) -> None:
     except psutil.NoSuchProcess:
         return
     for process in psutil.wait_procs(family, timeout=3)[1]:
-        process.terminate()
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
     psutil.wait_procs(family)
 
 
@@ -86,17 +128,27 @@ def _conclude(run: Run, code: int, console: Console) -> int:
 
     if code == 0 or (run.results / "logs/show.log").exists():
         show(run, console)
-        return min(code, 1)
+        return min(abs(code), 1)
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     log = run.results / "snakemake.log"
-    lines = log.read_text(encoding="utf-8").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     if any("LockException" in line for line in lines):
-        console.print(f"a run was cut off here; go on with: make resume CONFIG={run.path}", highlight=False)
-        return 1
-    console.print(f"the workflow stopped; its output is in {log}", highlight=False, soft_wrap=True)
+        say(f"a run was cut off here; go on with: make resume CONFIG={run.path}")
+        return 2
+    ended = f": Snakemake was ended by {signal.Signals(-code).name}" if code < 0 else ""
+    say(f"the workflow stopped{ended}; its output is in {log}")
     failed = [Path(line.removeprefix("Logfile ").rstrip(":")) for line in lines if line.startswith("Logfile ")]
-    for path in filter(Path.exists, dict.fromkeys(failed)):
-        last = path.read_text(encoding="utf-8").strip().splitlines()[-1:] or ["the log is empty"]
-        console.print(f"  {path}: {last[0]}", markup=False, highlight=False, soft_wrap=True)
-    if not failed:
-        console.print("\n".join(lines[-10:]), markup=False, highlight=False, soft_wrap=True)
-    return 2 if run.results / "logs/check.log" in failed else 1
+    words = {path: _last_line(path) for path in dict.fromkeys(failed) if path.exists()}
+    for path, line in words.items():
+        say(f"  {path}: {line}")
+    if not words:
+        say("\n".join(lines[-10:]))
+    return 2 if words and all(line.startswith("unitbench: ") for line in words.values()) else 1
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "the log is empty"

@@ -13,6 +13,7 @@ import yaml
 from benchmark.core import environments
 from benchmark.core.environments import find_environment, python_maker
 from benchmark.core.errors import UnitBenchError
+from benchmark.experiment.depends import depends
 from benchmark.experiment.layout import open_run
 from benchmark.experiment.workflow import SNAKEFILE
 from tests.helpers.command import environment
@@ -145,7 +146,7 @@ def test_a_change_of_the_environment_runs_its_arms_again_and_no_others(opened, h
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(house.home / "guests")
             patch.syspath_prepend(house.home / "others")
-            return run.settings(job)
+            return depends(run, "pretrain", job)
 
     before = {job: settings(job) for job in ("fold0-0", "fold0-0@guesthouse")}
     write_environment(house.home, "echo again")

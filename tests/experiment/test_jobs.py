@@ -10,8 +10,8 @@ import yaml
 
 from benchmark import cli
 from benchmark.core.files import read_json
-from benchmark.experiment.jobs import take_in
 from benchmark.experiment.layout import open_run
+from benchmark.experiment.mend import mend
 from tests.helpers.plugins import install
 
 FAILS = """
@@ -102,7 +102,7 @@ def test_the_records_of_a_job_stay_whole_and_a_later_run_takes_the_arm_in(call):
     Path("mended").touch()
     assert call("pretrain", "--job", "fold0-0", "--arm", ARM)[0] == 0
     assert run.arms("fold0-0").read_bytes() == before
-    take_in(run)
+    mend(run)
     records = read_json(run.arms("fold0-0"))
     assert [record["status"] for record in records] == ["ok", "ok", "failed", "ok"]
     assert {key: record for key, record in enumerate(read_json(run.arms("fold0-0"))) if key != 3} == {
@@ -114,5 +114,5 @@ def test_nothing_is_written_where_no_arm_has_changed(call):
     run = open_run("tiny.yaml")
     assert call("pretrain", "--job", "fold0-0")[0] == 0
     written = run.arms("fold0-0").stat().st_mtime_ns
-    take_in(run)
+    mend(run)
     assert run.arms("fold0-0").stat().st_mtime_ns == written

