@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-import yaml
 from pydantic import Field
 
 from benchmark.core.config import Frozen, build
-from benchmark.core.errors import UnitBenchError
+from benchmark.core.yaml_file import read_yaml
 
 AnyDescription = TypeVar("AnyDescription", bound=Frozen)
 
@@ -91,10 +90,4 @@ def read_description(path: Path, kind: type[AnyDescription]) -> AnyDescription:
     Raises:
         UnitBenchError: the file is missing, is not YAML, or has a key or value that is not understood.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UnitBenchError(path, str(error.strerror), "give the path of a description") from None
-    except yaml.YAMLError as error:
-        raise UnitBenchError(path, f"no valid YAML ({str(error).splitlines()[0]})", "correct it") from None
-    return build(kind, values, path)
+    return build(kind, read_yaml(path), path)
