@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
@@ -32,6 +33,17 @@ class Plugin:
     version: str
     entry: EntryPoint
     environment: str = ""
+
+    @property
+    def built_in(self) -> bool:
+        return self.distribution == "unitbench"
+
+    @property
+    def home(self) -> Path | None:
+        """The file of its module, or the folder of its package; None before it is loaded."""
+        module = sys.modules.get(self.entry.module.split(".")[0])
+        file = Path(module.__file__) if module and module.__file__ else None
+        return file.parent if file and file.name == "__init__.py" else file
 
     def load(self) -> Any:
         """Import the plugin.

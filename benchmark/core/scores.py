@@ -20,6 +20,8 @@ class Score(BaseModel):
 
     Attributes:
         slide, donor: "pooled" where the metric is taken over the test spots of all slides together.
+        self_reported: whether the method itself counted what it spent.
+        data: hash of the corpus.
         neighbours: over how many spatial neighbours every embedding was averaged before scoring.
         reference: why the method is no rival of the others, such as "not compute-matched".
         note: what else to know about this row.
@@ -51,6 +53,8 @@ class Score(BaseModel):
     note: str = ""
     n_train: int = 0
     n_test: int = 0
+    self_reported: bool = False
+    data: str = ""
 
     @model_validator(mode="after")
     def _value_or_reason(self) -> Score:

@@ -13,26 +13,49 @@ import numpy as np
 import pandas as pd
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.core.files import read_json, sha256, write_atomic, write_json
+from benchmark.core.files import fingerprint, read_json, sha256, write_atomic, write_json
+from benchmark.data.shown import read_only, shown
 from benchmark.data.slide import check_slide
 
 if TYPE_CHECKING:
     import anndata as ad
 
 SLIDES_IN_MEMORY = 64
+BLIND, OWN = "the corpus of a method", "use the slides that it names"
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A read-only view of some slides of a prepared folder. All slides have the same genes in the same order."""
+    """A read-only view of some slides of a prepared folder. All slides have the same genes in the same order.
 
-    folder: Path
+    Attributes:
+        names: of the slides.
+        blind: whether it is one that methods are given, which names no other slide and shows nothing that is scored
+            (see `benchmark.data.shown`).
+    """
+
+    _folder: Path
     names: tuple[str, ...]
+    blind: bool = False
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """What `write_corpus` wrote: the dataset's own record, `genes`, and under `slides` an entry for each slide."""
-        return read_json(self.folder / "record.json")
+        """What `write_corpus` wrote: the dataset's own record, `genes`, and under `slides` an entry for each slide.
+
+        That of a blind corpus has `genes` and `slides` alone, without labels.
+        """
+        record = read_json(self._folder / "record.json")
+        if not self.blind:
+            return record
+        slides = {name: {**record["slides"][name]} for name in self.names}
+        for entry in slides.values():
+            del entry["labels"]
+        return {"genes": record["genes"], "slides": slides}
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of the data: of all slides of the folder, with their genes and labels."""
+        return fingerprint({name: slide["sha256"] for name, slide in self.record["slides"].items()})
 
     @cached_property
     def genes(self) -> np.ndarray:
@@ -67,19 +90,32 @@ class Corpus:
         """
         names = tuple(names)
         if missing := set(names) - set(self.record["slides"]):
-            raise UnitBenchError(self.folder, f"no slide {min(missing)!r}", "run `unitbench prepare`")
+            where, remedy = (BLIND, OWN) if self.blind else (self._folder, "run `unitbench prepare`")
+            raise UnitBenchError(where, f"no slide {min(missing)!r}", remedy)
         return replace(self, names=names)
+
+    def for_methods(self, names: Iterable[str]) -> Corpus:
+        """The blind corpus of these slides."""
+        return replace(self.subset(names), blind=True)
+
+    def kept(self, name: str) -> Path:
+        """A file or folder beside the slides, for what is made from them once."""
+        return self._folder / name
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, name: str) -> ad.AnnData:
-        """The slide `name`. It is shared: copy it before you change it.
+        """The slide `name`: a new AnnData, whose arrays are shared and cannot be written to.
 
         Raises:
-            UnitBenchError: its file is missing, or was altered since it was prepared.
+            UnitBenchError: its file is missing, or was altered since it was prepared, or the corpus is blind and the
+                slide is not among `names`.
         """
-        return _read(_path(self.folder, name), self.record["slides"][name]["sha256"])
+        if self.blind and name not in self.names:
+            raise UnitBenchError(BLIND, f"no slide {name!r}", OWN)
+        slide = _read(_path(self._folder, name), self.record["slides"][name]["sha256"])
+        return shown(slide) if self.blind else read_only(slide)
 
     def __iter__(self) -> Iterator[ad.AnnData]:
         return (self[name] for name in self.names)
@@ -94,11 +130,6 @@ def _read(path: Path, digest: str) -> ad.AnnData:
     from anndata import read_h5ad  # slow to import, and most commands read the record alone
 
     return read_h5ad(path)
-
-
-def forget_slides() -> None:
-    """Let every slide be read from disk when it is asked for again."""
-    _read.cache_clear()
 
 
 def open_corpus(folder: Path) -> Corpus:

@@ -48,7 +48,7 @@ def tiles(corpus: Corpus, name: str, view: View) -> np.ndarray:
         UnitBenchError: as `cut` does.
     """
     digest = corpus.record["slides"][name]["sha256"][:12]
-    path = corpus.folder / "tiles" / view.name / f"{name}-{digest}.npy"
+    path = corpus.kept("tiles") / view.name / f"{name}-{digest}.npy"
     if not path.exists():
         cut_tiles = cut(corpus[name], view)
         write_atomic(path, lambda temporary: np.save(temporary, cut_tiles))

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from benchmark.core import registry
+from benchmark.core.code import code_of, code_of_plugin
 from benchmark.core.config import Config
 from benchmark.core.environments import find_environment
 from benchmark.core.files import fingerprint
 from benchmark.data.corpus import Corpus
 from benchmark.data.splits import Fold, donor_folds, everything
+
+FITS = "benchmark.experiment.attempt"  # the module whose code every arm runs
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,14 @@ def arms(config: Config, method: str, unit: str, fold: str) -> Iterator[Arm]:
 
 
 def arm_key(config: Config, corpus: Corpus, fold: Fold, arm: Arm) -> str:
-    """Names all that the results of an arm depend on, as 12 hex digits.
+    """Names all that the fit of an arm depends on, as 12 hex digits: settings, code, machine, slides.
 
-    A finished arm is used again while its key is the same.
+    A fitted arm is used again while its key is the same. It does not depend on the tasks.
     """
     entry = config.method(arm.method)
     plugin = registry.find("methods", entry.method)
     recipe = [find_environment(plugin.environment).recipe] if plugin.environment else []
-    tasks = [task.model_dump() for task in config.tasks]
+    code = [code_of(FITS), code_of_plugin("methods", entry.method, entry.options)]
     slides = [corpus.record["slides"][slide]["sha256"] for slide in corpus.names]
     settings = [entry.model_dump(), plugin.version, *recipe, config.budget.axis, arm.amount, arm.seed, config.precision]
-    return fingerprint([*settings, fold.fit, fold.test, tasks, *slides])
+    return fingerprint([*settings, *code, fold.fit, fold.test, *slides])

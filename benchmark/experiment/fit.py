@@ -1,133 +1,125 @@
-"""Fit arms, each once, and keep what became of them: a record, and the traceback of a failure."""
+"""Fit arms, each once, in processes of their own: what one method does to its process reaches no other."""
 
 from __future__ import annotations
 
-import time
-import traceback
 from collections.abc import Callable
-from dataclasses import asdict
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from benchmark.core import registry
+from benchmark.core.apart import Ended, apart
 from benchmark.core.config import Config
-from benchmark.core.contracts import Method, offer
 from benchmark.core.errors import UnitBenchError
-from benchmark.core.files import WriteError, write_text
-from benchmark.core.reasons import reason_of
 from benchmark.core.timing import WORK
-from benchmark.data.corpus import Corpus
-from benchmark.data.splits import Fold, check_disjoint
+from benchmark.data.corpus import SLIDES_IN_MEMORY, Corpus
 from benchmark.experiment.arms import Arm, arm_key, arms, folds_of
+from benchmark.experiment.attempt import describe, fit_here
 from benchmark.experiment.folder import ArmFolder
-from benchmark.experiment.outputs import save_outputs
-from benchmark.training.budget import Budget, Meter
+from benchmark.experiment.outputs import task_keys
 
 Progress = Callable[[str, bool, float, str], None]  # arm, whether it has ended, share of its budget, a few words
-KILLED = UnitBenchError("pretraining", "its process was killed", "give it more memory")
+KILLED = UnitBenchError("pretraining", "the process of its job was killed", "give it more memory")
 
 
 def run_arms(
     config: Config, corpus: Corpus, results: Path, label: str, fold: str, progress: Progress, attempt: int = 1
 ) -> list[dict]:
-    """The records of all arms of one method in one fold; see `run_arm`."""
+    """The records of all arms of one method in one fold; see `run_these`."""
     entry = config.method(label)
-    unit = registry.make("methods", entry.method, entry.options).unit
-    return [run_arm(config, corpus, results, arm, progress, attempt) for arm in arms(config, label, unit, fold)]
+    unit = unit_of(entry.method, entry.options)
+    return run_these(config, corpus, results, list(arms(config, label, unit, fold)), progress, attempt)
 
 
-def run_arm(config: Config, corpus: Corpus, results: Path, arm: Arm, progress: Progress, attempt: int = 1) -> dict:
-    """Fit an arm, unless it is finished. A failure is a record too, with its reason.
+def unit_of(name: str, options: dict[str, Any]) -> str:
+    """The unit of a method. One of another package is made in a process of its own.
+
+    Raises:
+        UnitBenchError: it cannot be made.
+    """
+
+    def unit() -> str:
+        unit: str = registry.make("methods", name, options).unit
+        return unit
+
+    return unit() if registry.find("methods", name).built_in else str(apart(f"method {name!r}", unit))
+
+
+def run_these(
+    config: Config, corpus: Corpus, results: Path, arms: list[Arm], progress: Progress, attempt: int = 1
+) -> list[dict]:
+    """Fit these arms of one method, unless they are finished. A failure is a record too, with its reason.
+
+    Built-in methods leave nothing behind, so their arms share a process and what they compute once. Each arm of any
+    other method has a process of its own.
 
     Args:
         attempt: how often the job was started. From the second time on, an arm that was begun and has no record has
-            ended its process (it took too much memory, say). It then counts as failed, so that it stops no other arm.
+            ended the process of the job. It then counts as failed, so that it stops no other arm.
 
     Returns:
-        The record of the arm, as its `arm.json` has it.
+        The record of each arm, as its `arm.json` has it.
 
     Raises:
         WriteError: a file cannot be written.
     """
-    fold = folds_of(config, corpus)[arm.fold]
-    folder, key = ArmFolder(results, arm.name), arm_key(config, corpus, fold, arm)
-    record = folder.read(key)
-    if record is None or (attempt == 1 and record["status"] != "ok"):
-        killed = attempt > 1 and folder.has_begun(key)
-        folder.begin(key)
-        report = partial(progress, arm.name, False)
-        record = _new_record(config, corpus, fold, arm, folder, report, killed) | {"key": key}
-        folder.write(record)
-    progress(arm.name, True, 1.0, record["status"])
-    return record
+    waiting = []
+    for arm in arms:
+        folder, key = _folder(config, corpus, results, arm)
+        record = folder.read(key)
+        if attempt > 1 and record is None and folder.has_begun(key):
+            _give_up(config, corpus, results, arm, KILLED)
+        elif not _is_finished(config, folder, record, attempt):
+            waiting.append(arm)
+            continue
+        progress(arm.name, True, 1.0, (folder.read(key) or {})["status"])
+    _fit(config, corpus, results, waiting, progress)
+    found = (_folder(config, corpus, results, arm) for arm in arms)
+    return [folder.read(key) or {} for folder, key in found]
 
 
-def _new_record(
-    config: Config,
-    corpus: Corpus,
-    fold: Fold,
-    arm: Arm,
-    folder: ArmFolder,
-    report: Callable[[float, str], None],
-    killed: bool,
-) -> dict:
-    """What the arm is, and what became of it. Any error of the method becomes the reason."""
-    started = time.perf_counter()
-    entry = config.method(arm.method)
-    slides = corpus.record["slides"]
-    donors = {name: slides[name]["donor"] for name in corpus.names}
-    groups = {name: slides[name]["group"] for name in corpus.names}
-    plugin, method = registry.find("methods", entry.method), registry.make("methods", entry.method, entry.options)
-    record = asdict(arm) | {
-        "unit": method.unit,
-        "plugin": f"{plugin.distribution} {plugin.version}",
-        "reference": offer(method, "reference"),
-        "pretrained_on": list(offer(method, "pretrained_on")),
-        "unitbench": version("unitbench"),
-        "seen": check_disjoint(fold, donors, groups),
-        "lacking": {},
-        "spent": None,
-        "parameters": None,
-    }
-    if killed:
-        return record | {"status": "failed", "reason": str(KILLED), "seconds": 0.0}
-    try:
-        record |= _fit(config, method, corpus, fold, arm, folder, report)
-    except WriteError:
-        raise
-    except Exception as error:
-        write_text(folder.traceback, traceback.format_exc())
-        reason = reason_of(error, folder.traceback.relative_to(folder.results))
-        record |= {"status": "failed", "reason": str(reason)}
-    return record | {"seconds": time.perf_counter() - started}
+def _folder(config: Config, corpus: Corpus, results: Path, arm: Arm) -> tuple[ArmFolder, str]:
+    return ArmFolder(results, arm.name), arm_key(config, corpus, folds_of(config, corpus)[arm.fold], arm)
 
 
-def _fit(
-    config: Config,
-    method: Method,
-    corpus: Corpus,
-    fold: Fold,
-    arm: Arm,
-    folder: ArmFolder,
-    report: Callable[[float, str], None],
-) -> dict:
-    """Fit the method, and save its outputs and weights in `folder`."""
-    if reason := offer(method, "not_applicable"):
-        return {"status": "not applicable", "reason": reason}
-    budget = Budget(config.budget.axis, arm.amount, config.precision, folder.checkpoint, report)
-    with WORK:
-        spent = method.fit(corpus.subset(fold.fit), budget, arm.seed)
-    lacking = save_outputs(config, method, corpus, fold, folder.path)
-    if isinstance(spent, Meter):
-        if (save := offer(method, "save")) is None:
-            raise UnitBenchError(f"method {arm.method!r}", "fit() returned a meter, and there is no save()", "add it")
-        save(folder.weights)
-    folder.checkpoint.unlink(missing_ok=True)
-    return {
-        "status": "ok",
-        "reason": "",
-        "lacking": lacking,
-        "spent": spent.record() if spent else None,
-        "parameters": offer(method, "n_parameters"),
-    }
+def _is_finished(config: Config, folder: ArmFolder, record: dict | None, attempt: int) -> bool:
+    """Whether the arm has outputs for all tasks of the config, and all its files; or it has failed in this run."""
+    if record is None:
+        return False
+    if record["status"] != "ok":
+        return record["status"] == "not applicable" or attempt > 1
+    return record["tasks"] == task_keys(config) and not folder.missing(record)
+
+
+def _fit(config: Config, corpus: Corpus, results: Path, waiting: list[Arm], progress: Progress) -> None:
+    """Fit arms in other processes. The first arm without a result has ended its process; those after it go on."""
+    if not waiting:
+        return
+    plugin = registry.find("methods", config.method(waiting[0].method).method)
+    if plugin.built_in:
+        plugin.load()  # what is imported and read here is so in every process
+    if len(corpus) <= SLIDES_IN_MEMORY:
+        list(corpus)
+    while waiting:
+        ended: set[str] = set()
+
+        def news(name: str, end: bool, fraction: float, words: str, ended: set[str] = ended) -> None:
+            ended |= {name} if end else set()
+            progress(name, end, fraction, words)
+
+        batch = waiting if plugin.built_in else waiting[:1]
+        try:
+            WORK.seconds += apart("its process", fit_here, config, corpus, results, batch, news=news)
+        except Ended as end:
+            guilty = next(arm for arm in batch if arm.name not in ended)
+            _give_up(config, corpus, results, guilty, end)
+            news(guilty.name, True, 1.0, "failed")
+        waiting = [arm for arm in waiting if arm.name not in ended]
+
+
+def _give_up(config: Config, corpus: Corpus, results: Path, arm: Arm, reason: UnitBenchError) -> None:
+    """Write the record of an arm that has ended its process."""
+    folder, key = _folder(config, corpus, results, arm)
+    plugin = registry.find("methods", config.method(arm.method).method)
+    record = describe(config, corpus, folds_of(config, corpus)[arm.fold], arm, plugin, None)
+    folder.begin(key)
+    folder.write(record | {"key": key, "status": "failed", "reason": str(reason)})

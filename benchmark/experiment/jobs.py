@@ -12,7 +12,7 @@ from benchmark.core.timing import WORK
 from benchmark.data.corpus import Corpus, open_corpus
 from benchmark.experiment.arms import arm_of
 from benchmark.experiment.check import check_methods
-from benchmark.experiment.fit import run_arm, run_arms
+from benchmark.experiment.fit import run_arms, run_these
 from benchmark.experiment.folder import ArmFolder
 from benchmark.experiment.progress import reporter
 from benchmark.experiment.score import score_arms
@@ -69,7 +69,7 @@ def fit_alone(run: Run, corpus: Corpus, name: str, job: str | None = None) -> Pa
         raise UnitBenchError(f"arm {name!r}", f"not in {f'job {job}' if job else run.path}", nearest(name, arms))
     arm = arms[name]
     check_methods(run.config, corpus, [(arm.method, arm.fold)])
-    record = run_arm(run.config, corpus, run.results, arm, reporter(run.progress(name), 1))
+    (record,) = run_these(run.config, corpus, run.results, [arm], reporter(run.progress(name), 1))
     return ArmFolder(run.results, name).traceback if record["status"] == "failed" else None
 
 

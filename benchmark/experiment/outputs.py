@@ -2,76 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmark.core import registry
+from benchmark.core.code import code_of_plugin
 from benchmark.core.config import Config
 from benchmark.core.contracts import Method, Task, offer
-from benchmark.core.files import write_atomic
+from benchmark.core.files import WriteError, fingerprint
+from benchmark.core.reasons import reason_of
 from benchmark.core.timing import WORK
 from benchmark.data.corpus import Corpus
+from benchmark.data.shown import shown
 from benchmark.data.splits import Fold
+from benchmark.experiment.folder import ArmFolder
 from benchmark.tasks.served import FEATURES, served, unserved
 
 
-def save_outputs(config: Config, method: Method, corpus: Corpus, fold: Fold, folder: Path) -> dict[str, str]:
-    """Save the embeddings and predictions that the tasks of the config need.
+def task_keys(config: Config) -> dict[str, str]:
+    """For each task a fingerprint of its options, and of its code where it calls the method itself."""
+    keys = {}
+    for entry in config.tasks:
+        calls = offer(registry.find("tasks", entry.task).load(), "predict")
+        code = code_of_plugin("tasks", entry.task, entry.options) if calls else ""
+        keys[entry.task] = fingerprint([entry.model_dump(mode="json"), code])
+    return keys
 
-    Returns:
-        Why the method cannot do a task, by the name of the task.
+
+@dataclass
+class Outputs:
+    """Outputs of one arm. `old` is its record, where some of them are made already; what is made anew is added.
+
+    Attributes:
+        method: not fitted.
+        fitted: gives the fitted method. It is called only if something is to be made.
+        lacking: why the method cannot do a task, by the name of the task.
+        broken: why a task has no outputs although the method offers them.
+    """
+
+    config: Config
+    corpus: Corpus
+    fold: Fold
+    folder: ArmFolder
+    old: Mapping[str, Any]
+    method: Method
+    fitted: Callable[[], Method]
+    home: Path | None
+    lacking: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def make(self) -> dict[str, Any]:
+        """Save what the tasks of the config need and is not there yet. Returns what the record says of it."""
+        keys, embedded = task_keys(self.config), dict(self.old.get("embedded", {}))
+        needs: dict[str, dict[str, set[str]]] = {function: {} for function in FEATURES}  # slides, by task
+        for entry in self.config.tasks:
+            task = registry.make("tasks", entry.task, entry.options)
+            if offer(self.method, task.requires) is None:
+                self.lacking[entry.task] = f"the method has no {task.requires}()"
+            elif not self._served(task):
+                continue
+            else:
+                if task.requires in FEATURES:
+                    needs[task.requires][entry.task] = set(served(task, self.corpus))
+                if offer(task, "predict") and self.old.get("tasks", {}).get(entry.task) != keys[entry.task]:
+                    self._try([entry.task], lambda task=task: self._predict(task))
+        for function, by_task in needs.items():
+            wanted = set().union(*by_task.values()) | set(embedded.get(function, []))
+            if wanted - set(embedded.get(function, [])) and self._try(by_task, lambda: self._embed(function, wanted)):  # noqa: B023
+                embedded[function] = sorted(wanted)
+        made = {task: key for task, key in keys.items() if task not in self.broken}
+        return {"tasks": made, "embedded": embedded, "lacking": self.lacking, "broken": self.broken}
+
+    def _served(self, task: Task) -> bool:
+        """Whether the fold has slides for the task."""
+        if self.fold.name == "all" and set(task.splits) <= {"donor"}:
+            return False
+        return task.requires not in FEATURES or not unserved(task, self.corpus, self.fold.fit, self.fold.test)
+
+    def _try(self, tasks: Any, make: Callable[[], None]) -> bool:
+        """Whether it was made. An error is the reason why these tasks have no outputs."""
+        try:
+            make()
+        except WriteError:
+            raise
+        except Exception as error:
+            reason = str(reason_of(error, self.folder.note(error), self.home))
+            self.broken |= dict.fromkeys(tasks, reason)
+            return False
+        return True
+
+    def _predict(self, task: Task) -> None:
+        """What the task asks of the method on each test slide: arrays by "<slide>/<name>"."""
+        method, training = self.fitted(), self.corpus.for_methods(self.fold.fit)
+        predict = offer(task, "predict")
+        arrays = {}
+        with WORK, frozen(method):
+            for slide in self.fold.test:
+                arrays |= {f"{slide}/{n}": a for n, a in predict(method, training, shown(self.corpus[slide])).items()}
+        self.folder.save(f"{task.name}.npz", arrays)
+
+    def _embed(self, function: str, slides: set[str]) -> None:
+        """What `method.<function>` gives for the spots of each slide: float32 `[n_spots, d]` by slide."""
+        method = self.fitted()
+        features = {}
+        for name in sorted(slides):
+            slide = shown(self.corpus[name], counts=function == "embed")
+            with WORK, frozen(method):
+                features[name] = checked(f"{function}({name})", offer(method, function)(slide), slide.n_obs)
+        self.folder.save(FEATURES[function], features)
+
+
+@contextmanager
+def frozen(method: Method) -> Iterator[None]:
+    """No gradients are taken here: what is learned is learned in `fit`. A reference, which is no rival, may."""
+    import sys
+
+    torch = sys.modules.get("torch")
+    if torch is None or offer(method, "reference"):
+        yield
+    else:
+        with torch.no_grad():
+            yield
+
+
+def checked(call: str, values: Any, n_spots: int) -> np.ndarray:
+    """The vectors of the spots of a slide, float32 `[n_spots, d]`.
 
     Raises:
-        ValueError: an output has another shape than it should, or values that are not finite.
+        ValueError: another shape, no dimension, or values that are not finite.
     """
-    lacking: dict[str, str] = {}
-    slides: dict[str, set[str]] = {function: set() for function in FEATURES}
-    for entry in config.tasks:
-        task = registry.make("tasks", entry.task, entry.options)
-        if offer(method, task.requires) is None:
-            lacking[entry.task] = f"the method has no {task.requires}()"
-            continue
-        if fold.name == "all" and set(task.splits) <= {"donor"}:
-            continue
-        if task.requires in FEATURES:
-            if unserved(task, corpus, fold.fit, fold.test):
-                continue
-            slides[task.requires].update(served(task, corpus))
-        if offer(task, "predict"):
-            _save(folder / f"{entry.task}.npz", _predictions(task, method, corpus, fold))
-    for function, file in FEATURES.items():
-        if slides[function]:
-            _save(folder / file, _features(method, function, corpus.subset(sorted(slides[function]))))
-    return lacking
-
-
-def _predictions(task: Task, method: Method, corpus: Corpus, fold: Fold) -> dict[str, np.ndarray]:
-    """What the task asks of the method on each test slide: arrays by "<slide>/<name>"."""
-    predict, training = offer(task, "predict"), corpus.subset(fold.fit)
-    with WORK:
-        return {
-            f"{slide}/{name}": array
-            for slide in fold.test
-            for name, array in predict(method, training, corpus[slide]).items()
-        }
-
-
-def _features(method: Method, function: str, corpus: Corpus) -> dict[str, np.ndarray]:
-    """What `method.<function>` gives for the spots of each slide: float32 `[n_spots, d]` by slide."""
-    features = {}
-    for slide in corpus.names:
-        with WORK:
-            values = np.asarray(offer(method, function)(corpus[slide]), dtype=np.float32)
-        if values.shape[:1] != (corpus[slide].n_obs,) or values.ndim != 2:
-            raise ValueError(f"{function}({slide}) has shape {values.shape}, expected ({corpus[slide].n_obs}, d)")
-        if not np.isfinite(values).all():
-            raise ValueError(f"{function}({slide}) has values that are not finite")
-        features[slide] = values
-    return features
-
-
-def _save(path: Path, arrays: Mapping[str, Any]) -> None:
-    write_atomic(path, lambda temporary: np.savez(temporary, **arrays))
+    values = np.asarray(values, dtype=np.float32)
+    if values.shape[:1] != (n_spots,) or values.ndim != 2 or values.shape[1] == 0:
+        raise ValueError(f"{call} has shape {values.shape}, expected ({n_spots}, d)")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{call} has values that are not finite")
+    return values

@@ -40,7 +40,8 @@ class ArmRows:
         """What all rows of the arm have in common."""
         config, record = self.config, self.record
         return {
-            "dataset": config.dataset.name if config.dataset.name != "h5ad_folder" else config.name,
+            "dataset": self.corpus.record["name"],
+            "data": self.corpus.digest,
             "method": record["method"],
             "options": config.method(record["method"]).canonical,
             "unit": record["unit"],
@@ -49,7 +50,8 @@ class ArmRows:
             "seed": record["seed"],
             "fold": record["fold"],
             "transductive": record["seen"]["transductive"],
-            "reference": record.get("reference", ""),  # old records have none
+            "reference": record["reference"],
+            "self_reported": bool(record["spent"] and record["spent"]["self_reported"]),
         }
 
     def costs(self) -> Iterator[Score]:
@@ -91,7 +93,7 @@ class ArmRows:
             donor, slides = self.corpus.record["slides"][result.slide]["donor"], [result.slide]
         row = self.shared | {"split": split, "task": task.name, "setting": result.setting}
         row |= {"slide": result.slide, "donor": donor, **more}
-        if {row["dataset"], *slides} & set(self.record.get("pretrained_on", [])):
+        if {row["dataset"], *slides} & set(self.record["pretrained_on"]):
             row |= {"transductive": True, "note": PRETRAINED_ON}
         if isinstance(result, NotApplicable):
             return Score(**row, metric="any", status="not applicable", reason=result.reason)

@@ -12,6 +12,7 @@ from benchmark.core import registry
 from benchmark.core.config import Config
 from benchmark.core.contracts import Split, Task, offer
 from benchmark.core.errors import UnitBenchError
+from benchmark.core.reasons import reason_of
 from benchmark.core.scores import Score, Status
 from benchmark.core.timing import WORK
 from benchmark.data.corpus import Corpus
@@ -29,18 +30,21 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
     rows: list[Score] = []
     maps: list[pd.DataFrame] = []
     for record in records:
-        arm, folder = ArmRows(config, corpus, record), ArmFolder(results, arm_of(record).name).path
+        arm, folder = ArmRows(config, corpus, record), ArmFolder(results, arm_of(record).name)
         rows += arm.costs()
         for entry in config.tasks:
             task = registry.make("tasks", entry.task, entry.options)
             splits = [split for split in task.splits if split in _asked(config, record["fold"])]
-            if reason := _no_score(task, corpus, record):
-                status: Status = "failed" if record["status"] == "failed" else "not applicable"
+            status, reason = _no_score(task, corpus, record)
+            if not reason and splits:
+                try:
+                    task_rows, task_maps = _score_task(arm, task, splits, folder)
+                    rows += task_rows
+                    maps += task_maps
+                except Exception as error:
+                    status, reason = "failed", str(reason_of(error))
+            if reason:
                 rows += [arm.absent(task, split, status, reason) for split in splits]
-            elif splits:
-                task_rows, task_maps = _score_task(arm, task, splits, folder)
-                rows += task_rows
-                maps += task_maps
     return rows, pd.concat([NO_MAP, *maps])
 
 
@@ -50,29 +54,35 @@ def _asked(config: Config, fold: str) -> list[str]:
     return [split for split in repeats if repeats[split]] if fold == "all" else ["donor"]
 
 
-def _no_score(task: Task, corpus: Corpus, record: Mapping) -> str:
-    """Why the task has no score of this arm; empty where it has one."""
-    reason = record["lacking"].get(task.name) or record["reason"]
-    if record["status"] == "failed":
-        return f"the arm failed: {reason}"
+def _no_score(task: Task, corpus: Corpus, record: Mapping) -> tuple[Status, str]:
+    """Why the task has no score of this arm; the reason is empty where it has one."""
+    if reason := record["lacking"].get(task.name):
+        return "not applicable", reason
+    if reason := record["broken"].get(task.name):
+        return "failed", reason
+    if record["status"] == "failed" and not record["fitted"]:
+        return "failed", f"the arm failed: {record['reason']}"
+    reason = record["reason"] if record["status"] == "not applicable" else ""
     if not reason and task.requires in FEATURES:
-        return unserved(task, corpus, record["seen"]["fit"], record["seen"]["test"])
-    return reason
+        reason = unserved(task, corpus, record["seen"]["fit"], record["seen"]["test"])
+    return "not applicable", reason
 
 
-def _score_task(arm: ArmRows, task: Task, splits: list[Split], folder: Path) -> tuple[list[Score], list[pd.DataFrame]]:
+def _score_task(
+    arm: ArmRows, task: Task, splits: list[Split], folder: ArmFolder
+) -> tuple[list[Score], list[pd.DataFrame]]:
     """Rows and maps of one task, from what the arm has saved in `folder`."""
     rows: list[Score] = []
     maps: list[pd.DataFrame] = []
     if task.requires in FEATURES:
-        embeddings = dict(np.load(folder / FEATURES[task.requires]))
+        embeddings = folder.load(FEATURES[task.requires], arm.record)
         with WORK:
             for split in splits:
                 rows += _score_embeddings(arm, task, split, embeddings)
             if "donor" in splits and offer(task, "predictions") and arm.record["seed"] == arm.config.seeds[0]:
                 maps.append(predicted_map(arm.corpus, task, arm.record, embeddings))
     if offer(task, "predict"):
-        arrays = dict(np.load(folder / f"{task.name}.npz"))
+        arrays = folder.load(f"{task.name}.npz", arm.record)
         with WORK:
             rows += _score_predictions(arm, task, splits[0], arrays)
     return rows, maps

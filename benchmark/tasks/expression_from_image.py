@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from benchmark.core.contracts import KeyScore, Measured, Metric, Split, Spots, offer
 from benchmark.data.gene_selection import top_log_variance
 from benchmark.data.normalisation import lognorm
+from benchmark.data.shown import shown
 from benchmark.data.tiles import has_image
 from benchmark.metrics.expression import mean_pearson
 from benchmark.tasks.regressors import reduced, ridge, xgboost
@@ -73,7 +74,7 @@ class ExpressionFromImage:
             return {}
         counts = sp.vstack([train.X for train in corpus if has_image(train)], format="csr")
         genes = top_log_variance(counts, self.n_genes)
-        values = np.asarray(method.predict_expression(slide), dtype=np.float32)
+        values = np.asarray(method.predict_expression(shown(slide, counts=False)), dtype=np.float32)
         if values.shape != slide.shape or not np.isfinite(values).all():
             where = f"predict_expression({slide.uns['slide']})"
             raise ValueError(f"{where} has shape {values.shape} or is not finite, expected {slide.shape}")

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split, offer
 from benchmark.core.errors import UnitBenchError
+from benchmark.data.shown import shown
 from benchmark.data.tiles import View, cut, has_image, tiles
 from benchmark.metrics.expression import mean_pearson
 from benchmark.metrics.images import condition_gain
@@ -99,7 +100,7 @@ class Generation:
         if not has_image(slide):
             return {}
         spots, pixels = self.spots(slide), method.view.pixels
-        generated = np.asarray(method.generate(unseen(slide), spots, _seed(slide)))
+        generated = np.asarray(method.generate(shown(slide, image=False), spots, _seed(slide)))
         if generated.shape != (len(spots), pixels, pixels, 3) or generated.dtype != np.uint8:
             raise ValueError(
                 f"generate({slide.uns['slide']}) gave {generated.dtype} {generated.shape}, "
@@ -153,15 +154,6 @@ class Generation:
     def spots(self, slide: ad.AnnData) -> np.ndarray:
         """Indices of the spots whose images are made, the same for every method and seed, `[n_images]`."""
         return np.sort(np.random.default_rng(_seed(slide)).permutation(slide.n_obs)[: self.n_images])
-
-
-def unseen(slide: ad.AnnData) -> ad.AnnData:
-    """A slide with counts and positions only: neither image nor label."""
-    from anndata import AnnData
-
-    kept = {key: slide.uns[key] for key in ("slide", "donor", "group", "lattice")}
-    obsm = {key: slide.obsm[key] for key in ("position", "lattice")}
-    return AnnData(X=slide.X, obs=slide.obs[[]], var=slide.var, obsm=obsm, uns=kept)
 
 
 @lru_cache(maxsize=4)

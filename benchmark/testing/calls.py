@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.core.contracts import offer
-from benchmark.tasks.generation import unseen
+from benchmark.data.shown import shown
 from benchmark.tasks.holes import blinded
 from benchmark.tasks.imputation import without
 from benchmark.testing.subject import require
@@ -42,11 +42,11 @@ def _embed(method: Any, slide: AnnData) -> np.ndarray:
 
 
 def _embed_image(method: Any, slide: AnnData) -> np.ndarray:
-    return _checked("embed_image", method.embed_image(slide), (slide.n_obs, None))
+    return _checked("embed_image", method.embed_image(shown(slide, counts=False)), (slide.n_obs, None))
 
 
 def _predict_expression(method: Any, slide: AnnData) -> np.ndarray:
-    return _checked("predict_expression", method.predict_expression(slide), slide.shape)
+    return _checked("predict_expression", method.predict_expression(shown(slide, counts=False)), slide.shape)
 
 
 def _reconstruct(method: Any, slide: AnnData) -> np.ndarray:
@@ -64,7 +64,7 @@ def _impute(method: Any, slide: AnnData) -> np.ndarray:
 
 def _generate(method: Any, slide: AnnData) -> np.ndarray:
     pixels = offer(method, "view").pixels
-    images = np.asarray(method.generate(unseen(slide), np.arange(N_SPOTS), 0))
+    images = np.asarray(method.generate(shown(slide, image=False), np.arange(N_SPOTS), 0))
     require(images.dtype == np.uint8, f"generate gave {images.dtype}, uint8 is asked")
     return _checked("generate", images, (N_SPOTS, pixels, pixels, 3))
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import SkipTest
 
 from benchmark.core import registry
 from benchmark.core.errors import UnitBenchError
-from benchmark.data.corpus import forget_slides
-from benchmark.testing.tissue import fingerprint, tissue
+from benchmark.core.reasons import reason_of
+from benchmark.data.shown import shown
+from benchmark.testing.tissue import tissue
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -62,24 +60,13 @@ class Subject:
 
     @property
     def training(self) -> Corpus:
-        """The slides of all donors but the last."""
-        return self.corpus.subset(self.corpus.names[:-1])
+        """The slides of all donors but the last, as methods are given them."""
+        return self.corpus.for_methods(self.corpus.names[:-1])
 
     @property
     def test_slide(self) -> AnnData:
-        """The slide of the last donor."""
-        return self.corpus[self.corpus.names[-1]]
-
-    def look_at_slides(self) -> None:
-        """Remember the slides as they are, once, before the plugin is given any."""
-        self.keep("slides", lambda: {name: fingerprint(self.corpus[name]) for name in self.corpus.names})
-
-    def check_slides(self) -> None:
-        """Raises Violation: a slide has changed since. Slides are then read anew, so that no other plugin gets it."""
-        changed = [name for name, digest in self.kept["slides"].items() if fingerprint(self.corpus[name]) != digest]
-        if changed:
-            forget_slides()
-            raise Violation(f"slide {changed[0]} was changed in place; copy it first")
+        """The slide of the last donor, as methods are given it."""
+        return shown(self.corpus[self.corpus.names[-1]])
 
 
 Check = Callable[[Subject], None]
@@ -112,15 +99,6 @@ def run_check(subject: Subject, check: Check) -> Outcome:
     except UnitBenchError as error:
         return Outcome(asked, f"refused: {error}")
     except Exception as error:
-        where = _line_of(error, subject)
-        return Outcome(asked, f"{type(error).__name__} at {where}: {' '.join(str(error).split())}")
+        home = registry.find(subject.kind, subject.name).home
+        return Outcome(asked, reason_of(error, home=home).cause)
     return Outcome(asked)
-
-
-def _line_of(error: Exception, subject: Subject) -> str:
-    """The last line of the plugin's own module that the error came through, else the last line of all."""
-    module = sys.modules.get(registry.find(subject.kind, subject.name).entry.module)
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if module and frame.filename == module.__file__]
-    frame = (own or frames)[-1]
-    return f"{Path(frame.filename).name}:{frame.lineno}"

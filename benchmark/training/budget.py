@@ -18,24 +18,6 @@ Axis = Literal["flops", "device_seconds", "spots"]
 TOLERANCE = 0.02  # spent and target agree within this share, or the arm fails
 
 
-@dataclass(frozen=True)
-class Budget:
-    """What `fit` may spend.
-
-    Attributes:
-        axis, amount: so many FLOPs, device-seconds or spots.
-        precision: "bf16", "fp32", or "auto": bf16 where the hardware multiplies it faster.
-        checkpoint: where the state of the training is kept; None: nowhere.
-        progress: called from time to time with the fraction spent and a line of text.
-    """
-
-    axis: Axis
-    amount: float
-    precision: str = "auto"
-    checkpoint: Path | None = None
-    progress: Callable[[float, str], None] = lambda fraction, text: None
-
-
 @dataclass
 class Meter:
     """What has been spent. The checkpoint holds its state, so a resumed run ends with the totals of an unbroken one.
@@ -44,6 +26,7 @@ class Meter:
         seen: which spots of the corpus a sample has shown, bool `[n_spots]`.
         energy_joules: None where the device has no counter.
         step_cost: of the last step, on the axis.
+        self_reported: whether a loop other than the benchmark's own has counted any of it.
     """
 
     axis: Axis
@@ -56,6 +39,22 @@ class Meter:
     peak_memory_bytes: int = 0
     energy_joules: float | None = None
     step_cost: float = 0.0
+    self_reported: bool = False
+
+    def report(self, *, flops: float, spots: int, steps: int = 1, device_seconds: float = 0.0) -> None:
+        """Count some steps of a loop other than `benchmark.training.loop.pretrain`. Call it after every few steps.
+
+        Args:
+            flops: of their forward and backward passes.
+            spots: that their samples showed, repeats included.
+            steps: how many they were.
+            device_seconds: that they took. The benchmark's own clock corrects them: see `Spending`.
+        """
+        self.flops += flops
+        self.spots += spots
+        self.steps += steps
+        self.device_seconds += device_seconds
+        self.self_reported = True
 
     @property
     def spent(self) -> float:
@@ -97,3 +96,27 @@ class Meter:
         record["unique_spots"] = int(record.pop("seen").sum())
         del record["step_cost"]
         return record
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What `fit` may spend.
+
+    Attributes:
+        axis, amount: so many FLOPs, device-seconds or spots.
+        precision: "bf16", "fp32", or "auto": bf16 where the hardware multiplies it faster.
+        checkpoint: where the state of the training is kept; None: nowhere.
+        progress: called from time to time with the fraction spent and a line of text.
+        meter: counts what is spent. `benchmark.training.loop.pretrain` does so itself; any other loop calls its
+            `report`, and asks `has_room` before a step.
+    """
+
+    axis: Axis
+    amount: float
+    precision: str = "auto"
+    checkpoint: Path | None = None
+    progress: Callable[[float, str], None] = lambda fraction, text: None
+    meter: Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "meter", Meter(self.axis, self.amount))

@@ -15,6 +15,7 @@ from benchmark.training.budget import Budget, Meter
 from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.resources import MemoryAndEnergy, clock
 from benchmark.training.step import Step
+from benchmark.training.watch import unwatched
 from benchmark.units.batch import Batch
 
 if TYPE_CHECKING:
@@ -42,15 +43,29 @@ def pretrain(
     learning_rate: float,
     schedule: Callable[[float], float] = cosine,
 ) -> Meter:
-    """Train `module` (see `benchmark.core.contracts.Module`) in place until the budget is spent.
+    """Train `module` (see `benchmark.core.contracts.Module`) in place until the budget is spent. Returns its meter.
 
     What step k sees depends on the seed and k alone, so a run that resumes from a checkpoint ends as an unbroken one.
 
     Raises:
         UnitBenchError: the loss is no longer finite, or spent and target differ by over 2%.
     """
+    with unwatched():  # it counts its own FLOPs
+        return _pretrain(module, unit, corpus, budget, seed, learning_rate, schedule)
+
+
+def _pretrain(
+    module: torch.nn.Module,
+    unit: Unit,
+    corpus: Corpus,
+    budget: Budget,
+    seed: int,
+    learning_rate: float,
+    schedule: Callable[[float], float],
+) -> Meter:
     step = Step(module, learning_rate, budget.precision)
-    meter = Meter(budget.axis, budget.amount, seen=np.zeros(corpus.n_spots, dtype=bool))
+    meter = budget.meter
+    meter.seen = np.zeros(corpus.n_spots, dtype=bool)
     checkpoint = Checkpoint(budget.checkpoint, module, step.optimizer, meter)
     checkpoint.resume()  # the module is on the device by now, so the optimiser's state comes there too
     resources = MemoryAndEnergy(step.device)

@@ -23,3 +23,9 @@ class Trained:
         from safetensors.torch import save_file
 
         write_atomic(path, lambda temporary: save_file(self.model.state_dict(), temporary))
+
+    def load(self, path: Path) -> None:
+        """Read the weights that `save` wrote, after a fit with amount 0."""
+        from safetensors.torch import load_file
+
+        self.model.load_state_dict(load_file(path))

@@ -63,7 +63,7 @@ def test_no_slide_is_read_until_it_is_asked_for(tissue, monkeypatch):
     read = []
     monkeypatch.setattr(ad, "read_h5ad", lambda path: read.append(path.stem) or ad.AnnData())
     module._read.cache_clear()
-    corpus = open_corpus(tissue.folder)
+    corpus = open_corpus(tissue.kept(""))
     assert corpus.n_spots > 0 and len(corpus.genes) == 40 and corpus.labelled == corpus.names
     half = corpus.subset(corpus.names[:3])
     assert read == []

@@ -9,6 +9,7 @@ from benchmark.core.reasons import read_reason
 from benchmark.data.splits import Fold, check_disjoint
 from benchmark.experiment.arms import folds
 from benchmark.experiment.fit import run_arms
+from benchmark.experiment.folder import ArmFolder
 from benchmark.experiment.score import score_arms
 from tests.helpers.arms import PATCH, config, run
 from tests.helpers.plugins import install
@@ -157,8 +158,9 @@ def failing(tmp_path, monkeypatch):
 
 def test_the_traceback_is_a_file_that_the_reason_names(failing, tissue, tmp_path):
     (record,), _ = run(failing, tissue, tmp_path, "fails")
-    assert record["reason"] == "ValueError: two lines; traceback: arms/fails/fold0/0-seed0/error.txt"
-    assert read_reason(record["reason"]) == ("ValueError: two lines", "arms/fails/fold0/0-seed0/error.txt")
+    cause, file = "ValueError at failing.py:12: two lines", "arms/fails/fold0/0-seed0/error.txt"
+    assert record["reason"] == f"{cause}; traceback: {file}"
+    assert read_reason(record["reason"]) == (cause, file)
     text = (tmp_path / "arms/fails/fold0/0-seed0/error.txt").read_text()
     assert text.startswith("Traceback") and "failing.py" in text and text.endswith("ValueError: two\nlines\n")
     rows, _ = score_arms(failing, tissue, tmp_path, [record])
@@ -173,18 +175,12 @@ def test_the_traceback_goes_when_the_arm_succeeds(failing, tissue, tmp_path):
     assert not (tmp_path / "arms/fails/fold0/0-seed0/error.txt").exists()
 
 
-def test_an_arm_that_begins_anew_has_no_old_record_and_no_old_traceback(failing, tissue, tmp_path, monkeypatch):
-    run(failing, tissue, tmp_path, "fails")
-    left = []
-
-    def stop(*_):
-        left.extend(path.name for path in (tmp_path / "arms/fails/fold0/0-seed0").iterdir())
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("benchmark.experiment.fit._fit", stop)
-    with pytest.raises(KeyboardInterrupt):
-        run(failing, tissue, tmp_path, "fails")
-    assert left == ["key"]
+def test_an_arm_that_begins_anew_has_no_old_record_and_no_old_traceback(failing, tissue, tmp_path):
+    (record,), _ = run(failing, tissue, tmp_path, "fails")
+    folder = ArmFolder(tmp_path, "fails/fold0/0-seed0")
+    assert folder.record.exists() and folder.traceback.exists()
+    folder.begin(record["key"])
+    assert [path.name for path in folder.path.iterdir()] == ["key"]
 
 
 def test_a_second_attempt_keeps_what_has_ended_and_gives_up_what_has_not(failing, tissue, tmp_path):
@@ -193,7 +189,7 @@ def test_a_second_attempt_keeps_what_has_ended_and_gives_up_what_has_not(failing
     assert run(failing, tissue, tmp_path, "fails", attempt=2)[0] == [first]
     (tmp_path / "arms/fails/fold0/0-seed0/arm.json").unlink()
     (record,), _ = run(failing, tissue, tmp_path, "fails", attempt=2)
-    assert record["reason"] == "pretraining: its process was killed; give it more memory"
+    assert record["reason"] == "pretraining: the process of its job was killed; give it more memory"
 
 
 def test_a_method_that_is_not_applicable_stays_so_in_a_second_attempt(tissue, tmp_path):

@@ -34,8 +34,9 @@ def test_few_labels_train_on_the_smaller_share_of_each_slide(tissue, tmp_path):
     rows = [row for row in score_arms(settings, tissue, tmp_path, records)[0] if row.task == "domain"]
     n_train = sum(n - round(0.75 * n) for n in tissue.table["n_spots"])
     assert {(row.split, row.fold) for row in rows} == {("few_labels", "repeat0"), ("few_labels", "repeat1")}
-    assert {(row.n_train, row.n_test) for row in rows} == {(n_train, tissue.n_spots - n_train)}
-    assert all(row.transductive and row.slide == "pooled" for row in rows)
+    assert {row.n_train for row in rows} == {n_train} and all(row.transductive for row in rows)
+    n_test = {row.slide: row.n_test for row in rows}
+    assert n_test == {slide: round(0.75 * n) for slide, n in tissue.table["n_spots"].items()}
 
 
 def test_a_fold_without_labels_has_a_reason_and_no_gap(tissue, tmp_path):
@@ -137,13 +138,14 @@ def test_every_row_says_which_options_its_method_had(scored):
     assert set(rows.loc[rows["method"] == "random", "options"]) == {'{"method": "random"}'}
 
 
-def test_splits_within_slides_are_pooled_and_flagged_as_transductive(scored):
+def test_splits_within_slides_are_reported_slide_by_slide_and_flagged_as_transductive(scored, tissue):
     rows, _ = scored
     within = rows[rows["split"].isin(["random", "block"])]
     assert set(within["split"]) == {"random", "block"}
     assert within["transductive"].all()
-    assert (within["slide"] == "pooled").all() and (within["donor"] == "pooled").all()
     ok = within[within["status"] == "ok"]
+    assert set(ok["slide"]) == set(tissue.names)
+    assert (ok["donor"] == ok["slide"].map(tissue.table["donor"])).all()
     assert set(ok.loc[ok["split"] == "random", "fold"]) == {"repeat0", "repeat1"}
 
 

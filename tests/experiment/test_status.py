@@ -61,7 +61,7 @@ def prepared(opened, tissue):
     """The run with its corpus, before any arm has begun."""
     run = opened()
     run.corpus.parent.mkdir(parents=True)
-    run.corpus.symlink_to(tissue.folder)
+    run.corpus.symlink_to(tissue.kept(""))
     return run
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from benchmark.data.corpus import Corpus
     from benchmark.data.tiles import View
-    from benchmark.training.budget import Budget, Meter
+    from benchmark.training.budget import Budget
 
 API_VERSION = 1  # of the contracts
 UnitName = Literal["spot", "patch", "slide", "none"]
@@ -32,17 +32,19 @@ class Method(Protocol):
 
     unit: UnitName
 
-    def fit(self, corpus: Corpus, budget: Budget, seed: int) -> Meter | None:
-        """Learn from the training slides; called once, first.
+    def fit(self, corpus: Corpus, budget: Budget, seed: int) -> object:
+        """Learn from the training slides; called once, first. What it returns is not read.
+
+        What it spends is counted by `budget.meter`. `benchmark.training.loop.pretrain` does that; another loop calls
+        `budget.meter.report` and its rows are marked as self-reported. The arm fails where the meter differs from the
+        budget by over 2%. A method that spends must have `save`. One of the unit "none" may not train, unless
+        `reference` says why it is no rival of the others.
 
         Args:
-            corpus: the training slides of the fold, and no others. Slides are shared: copy before changing one.
+            corpus: the training slides of the fold, and no others, as `benchmark.data.shown` gives them: no labels, and
+                arrays that cannot be written to. `slide.copy()` gives some that can.
             budget: what may be spent; amount 0 asks for the untrained model.
             seed: two fits with one seed are equal.
-
-        Returns:
-            The meter, as `benchmark.training.loop.pretrain` returns it; None where nothing was spent. A method that
-            returns a meter must have `save`.
 
         Raises:
             UnitBenchError: it cannot; the arm counts as failed and its reason is this message.
@@ -51,7 +53,10 @@ class Method(Protocol):
 
 
 class MethodOptions(Protocol):
-    """What a method may offer besides. `slide` is always one slide with the genes of the corpus, raw counts in `X`.
+    """What a method may offer besides. `slide` is always one slide with the genes of the corpus, raw counts in `X`,
+    without labels, and with arrays that cannot be written to.
+
+    No gradients can be taken in these functions, unless `reference` says why the method is no rival of the others.
 
     Attributes:
         api_version: of the contracts that it was written for; any plugin may have it.
@@ -82,7 +87,7 @@ class MethodOptions(Protocol):
         """A vector for each spot, `[n_spots, d]`, finite, the same for the same slide. Called after `fit`."""
 
     def embed_image(self, slide: AnnData) -> np.ndarray:
-        """The same from the slide's image alone, `[n_spots, d]`. Called only for slides that have an image."""
+        """The same from the slide's image alone, `[n_spots, d]`: it has no counts. Called only where there is an image."""
 
     def reconstruct(self, slide: AnnData, hidden: np.ndarray) -> np.ndarray:
         """Expression of hidden spots from the others.
@@ -107,7 +112,7 @@ class MethodOptions(Protocol):
         """
 
     def predict_expression(self, slide: AnnData) -> np.ndarray:
-        """log1p of counts per 10,000 from the slide's image alone, `[n_spots, n_genes]`."""
+        """log1p of counts per 10,000 from the slide's image alone, `[n_spots, n_genes]`: it has no counts."""
 
     def generate(self, slide: AnnData, spots: np.ndarray, seed: int) -> np.ndarray:
         """Images of some spots from their expression, uint8 `[n, p, p, 3]` with p `view.pixels`.
@@ -118,4 +123,10 @@ class MethodOptions(Protocol):
         """
 
     def save(self, path: Path) -> None:
-        """Write the weights to `path` as safetensors. Needed by a method whose `fit` returns a meter."""
+        """Write the weights to `path` as safetensors. Needed by a method that spends a budget."""
+
+    def load(self, path: Path) -> None:
+        """Read the weights of `save`, after a `fit` with amount 0 and the same seed: the method is then as it was.
+
+        With it a task can be added to a finished run without training again.
+        """

@@ -68,7 +68,8 @@ class TaskOptions(Protocol):
         """Named arrays to be saved: what the fitted method says of one test slide. Called where its model is.
 
         Args:
-            corpus: the training slides.
+            corpus: the training slides, as methods are given them: without labels.
+            slide: likewise. Hide here what the method must not see.
 
         Raises:
             ValueError: what the method returns has another shape, or values that are not finite.
