@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.core.errors import UnitBenchError, nearest
-from benchmark.core.files import read_json, write_json
+from benchmark.core.files import write_json
 from benchmark.core.scores import write_rows, write_table
 from benchmark.core.timing import WORK
 from benchmark.data.corpus import Corpus, open_corpus
@@ -15,6 +15,7 @@ from benchmark.experiment.check import check_methods
 from benchmark.experiment.fit import run_arms, run_these
 from benchmark.experiment.folder import ArmFolder
 from benchmark.experiment.progress import reporter
+from benchmark.experiment.records import read_records
 from benchmark.experiment.score import score_arms
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def take_in(run: Run) -> None:
     for job in run.jobs:
         if not run.arms(job).exists():
             continue
-        records = read_json(run.arms(job))
+        records = read_records(run, job)
         latest = [ArmFolder(run.results, arm_of(record).name).read(record["key"]) or record for record in records]
         if latest != records:
             write_json(run.arms(job), latest)
@@ -87,7 +88,7 @@ def take_in(run: Run) -> None:
 def score_job(run: Run, corpus: Corpus, job: str) -> None:
     """Score the fitted arms of a job, and write their rows, maps and the seconds of work."""
     before = WORK.seconds
-    rows, maps = score_arms(run.config, corpus, run.results, read_json(run.arms(job)))
+    rows, maps = score_arms(run.config, corpus, run.results, read_records(run, job))
     write_json(run.times / f"score.{job}.json", WORK.seconds - before)
     write_table(run.maps(job), maps)
     write_rows(run.scores(job), rows)

@@ -8,16 +8,18 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmark.core.files import fingerprint, read_json, sha256
+from benchmark.core.files import fingerprint, sha256
+from benchmark.data.corpus import open_corpus
 from benchmark.experiment.layout import Run
+from benchmark.experiment.records import read_records
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "anndata", "scanpy", "lightning-fabric", "snakemake", "mlflow")
 
 
 def manifest(run: Run) -> dict:
     """All of it, as JSON. Raises UnitBenchError: a job has no records yet."""
-    record = read_json(run.corpus / "record.json")
-    arms = [arm for job in run.jobs for arm in read_json(run.arms(job))]
+    record = open_corpus(run.corpus).record
+    arms = [arm for job in run.jobs for arm in read_records(run, job)]
     return {
         "code": _git() | {"unitbench": version("unitbench"), "constraints": _constraints()},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 from unittest import SkipTest
 
 import numpy as np
@@ -12,6 +12,7 @@ from benchmark.core.contracts import Method, MethodOptions, UnitName, offer
 from benchmark.core.errors import UnitBenchError
 from benchmark.stats.leaderboard import leaderboard
 from benchmark.testing import calls
+from benchmark.testing.options import has_options_of_known_types
 from benchmark.testing.run import reasons, tiny_run
 from benchmark.testing.subject import Check, Subject, Violation, require
 from benchmark.testing.tissue import crumbs, scratch
@@ -46,14 +47,6 @@ def takes_what_it_is_given(subject: Subject) -> None:
             inspect.signature(function).bind(*words)
         except TypeError as error:
             raise Violation(f"{name}({', '.join(words)}) is asked, and it cannot be called so: {error}") from None
-
-
-def has_options_of_known_types(subject: Subject) -> None:
-    """The types of its options can be read when it runs, so that values in a config are checked."""
-    try:
-        get_type_hints(type(subject.make()).__init__)
-    except NameError as error:
-        raise Violation(f"a type of its options cannot be read: {error}; import it outside TYPE_CHECKING") from None
 
 
 def says_of_itself_what_can_be_read(subject: Subject) -> None:
