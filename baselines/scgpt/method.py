@@ -107,6 +107,12 @@ class Scgpt(Learner):
 
         write_atomic(path, lambda temporary: save_file(self.model.net.state_dict(), temporary))
 
+    def load(self, path: Path) -> None:
+        """Read the weights that `save` wrote, after a fit with amount 0."""
+        from safetensors.torch import load_file
+
+        self.model.net.load_state_dict(load_file(path))
+
     def _drawn(self, corpus: Corpus) -> tuple[ScGPT, int, None, float]:
         """An untrained model of the preset's size.
 

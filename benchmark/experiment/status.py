@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmark.data.corpus import Corpus, open_corpus
 from benchmark.experiment.arms import Arm, arm_key, folds_of
 from benchmark.experiment.folder import ArmFolder
+from benchmark.experiment.outputs import task_keys
 from benchmark.experiment.progress import is_at_work, read_report
 from benchmark.experiment.records import read_records
 
@@ -50,7 +51,10 @@ def _job_states(run: Run, corpus: Corpus | None, job: str, arms: list[Arm]) -> I
     at_work, scored = is_at_work(report), _scored(run, job)
     for arm in arms:
         folder, key = ArmFolder(run.results, arm.name), _key(run, corpus, arm)
-        if record := folder.read(key):
+        record = folder.read(key)
+        if record and record["status"] == "ok" and record["tasks"] != task_keys(run.config):
+            yield ArmStatus(job, arm.name, "waiting", "fitted, and lacks outputs of a task")
+        elif record:
             yield ArmStatus(job, arm.name, record["status"], record["reason"], record in scored)
         elif not folder.has_begun(key):
             yield ArmStatus(job, arm.name, "waiting")

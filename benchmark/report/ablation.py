@@ -11,22 +11,26 @@ import plotly.graph_objects as go
 from benchmark.report import words
 from benchmark.report.ablation_plots import plots
 from benchmark.report.heats import of_grid
-from benchmark.stats.ablation import effects, means
+from benchmark.stats.ablation import means
 from benchmark.stats.grids import Grid
 from benchmark.stats.names import budget_label
 
 
-def sections(grids: list[Grid]) -> tuple[list[dict], dict[str, go.Figure]]:
-    """One section per family that has an effect to show, for the template, and the plots that it names."""
-    mean, effect = means(grids), effects(grids)
-    kept = [grid for grid in grids if of_grid(effect, grid)["p"].notna().any()]
+def sections(grids: list[Grid], effects: pd.DataFrame) -> tuple[list[dict], dict[str, go.Figure]]:
+    """One section per family that has an effect to show, for the template, and the plots that it names.
+
+    Args:
+        effects: of these grids, corrected over all tests of the page.
+    """
+    mean = means(grids)
+    kept = [grid for grid in grids if of_grid(effects, grid)["p"].notna().any()]
     records: list[dict] = []
     figures: dict[str, go.Figure] = {}
     for number, (_, same_family) in enumerate(groupby(kept, key=lambda grid: id(grid.family))):
         contests = []
         family_grids = list(same_family)
         for grid in family_grids:
-            table, rows = of_grid(mean, grid), of_grid(effect, grid)
+            table, rows = of_grid(mean, grid), of_grid(effects, grid)
             rows = rows.sort_values("factor", key=lambda names: names.map(words.option_order), kind="stable")
             drawn = {
                 f"settings-{number}-{grid.contest.task}-{n}": plot for n, plot in enumerate(plots(mean, table, grid))
@@ -95,6 +99,6 @@ def _shares(effects: pd.DataFrame) -> list[str]:
     return [
         f"Of the variance over the {first['n_places']} (donor, seed) that have every arm, the settings one by one hold "
         f"{effects['share'].sum():.0%}, their interactions {first['share_interactions']:.0%}, donors and seeds "
-        f"{first['share_donors_seeds']:.0%}; the remaining {first['share_rest']:.0%} is what a setting does "
-        "differently from one donor or seed to the next, and noise."
+        f"{first['share_donors_seeds']:.0%} (all epsilon squared: corrected for noise); the remaining "
+        f"{first['share_rest']:.0%} is noise, and what a setting does differently from one donor or seed to the next."
     ]

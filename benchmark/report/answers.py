@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from benchmark.report import words
 from benchmark.stats.names import budget_label
 
 YES, NOT_SHOWN, UNKNOWN, MEASURED = "yes", "not shown", "cannot tell", "measured"
@@ -36,6 +37,11 @@ def signed(row: pd.Series | Mapping[str, Any], key: str = "difference") -> str:
     low, high = row[f"{prefix}low"], row[f"{prefix}high"]
     text = f"{row[key]:+.2f}" + ("" if np.isnan(low) else f" [{low:+.2f}, {high:+.2f}]")
     return text.replace("-", "−")
+
+
+def shared(row: pd.Series | Mapping[str, Any]) -> str:
+    """Over how many (donor, seed) a paired test is, where that is not all; else empty."""
+    return words.of_pairs(row["n_pairs"], row["n_possible"])
 
 
 def p_text(p: float) -> str:

@@ -13,7 +13,7 @@ GRID = "rgba(128,128,128,0.25)"
 
 
 def line(x: pd.Series, scores: pd.DataFrame, method: str, unit: str, symbol: str) -> go.Scatter:
-    """The scores of a method with their intervals, joined, in the colour of its unit."""
+    """The scores of a method with their intervals, joined, in the colour of its unit; incomplete ones are hollow."""
     return go.Scatter(
         x=x.tolist(),
         y=scores["value"].tolist(),
@@ -21,7 +21,11 @@ def line(x: pd.Series, scores: pd.DataFrame, method: str, unit: str, symbol: str
         mode="lines+markers",
         name=method,
         legendgroup=method,
-        marker={"color": UNIT_COLOURS[unit], "size": 9, "symbol": symbol},
+        marker={
+            "color": UNIT_COLOURS[unit],
+            "size": 9,
+            "symbol": [symbol + "-open" * (status == "incomplete") for status in scores["status"]],
+        },
         line={"color": UNIT_COLOURS[unit], "width": 2},
         hovertemplate="%{y:.3f} at %{x:.3s}<extra>" + method + "</extra>",
     )

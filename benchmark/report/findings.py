@@ -41,6 +41,8 @@ def _leakage(part: pd.DataFrame, split: str, title: str) -> dict:
         "columns": [heading.format(split=names.get(split, split)) for heading in LEAKAGE.values()],
         "rows": [entrant(row) | {"numbers": [_interval(row, key) for key in LEAKAGE]} for _, row in part.iterrows()],
         "noise": None if part["noise"].isna().all() else part["noise"].iloc[0],
+        "random": None if part["random_index"].isna().all() else _gain(part.iloc[0], "random_index"),
+        "reasons": sorted(set(part["reason"]) - {""}),
     }
 
 
@@ -57,6 +59,8 @@ def _gain(row: pd.Series, key: str = "difference") -> dict:
     prefix = "" if key == "difference" else f"{key}_"
     low, high = row[f"{prefix}low"], row[f"{prefix}high"]
     span = "" if np.isnan(low) else f"[{low:+.3f}, {high:+.3f}]"
+    if "n_pairs" in row:
+        span += words.of_pairs(row["n_pairs"], row["n_possible"])
     return {"value": None if np.isnan(row[key]) else row[key], "span": span}
 
 
@@ -137,7 +141,8 @@ def factorial(crossed: Factorial) -> dict[str, Any]:
             values = [
                 None
                 if score is None
-                else with_interval(score) | {"heat": (score["value"] - low) / max(high - low, 1e-9)}
+                else with_interval(score)
+                | {"heat": (score["value"] - low) / max(high - low, 1e-9), "incomplete": not score["whole"]}
                 for score in shown
             ]
             rows.append({"unit": unit, "context": context, "scores": values})

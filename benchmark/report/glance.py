@@ -6,12 +6,24 @@ import numpy as np
 import pandas as pd
 
 from benchmark.report import unit_answers
-from benchmark.report.answers import MEASURED, NOT_SHOWN, YES, Answer, amount, cannot, p_text, sentence, signed
+from benchmark.report.answers import (
+    MEASURED,
+    NOT_SHOWN,
+    YES,
+    Answer,
+    amount,
+    cannot,
+    p_text,
+    sentence,
+    shared,
+    signed,
+)
 from benchmark.report.words import full_name, metric_of
-from benchmark.stats.champions import BEST, Champions
+from benchmark.stats.champions import BEST
 from benchmark.stats.contests import PRIMARY, Contest
+from benchmark.stats.correction import CLEAR
+from benchmark.stats.evidence import RULES, Evidence
 from benchmark.stats.options import varied
-from benchmark.stats.spread import by_level, spread
 
 QUESTIONS = (
     "Does the unit matter?",
@@ -21,33 +33,24 @@ QUESTIONS = (
     "What did leakage explain?",
 )
 CONDITION = "Do generated images follow from the expression?"  # asked if a trained method makes images
-RULES = "channels"  # the option that says how a patch's genes are chosen
 
 
-def glance(
-    rows: pd.DataFrame,
-    matches: Champions,
-    won: pd.DataFrame,
-    beyond: pd.DataFrame,
-    leaks: pd.DataFrame,
-    contest: Contest = PRIMARY,
-) -> list[dict]:
+def glance(rows: pd.DataFrame, evidence: Evidence, leaks: pd.DataFrame, contest: Contest = PRIMARY) -> list[dict]:
     """`question`, `short` and `text` of each of `QUESTIONS`, and of `CONDITION` where a trained method makes images.
 
     Args:
         rows: score rows.
-        matches: `champions.champions(rows)`.
-        won: `winners.winners(matches)`.
-        beyond: `smoothing.beyond_smoothing(rows, matches)`.
+        evidence: `evidence.evidence` of them.
         leaks: `leakage.leakage(rows)`.
         contest: what units, budgets and channel rules are compared by.
     """
-    best = {match: units for match, units in matches.items() if match.contest == contest and match.size == BEST}
+    matches = evidence.matches.items()
+    best = {match: units for match, units in matches if match.contest == contest and match.size == BEST}
     answers = (
-        unit_answers.unit(best, contest),
-        unit_answers.budget(won, best, contest),
-        unit_answers.smoothing(beyond, rows),
-        channels(rows, contest),
+        unit_answers.unit(evidence.ends, best, contest),
+        unit_answers.budget(evidence.won, best, contest),
+        unit_answers.smoothing(evidence.beyond, rows),
+        channels(evidence.ends, rows, contest),
         leakage(leaks, rows),
     )
     answered = dict(zip(QUESTIONS, answers, strict=True))
@@ -57,20 +60,19 @@ def glance(
     return [{"question": question} | answer._asdict() for question, answer in answered.items()]
 
 
-def channels(rows: pd.DataFrame, contest: Contest) -> Answer:
+def channels(ends: pd.DataFrame, rows: pd.DataFrame, contest: Contest) -> Answer:
     """The best channel rule against the worst, in the plugin that tries the most."""
-    tried = varied(rows, RULES)
-    if not tried:
+    if not varied(rows, RULES):
         return cannot("it has one rule of choosing channels")
-    budget, tables = by_level(rows, max(tried, key=lambda plugin: tried[plugin]), RULES, contest)
-    ends = spread(tables, contest)
-    if ends is None:
+    if RULES not in ends.index:
         return cannot("no two rules were tried on the same donors with all else equal")
+    row = ends.loc[RULES]
     text = (
-        f"At {amount(rows['budget_axis'].iloc[0], budget)} the best of {ends.n_levels} rules, {ends.best}, leads the "
-        f"worst, {ends.worst}, by {signed(ends._asdict())} {metric_of(contest)} ({p_text(ends.p)}): {ends.verdict}."
+        f"At {amount(row['budget_axis'], row['budget'])} the best of {row['n_levels']} rules, {row['best']}, leads the "
+        f"worst, {row['worst']}, by {signed(row)} {metric_of(contest)}{shared(row)} ({p_text(row['p_holm'])}): "
+        f"{row['verdict']}."
     )
-    return Answer(YES if ends.clear else NOT_SHOWN, text)
+    return Answer(YES if row["verdict"] == CLEAR else NOT_SHOWN, text)
 
 
 def leakage(leaks: pd.DataFrame, rows: pd.DataFrame) -> Answer:
@@ -79,20 +81,25 @@ def leakage(leaks: pd.DataFrame, rows: pd.DataFrame) -> Answer:
         return cannot("it has no random split")
     probe = leaks[(leaks["split"] == "random") & (leaks["setting"] == PRIMARY.setting) & (leaks["neighbours"] == 0)]
     trained = probe[(probe["metric"] == "accuracy") & (probe["unit"] != "none") & (probe["budget"] > 0)]
+    if trained["reason"].ne("").any():
+        return cannot(trained["reason"].max())
     trained = trained.dropna(subset="index").sort_values("value", ascending=False, kind="stable")
     if trained.empty:
         return cannot("no trained method has an accuracy under both random spots and donors held out")
     row = trained.iloc[0]
     text = (
         f"Under random spots {full_name(row)} reaches accuracy {row['value']:.2f}, of which {signed(row, 'index')} is "
-        "gone with donors held out; "
+        "gone with donors held out"
     )
+    if not np.isnan(row["random_index"]):
+        text += f" (of random numbers {signed(row, 'random_index')})"
     if np.isnan(row["above_noise"]):
-        return Answer(MEASURED, text + "what positions alone give is not known, as the run has no noise control.")
+        return Answer(MEASURED, text + "; what positions alone give is not known, as the run has no noise control.")
     text += (
-        f"noise averaged over neighbouring spots, which holds only their positions, reaches {row['noise']:.2f} there, "
+        "; noise averaged over neighbouring spots, which holds only their positions, reaches "
+        f"{row['noise']:.2f} there, and the method less that is {signed(row, 'above_noise')}."
     )
-    return Answer(MEASURED, text + f"and the method less that is {signed(row, 'above_noise')}.")
+    return Answer(MEASURED, text)
 
 
 def conditions(rows: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import fingerprint
 from benchmark.stats.contests import leading
 from benchmark.stats.leaderboard import headline
-from benchmark.stats.names import budget_label, entrant_name
+from benchmark.stats.names import budget_label, entrant_name, self_reported
 from benchmark.stats.rows import ENTRANT, Entrant, arms, references
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported, below
@@ -88,8 +88,17 @@ def _readable(database: Path) -> Iterator[None]:
 
 
 def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
-    """Key → what its run holds: `{"name", "params", "metrics", "status"}`."""
-    scores = headline(board).droplevel("name")
+    """Key → what its run holds: `{"name", "params", "metrics", "status"}`.
+
+    The score of an entrant that lacks scores which others have is no metric, since the board is sorted by metrics: it
+    stands in the parameter "incomplete".
+    """
+    scores, lacking = headline(board).droplevel("name"), headline(board, "status").droplevel("name") == "incomplete"
+    partial = {
+        entrant: "; ".join(f"{name} {value:.{DIGITS}g}" for name, value in row.dropna().items())
+        for entrant, row in scores.where(lacking).iterrows()
+    }
+    scores = scores.mask(lacking)
     costs = rows[(rows["task"] == "cost") & (rows["status"] == "ok")]
     costs = costs.pivot_table(index=ENTRANT, columns="metric", values="value").reindex(columns=list(COSTS))
     costs["flops"] /= 1e12
@@ -97,11 +106,11 @@ def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
     # MLflow shows metrics in the order of their names, so numbers put the primary one first.
     order = {name: f"{number:02} {name}" for number, name in enumerate(values.columns, 1)}
     metrics = {entrant: row.dropna().to_dict() for entrant, row in values.rename(columns=order).iterrows()}
-    records, reference = {}, references(rows)
+    records, reference, by_itself = {}, references(rows), self_reported(rows)
     for key, entrant_arms in arms(rows).groupby(ENTRANT):
         method, unit, axis, budget = Entrant._make(key)
         n_ok, n_arms = int((entrant_arms["status"] == "ok").sum()), len(entrant_arms)
-        name = entrant_name(method, unit, budget, reference[method])
+        name = entrant_name(Entrant._make(key), reference[method], key in by_itself)
         records[f"{method}/{axis}/{budget:g}"] = {
             "name": f"{name}, {budget_label(axis, budget, unit)}" if unit != "none" and budget else name,
             "params": {
@@ -112,6 +121,7 @@ def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
                 "budget amount": f"{budget:g}",
                 "seeds": str(entrant_arms["seed"].nunique()),
                 "arms": f"{n_ok} of {n_arms}",
+                **({"incomplete": partial[key]} if partial.get(key) else {}),
             },
             "metrics": metrics.get(key, {}),
             "status": _status(entrant_arms["status"]),
@@ -140,7 +150,8 @@ def _log(client, experiment_id: str, key: str, record: dict) -> None:
 def _view(records: dict[str, dict], board: pd.DataFrame) -> dict:
     """The state of the run table: sorted by the first metric, its columns shown."""
     metrics = sorted({name for record in records.values() for name in record["metrics"]})
-    columns = [f"params.`{name}`" for name in ("method", "budget", "arms")]
+    known = {name for record in records.values() for name in record["params"]}
+    columns = [f"params.`{name}`" for name in ("method", "budget", "arms", "incomplete") if name in known]
     return {
         "orderByKey": f"metrics.`{metrics[0]}`" if metrics else "attributes.start_time",
         "orderByAsc": bool(metrics) and leading(board)[1].lower_is_better,

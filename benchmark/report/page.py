@@ -17,17 +17,15 @@ from benchmark.core.files import write_text
 from benchmark.core.scores import status_line
 from benchmark.report import ablation, figures, findings, ledger, maps, tables, words
 from benchmark.report.glance import glance
-from benchmark.stats.champions import champions, sizes
-from benchmark.stats.comparisons import compare
+from benchmark.stats.champions import sizes
 from benchmark.stats.contests import PRIMARY, Contest, key_caption, leading, select
-from benchmark.stats.factorial import factorial
+from benchmark.stats.evidence import Evidence, evidence
 from benchmark.stats.grids import grids
 from benchmark.stats.leaderboard import headline
 from benchmark.stats.leakage import leakage
 from benchmark.stats.options import between
 from benchmark.stats.rows import arms
-from benchmark.stats.smoothing import beyond_smoothing
-from benchmark.stats.winners import iso_flop, standings, winners
+from benchmark.stats.winners import iso_flop, standings
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -47,18 +45,20 @@ def write_report(
     inner = between(rows, select(board, contest))  # of a large grid, shown where there is room
     brief = board[~board["method"].isin(inner)]
     costs = ledger.costs(rows)
-    settings, settings_plots = ablation.sections(grids(rows))
-    units, unit_plots = _units(rows, contest, inner)
+    families = grids(rows)
+    tests = evidence(rows, contest, families)
+    settings, settings_plots = ablation.sections(families, tests.effects)
+    units, unit_plots = _units(rows, tests, contest, inner)
     budgets, budget_plots = _budgets(rows, brief, costs, contest)
     plots = {"leakage": figures.leakage(brief), **settings_plots, **unit_plots, **budget_plots}
     page = {
         **_head(rows, manifest),
-        **_ranking(rows, board, inner),
+        **_ranking(board, tests, inner),
         **units,
         **budgets,
         **_slides(predictions, brief),
         "settings": settings,
-        "sections": tables.sections(board),
+        "sections": tables.sections(board, rows),
         "costs": ledger.cost_table(costs, rows),
         "absent": ledger.absent(rows),
         "plots": {name: _script_safe(figure.to_json()) for name, figure in plots.items() if figure},
@@ -88,35 +88,37 @@ def _head(rows: pd.DataFrame, manifest: Mapping) -> dict[str, Any]:
     }
 
 
-def _ranking(rows: pd.DataFrame, board: pd.DataFrame, inner: list[str]) -> dict[str, Any]:
+def _ranking(board: pd.DataFrame, tests: Evidence, inner: list[str]) -> dict[str, Any]:
     """Who leads by the first key score, and which methods beat their controls."""
     heading, contest = leading(board)
-    ranking, compared = select(board, contest), compare(rows, contest)
-    others = headline(board).drop(columns=heading, errors="ignore")
+    ranking = select(board, contest)
+    others, lacking = (headline(board, of).drop(columns=heading, errors="ignore") for of in ("value", "status"))
     return {
         "measure": words.metric_of(contest),
         "ordered_by": words.contest_name(contest),
-        "ranking": tables.ranking(ranking, others),
+        "ranking": tables.ranking(ranking, others, lacking == "incomplete"),
         "inner": inner,
         "unable": tables.unable(ranking),
         "key_names": others.columns.tolist(),
         "key_caption": key_caption(board),
-        "verdicts": tables.verdicts(compared),
-        "comparisons": compared.to_dict("records"),
+        "verdicts": tables.verdicts(tests.compared),
+        "comparisons": tests.compared.to_dict("records"),
+        "n_tests": tests.n_tests,
     }
 
 
-def _units(rows: pd.DataFrame, contest: Contest, inner: list[str]) -> tuple[dict[str, Any], dict[str, go.Figure]]:
+def _units(
+    rows: pd.DataFrame, tests: Evidence, contest: Contest, inner: list[str]
+) -> tuple[dict[str, Any], dict[str, go.Figure]]:
     """Which unit wins, what it has learned beyond smoothing, what leakage explains, and the answers at a glance."""
-    matches, leaks, crossed = champions(rows), leakage(rows), factorial(rows)
-    won, standing, beyond = winners(matches), standings(matches), beyond_smoothing(rows, matches)
+    leaks, standing = leakage(rows), standings(tests.matches)
     by_size = figures.iso_flop(iso_flop(rows, standing, contest), contest)
     parts = {
-        "glance": glance(rows, matches, won, beyond, leaks, contest),
+        "glance": glance(rows, tests, leaks, contest),
         "leakage": findings.leakage(leaks[~leaks["method"].isin(inner)]),
-        "winners": findings.winners(won, standing),
-        "main_settings": findings.main_settings(won),
-        "factorial": findings.factorial(crossed) if crossed else None,
+        "winners": findings.winners(tests.won, standing),
+        "main_settings": findings.main_settings(tests.won),
+        "factorial": findings.factorial(tests.crossed) if tests.crossed else None,
         "by_size": list(by_size),
     }
     return parts, by_size

@@ -14,6 +14,8 @@ from benchmark.stats.contests import PRIMARY, select
 from benchmark.stats.names import AXIS_UNITS, budget_label, seen_label, si
 from benchmark.stats.rows import ENTRANT
 
+MOST_SLIDES = 8  # that a line names
+
 
 def at_largest_budget(board: pd.DataFrame) -> pd.DataFrame:
     """Controls, untrained trunks, and the largest budget of each trained method."""
@@ -46,7 +48,11 @@ def entrant(row: pd.Series) -> dict:
 
 def with_interval(row: pd.Series) -> dict:
     """The score of a row and its interval; a value of None where there is none."""
-    return {"value": None if np.isnan(row["value"]) else row["value"], "span": words.span(row["low"], row["high"])}
+    return {
+        "value": None if np.isnan(row["value"]) else row["value"],
+        "span": words.span(row["low"], row["high"]),
+        "incomplete": row.get("status") == "incomplete",
+    }
 
 
 def counted(row: pd.Series) -> dict:
@@ -70,14 +76,15 @@ def unable(board: pd.DataFrame) -> str:
     return ", ".join(sorted(set(board.loc[board["status"] == "not applicable", "name"])))
 
 
-def ranking(leading: pd.DataFrame, others: pd.DataFrame) -> list[dict]:
+def ranking(leading: pd.DataFrame, others: pd.DataFrame, incomplete: pd.DataFrame) -> list[dict]:
     """The first table: the leading score with its interval as a bar, and the other key scores.
 
     Args:
         leading: the rows of the leading contest of a leaderboard.
         others: the other columns of `headline`.
+        incomplete: which of them lack scores that others have.
     """
-    others = others.droplevel("name")
+    others, incomplete = others.droplevel("name"), incomplete.droplevel("name")
     top = max(leading[["value", "high"]].max().max(), 0.01) if len(leading) else 1.0
     return [
         entrant(row)
@@ -85,7 +92,12 @@ def ranking(leading: pd.DataFrame, others: pd.DataFrame) -> list[dict]:
         | counted(row)
         | {"seen": (None if np.isnan(row["spots_seen"]) else row["spots_seen"], seen_label(row["spots_seen"]))}
         | {"bar": [0 if np.isnan(x) else 100 * max(x, 0) / top for x in row[["value", "low", "high"]]]}
-        | {"others": [None if np.isnan(value) else value for value in others.loc[tuple(row[ENTRANT])]]}
+        | {
+            "others": [
+                {"value": None if np.isnan(value) else value, "span": "", "incomplete": lacks}
+                for value, lacks in zip(*(t.loc[tuple(row[ENTRANT])] for t in (others, incomplete)), strict=True)
+            ]
+        }
         for _, row in able(leading).iterrows()
     ]
 
@@ -95,7 +107,8 @@ def verdicts(compared: pd.DataFrame) -> list[dict]:
     opponents = {UNTRAINED: "its untrained trunk", PCA: "PCA"}
     against = compared[compared["question"].isin(list(opponents))]
     by = [
-        f" ({d:+.3f} [{low:+.3f}, {high:+.3f}])" for d, low, high in against[["difference", "low", "high"]].to_numpy()
+        f" ({d:+.3f} [{low:+.3f}, {high:+.3f}]{words.of_pairs(int(n), int(possible))})"
+        for d, low, high, n, possible in against[["difference", "low", "high", "n_pairs", "n_possible"]].to_numpy()
     ]
     against = against.assign(opponent=against["question"].map(opponents) + by)
     lines = []
@@ -106,8 +119,13 @@ def verdicts(compared: pd.DataFrame) -> list[dict]:
     return lines
 
 
-def sections(board: pd.DataFrame) -> list[dict[str, Any]]:
-    """One section per split and task, in it one table per setting and smoothing, ordered by the task's first metric."""
+def sections(board: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """One section per split and task, in it one table per setting and smoothing, ordered by the task's first metric.
+
+    Args:
+        board: `leaderboard(rows)`.
+        rows: score rows; they say what is left out of the means.
+    """
     records: list[dict[str, Any]] = []
     for split in words.in_order(board["split"], words.SPLITS):
         for task in in_order(board.loc[board["split"] == split, "task"]):
@@ -117,8 +135,31 @@ def sections(board: pd.DataFrame) -> list[dict[str, Any]]:
                 for setting in words.in_order(part["setting"], declared(task).settings)
                 for neighbours in sorted(part.loc[part["setting"] == setting, "neighbours"].unique())
             ]
-            records.append({"title": f"{declared(task).title}, {words.SPLITS.get(split, split)}", "tables": tables})
+            title = f"{declared(task).title}, {words.SPLITS.get(split, split)}"
+            records.append({"title": title, "tables": tables, "left_out": left_out(part, rows)})
     return records
+
+
+def left_out(part: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
+    """What no mean of a task holds, whatever the method, as in "slide A1 (one class)": each reason once.
+
+    Args:
+        part: the rows of one split and task of a leaderboard.
+        rows: score rows.
+    """
+    split, task = part[["split", "task"]].iloc[0]
+    lacking = rows[(rows["status"] == "not applicable") & (rows["split"] == split) & (rows["task"] == task)]
+    able = pd.MultiIndex.from_frame(part.loc[part["value"].notna(), ENTRANT])
+    lacking = lacking[pd.MultiIndex.from_frame(lacking[ENTRANT]).isin(able)]
+    lines = []
+    for reason, group in lacking.groupby("reason"):
+        slides = sorted(set(group["slide"]) - {"pooled"})
+        if not slides:
+            what = f"in {', '.join(sorted(set(group['fold'])))}"
+        else:
+            what = f"slide {', '.join(slides)}" if len(slides) <= MOST_SLIDES else f"{len(slides)} slides"
+        lines.append(f"{what} ({reason})")
+    return lines
 
 
 def _table(part: pd.DataFrame) -> dict:

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmark.report.answers import NOT_SHOWN, YES, Answer, amount, cannot, p_text, sentence, signed
+from benchmark.report.answers import NOT_SHOWN, YES, Answer, amount, cannot, p_text, sentence, shared, signed
 from benchmark.report.words import metric_of
 from benchmark.stats.champions import BEST, Champions
-from benchmark.stats.comparisons import TOO_FEW
 from benchmark.stats.contests import PRIMARY, Contest, select
-from benchmark.stats.spread import spread
+from benchmark.stats.correction import CLEAR, TOO_FEW
+from benchmark.stats.evidence import UNITS
 
 
-def unit(matches: Champions, contest: Contest) -> Answer:
+def unit(ends: pd.DataFrame, matches: Champions, contest: Contest) -> Answer:
     """The best unit against the worst, at the largest budget that two of them have reached.
 
     Args:
+        ends: of the page's evidence.
         matches: those of `contest` and `BEST`.
     """
-    shared = [match for match, units in matches.items() if len(units) > 1]
-    if not shared:
+    if not any(len(units) > 1 for units in matches.values()):
         return _one_unit(matches, contest)
-    match = max(shared, key=lambda match: match.budget)
-    ends = spread({unit: best.scores for unit, best in matches[match].items()}, contest)
-    if ends is None:
+    if UNITS not in ends.index:
         return cannot("no donor was scored for every unit")
-    by = f"{signed(ends._asdict())} {metric_of(contest)}"
-    lead = f"{ends.best} leads {ends.worst} by {by}"
-    if ends.n_levels > 2:
-        lead = f"{ends.best} is best and {ends.worst} worst, {by} apart"
-    text = f"At {amount(match.budget_axis, match.budget)} {lead} ({p_text(ends.p)}): {ends.verdict}."
-    return Answer(YES if ends.clear else NOT_SHOWN, text)
+    row = ends.loc[UNITS]
+    by = f"{signed(row)} {metric_of(contest)}"
+    lead = f"{row['best']} leads {row['worst']} by {by}"
+    if row["n_levels"] > 2:
+        lead = f"{row['best']} is best and {row['worst']} worst, {by} apart"
+    at = amount(row["budget_axis"], row["budget"])
+    text = f"At {at} {lead}{shared(row)} ({p_text(row['p_holm'])}): {row['verdict']}."
+    return Answer(YES if row["verdict"] == CLEAR else NOT_SHOWN, text)
 
 
 def budget(won: pd.DataFrame, matches: Champions, contest: Contest) -> Answer:
     """The winner of each budget.
 
     Args:
-        won: `winners.winners` of all matches.
+        won: of the page's evidence.
         matches: those of `contest` and `BEST`.
     """
     table = select(won, contest)
@@ -48,6 +48,7 @@ def budget(won: pd.DataFrame, matches: Champions, contest: Contest) -> Answer:
     by_verdict: dict[str, list[str]] = {}
     for _, row in table.sort_values("wins", ascending=False, kind="stable").iterrows():
         at, by = amount(row["budget_axis"], row["budget"]), signed(row)
+        by += shared(row)
         text = f"at {at} ({by})" if row["wins"] else f"{row['first']} leads {row['second']} at {at} by {by}"
         by_verdict.setdefault(row["verdict"] + (" " if row["wins"] else ": "), []).append(text)
     text = "; ".join(verdict + ", ".join(texts) for verdict, texts in by_verdict.items())
@@ -60,7 +61,7 @@ def smoothing(beyond: pd.DataFrame, rows: pd.DataFrame) -> Answer:
     """Whether a unit that pools spots beats all that only smooths.
 
     Args:
-        beyond: `smoothing.beyond_smoothing`.
+        beyond: of the page's evidence.
         rows: score rows; they say what the run lacks.
     """
     if beyond.empty:
@@ -72,7 +73,7 @@ def smoothing(beyond: pd.DataFrame, rows: pd.DataFrame) -> Answer:
         return cannot("it has no score of PCA or the spot unit after the mean over 8 neighbours")
     better = beyond[beyond["verdict"] == "better"]
     row = (better if len(better) else beyond).sort_values("difference", ascending=False).iloc[0]
-    at, by = amount(row["budget_axis"], row["budget"]), f"{signed(row)} {metric_of(PRIMARY)}"
+    at, by = amount(row["budget_axis"], row["budget"]), f"{signed(row)} {metric_of(PRIMARY)}{shared(row)}"
     if len(better):
         return Answer(YES, f"At {at} {row['unit']} beats all that only smooths, {row['rival']} by the least: {by}.")
     lead = "leads" if row["difference"] > 0 else "does not lead"

@@ -105,9 +105,15 @@ def in_order(names: pd.Series, known: Iterable[str]) -> list[str]:
 
 def full_name(row: pd.Series) -> str:
     """Name and budget in one, of a row that has both."""
-    if row["unit"] == "none" or row["budget"] == 0:
-        return row["name"]
-    return f"{row['name']}, {budget_label(row['budget_axis'], row['budget'], row['unit'])}"
+    name: str = row["name"]
+    if row["unit"] != "none" and row["budget"] > 0:
+        name += f", {budget_label(row['budget_axis'], row['budget'], row['unit'])}"
+    return name + (" (incomplete)" if row.get("status") == "incomplete" else "")
+
+
+def of_pairs(n_pairs: int, n_possible: int) -> str:
+    """Over how many (donor, seed) a paired difference is, where some are missing; else empty."""
+    return f", {n_pairs} of {n_possible} pairs" if n_pairs < n_possible else ""
 
 
 def span(low: float, high: float) -> str:

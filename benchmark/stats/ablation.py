@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.stats import intervals
-from benchmark.stats.comparisons import ALPHA, CLEAR, TOO_FEW, UNCLEAR
+from benchmark.stats.correction import corrected
 from benchmark.stats.grids import GRID, Grid, marginal_means
 from benchmark.stats.variance import variance
 
@@ -19,7 +19,7 @@ EFFECT_COLUMNS = [
     *GRID,
     *["factor", "n_levels", "best", "best_value", "worst", "worst_value", "difference", "low", "high", "n_donors"],
     *COUNTS,
-    *["p", "p_holm", "verdict"],
+    *["p", "least", "p_holm", "verdict"],
     *["share", "share_interactions", "share_donors_seeds", "share_rest", "n_places", "reason"],
 ]
 
@@ -38,7 +38,8 @@ def means(grids: list[Grid]) -> pd.DataFrame:
             levels = pd.MultiIndex.from_product([grid.family.factors[names[axis]] for axis in kept])
             for level, values, reason in zip(levels, marginal.values, marginal.reasons, strict=True):
                 labels = [part for axis, text in zip(kept, level, strict=True) for part in (names[axis], text)]
-                value = (np.nan,) * 3 if reason else (intervals.mean(values), *intervals.bootstrap(values))
+                ends = () if reason else intervals.bootstrap(values, grid.clusters)
+                value = (np.nan,) * 3 if reason else (intervals.mean(values), *ends)
                 labels = [*labels, "", ""][:4]
                 counts = (marginal.n_present, marginal.n_expected)
                 records.append((*grid.key.values(), *labels, *value, *counts, reason))
@@ -50,22 +51,15 @@ def effects(grids: list[Grid]) -> pd.DataFrame:
 
     `difference` is paired by donor, seed and the other factors. Best and worst are picked by the scores that they are
     compared by, so the interval leans away from 0. `p` does not: it is that of the distance itself (see
-    `intervals.spread_test`), corrected by Holm over the factors of a family and contest. For the shares see
-    `benchmark.stats.variance`.
+    `intervals.spread_test`); `least` is the smallest p that so many folds could have given. `p_holm` is corrected over
+    this table; a page corrects it over all that it tests. For the shares see `benchmark.stats.variance`.
     """
     records = [
         grid.key | {"factor": name} | _distance(grid, axis) | shares
         for grid in grids
         for axis, (name, shares) in enumerate(zip(grid.family.factors, variance(grid), strict=True))
     ]
-    table = pd.DataFrame(records, columns=[*EFFECT_COLUMNS, "no_share"])
-    tested = table.dropna(subset="p")
-    by_grid = tested.groupby(GRID)["p"]
-    p_holm = by_grid.transform(lambda p: intervals.holm(p.to_numpy()))
-    arrangements = tested["n_levels"].map(math.factorial).astype(float)
-    least = by_grid.transform("size") * arrangements ** (1.0 - tested["n_donors"])
-    verdict = np.where(p_holm < ALPHA, CLEAR, np.where(least >= ALPHA, TOO_FEW, UNCLEAR))
-    table = table.assign(p_holm=p_holm, verdict=pd.Series(verdict, tested.index, dtype=object)).fillna({"verdict": ""})
+    table = corrected(pd.DataFrame(records, columns=[*EFFECT_COLUMNS, "no_share"]))[0]
     table["reason"] = ["; ".join(filter(None, both)) for both in table[["reason", "no_share"]].itertuples(index=False)]
     counts = ["n_levels", "n_donors", "n_places"]
     return table[EFFECT_COLUMNS].fillna({"n_places": 0}).astype(dict.fromkeys(counts, int))
@@ -77,7 +71,8 @@ def _distance(grid: Grid, axis: int) -> dict:
     reasons = dict(zip(levels, marginal.reasons, strict=True))
     kept = [level for level in levels if not reasons[level]]
     values = marginal.values[[not reason for reason in marginal.reasons]]
-    values = values[:, ~np.isnan(values).all(axis=(0, 2))]
+    present = ~np.isnan(values).all(axis=(0, 2))
+    values, clusters = values[:, present], grid.clusters[present]
     columns = {
         "n_levels": len(kept),
         "n_donors": values.shape[1],
@@ -93,9 +88,10 @@ def _distance(grid: Grid, axis: int) -> dict:
     sign = -1 if grid.contest.lower_is_better else 1
     best, worst = (sign * average).argmax(), (sign * average).argmin()
     difference = sign * (values[best] - values[worst])
-    low, high = intervals.bootstrap(difference)
+    low, high = intervals.bootstrap(difference, clusters)
+    by_fold = intervals.summed(np.nanmean(values, axis=2), clusters)
     return columns | {
         **{"best": kept[best], "best_value": average[best], "worst": kept[worst], "worst_value": average[worst]},
         **{"difference": intervals.mean(difference), "low": low, "high": high},
-        "p": intervals.spread_test(np.nanmean(values, axis=2)),
+        **{"p": intervals.spread_test(by_fold), "least": math.factorial(len(kept)) ** (1.0 - by_fold.shape[1])},
     }

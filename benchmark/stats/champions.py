@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import product
 from typing import NamedTuple, cast
 
-import numpy as np
 import pandas as pd
 
 from benchmark.core.declarations import declared
-from benchmark.stats.contests import Contest, competes, select
+from benchmark.stats.completeness import complete
+from benchmark.stats.contests import CONTEST, Contest, competes, select
 from benchmark.stats.options import levels
-from benchmark.stats.rows import by_label, rivals, score_matrix, scores
+from benchmark.stats.rows import BLOCK, ENTRANT, by_label, cells, comparable, rivals, scores
 
 UNITS = ("spot", "patch", "slide")
 BEST = "best size"  # the view in which each unit brings its best trunk; the others hold one trunk size
@@ -36,16 +36,18 @@ class Champion(NamedTuple):
     """What stands for a unit.
 
     Attributes:
-        scores: one row per donor, one column per seed.
+        scores: one row per (cluster, donor), one column per seed.
         picked: for each donor, the label whose scores these are.
         method: the label that is best over all donors.
         n_entrants: the number of labels that it was picked from.
+        whole: whether it has every score of the contest; if not, no label of the unit has.
     """
 
     scores: pd.DataFrame
     picked: pd.Series
     method: str
     n_entrants: int
+    whole: bool
 
 
 Champions = dict[Match, dict[str, Champion]]
@@ -53,14 +55,19 @@ Champions = dict[Match, dict[str, Champion]]
 
 def champions(rows: pd.DataFrame) -> Champions:
     """For each contest, size and trained budget, the champion of each unit that was measured in it."""
-    measured = scores(rivals(rows[(rows["unit"] != "none") & (rows["budget"] > 0)]))
+    measured = scores(rows)
+    whole = complete(rows, measured)
+    measured = rivals(measured[(measured["unit"] != "none") & (measured["budget"] > 0)])
     views = {BEST: set(measured["method"])} | sizes(rows)
     matches: Champions = {}
     for contest, (size, labels) in product(contests(rows), views.items()):
-        table = score_matrix(select(measured[measured["method"].isin(labels)], contest))
+        table = comparable(select(measured[measured["method"].isin(labels)], contest))
         for key, part in table.groupby(["budget_axis", "budget", "unit"]):
             axis, budget, unit = cast("tuple[str, float, str]", key)
-            matches.setdefault(Match(contest, size, axis, budget), {})[unit] = champion(by_label(part), contest)
+            has_all = pd.MultiIndex.from_frame(part.index.to_frame()[[*CONTEST, *ENTRANT]]).isin(whole)
+            best = champion(by_label(part[has_all] if has_all.any() else part), contest)
+            best = best._replace(whole=bool(has_all.any()))
+            matches.setdefault(Match(contest, size, axis, budget), {})[unit] = best
     return matches
 
 
@@ -94,27 +101,36 @@ def champion(entrants: pd.DataFrame, contest: Contest) -> Champion:
     """Pick among labels. A donor's scores are never used to pick the label that stands for the unit on that donor:
     it is the label that is best on the other donors. If there is one donor only, it is the best label on it.
 
+    Labels are compared over the (donor, seed) that they all have. Of labels that have unequally many, only those with
+    the most are picked from: a label that failed where scores are low must not win by that.
+
     Args:
-        entrants: one row per (method, block), one column per seed.
+        entrants: one row per (method, cluster, block), one column per seed.
     """
-    means = entrants.mean(axis=1).unstack("method")
+    every: pd.DataFrame = cells(entrants).unstack("method")
+    n_scores = every.notna().sum(axis=0)
+    every = every.loc[:, n_scores == n_scores.max()]
+    shared = every.dropna() if len(every.dropna()) else every.iloc[:, :1].dropna()
+    means = shared.groupby(BLOCK).mean()
     means = -means if contest.lower_is_better else means
     best = str(means.mean().idxmax())
-    n_others = means.notna().sum() - means.notna()
-    elsewhere = (means.sum() - means.fillna(0)) / n_others.where(n_others > 0)
-    picked = elsewhere.fillna(-np.inf).idxmax(axis=1).where(elsewhere.notna().any(axis=1), best)
-    return Champion(at_labels(entrants, picked), picked, best, means.shape[1])
+    elsewhere: pd.DataFrame = means.sum() - means if len(means) > 1 else means
+    blocks = every.dropna(how="all").groupby(BLOCK).size().index
+    picked = elsewhere.idxmax(axis=1).reindex(blocks, fill_value=best)
+    return Champion(at_labels(entrants, picked), picked, best, means.shape[1], True)
 
 
 def at_labels(entrants: pd.DataFrame, picked: pd.Series) -> pd.DataFrame:
     """The scores of the label `picked` for each donor, NaN where it has none.
 
     Args:
-        entrants: one row per (method, block), one column per seed.
-        picked: block → label.
+        entrants: one row per (method, cluster, block), one column per seed.
+        picked: (cluster, block) → label.
 
     Returns:
-        One row per block, one column per seed.
+        One row per (cluster, block), one column per seed.
     """
-    pairs = pd.MultiIndex.from_arrays([picked, picked.index], names=["method", "block"])
+    pairs = pd.MultiIndex.from_arrays(
+        [picked, *(picked.index.get_level_values(name) for name in BLOCK)], names=["method", *BLOCK]
+    )
     return entrants.reindex(pairs).droplevel("method")

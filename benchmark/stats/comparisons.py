@@ -3,54 +3,62 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from benchmark.stats import intervals
 from benchmark.stats.contests import PRIMARY, Contest, select
+from benchmark.stats.correction import corrected
 from benchmark.stats.options import crowds
-from benchmark.stats.rows import ENTRANT, Entrant, rivals, score_matrix, scores
+from benchmark.stats.rows import ENTRANT, Entrant, by_label, clusters, comparable, rivals, scores
 
-ALPHA = 0.05
 UNTRAINED, PCA, OTHER = "trained against untrained", "trained against PCA", "one method against another"
-CLEAR, TOO_FEW, UNCLEAR = "a clear difference", "too few donors to tell", "no clear difference"
-PAIRED = ["difference", "low", "high", "n_donors", "p"]
-COLUMNS = ["question", "a", "b", "budget_axis", "budget", *PAIRED, "p_holm", "verdict"]
+
+
+class Paired(NamedTuple):
+    """A paired test.
+
+    Attributes:
+        difference: mean over donors; it favours the first if it is positive. low, high: its 95% interval.
+        n_donors: that both have.
+        n_pairs: the (donor, seed) that both have in full; `n_possible`: those that one of them has.
+        p: two-sided, by flipping signs over folds; `least`: the smallest p that so many folds could have given.
+    """
+
+    difference: float
+    low: float
+    high: float
+    n_donors: int
+    n_pairs: int
+    n_possible: int
+    p: float
+    least: float
+
+
+PAIRED = list(Paired._fields)
+COLUMNS = ["question", "a", "b", "budget_axis", "budget", *PAIRED]
 
 
 def compare(rows: pd.DataFrame, contest: Contest = PRIMARY) -> pd.DataFrame:
     """Each method at its largest budget, against what it must beat. A positive difference favours `a`.
 
-    The test flips signs over donors: the seeds of one donor are not independent tissue. Holm's correction covers the
-    comparisons of one question. Entrants of one large grid of settings are not compared with one another:
-    `benchmark.stats.ablation` says what each setting changes.
+    The test flips signs over folds (donors, where each is held out by itself): neither the seeds of one donor nor the
+    donors that one model was tested on are independent. Entrants of one large grid of settings are not compared with
+    one another: `benchmark.stats.ablation` says what each setting changes. `p_holm` is corrected over this table; a
+    page corrects it over all that it tests.
     """
-    table = score_matrix(select(scores(rivals(rows)), contest))
-    by_entrant = {
-        Entrant._make(key): matrix.droplevel([*Contest._fields, "dataset", *ENTRANT])
-        for key, matrix in table.groupby(ENTRANT)
-    }
+    table = comparable(rivals(scores(select(rows, contest))))
+    by_entrant = {Entrant._make(key): by_label(matrix).droplevel("method") for key, matrix in table.groupby(ENTRANT)}
     crowd = {label: number for number, family in enumerate(crowds(rows)) for label in family.levels.index}
     records = [
         (question, a.method, b.method, a.budget_axis, a.budget, *paired(by_entrant[a], by_entrant[b], contest))
         for question, a, b in _pairs(list(by_entrant))
         if question != OTHER or a.method not in crowd or crowd[a.method] != crowd.get(b.method)
     ]
-    return corrected(pd.DataFrame(records, columns=COLUMNS[:-2]), "question")
-
-
-def corrected(table: pd.DataFrame, *family: str) -> pd.DataFrame:
-    """A table of paired tests with two more columns, `p_holm` and `verdict`.
-
-    Args:
-        table: one test per row, with the columns `PAIRED`.
-        family: Holm's correction covers the rows that agree in these columns; none: all rows.
-    """
-    p = table.groupby(list(family) or np.zeros(len(table)))["p"]
-    table = table.assign(p_holm=p.transform(lambda p: intervals.holm(p.to_numpy())))
-    least = p.transform("size") * 2.0 ** (1 - table["n_donors"])
-    return table.assign(verdict=list(map(_verdict, table["difference"], table["p_holm"], least)))
+    tests = pd.DataFrame(records, columns=COLUMNS)
+    return corrected(tests.assign(clear=np.where(tests["difference"] > 0, "better", "worse")))[0]
 
 
 def _pairs(entrants: list[Entrant]) -> list[tuple[str, Entrant, Entrant]]:
@@ -66,27 +74,25 @@ def _pairs(entrants: list[Entrant]) -> list[tuple[str, Entrant, Entrant]]:
     ]
 
 
-def paired(a: pd.DataFrame, b: pd.DataFrame, contest: Contest) -> tuple[float, float, float, int, float]:
-    """The columns `PAIRED` over the (donor, seed) that both have. A positive difference favours `a`.
+def paired(a: pd.DataFrame, b: pd.DataFrame, contest: Contest) -> Paired:
+    """The test over the (donor, seed) that both have.
 
     Args:
-        a: scores, one row per donor, one column per seed.
+        a: scores, one row per (cluster, block), one column per seed.
         b: the same of what it is compared with.
     """
     difference = (b - a if contest.lower_is_better else a - b).dropna(how="all")
+    n_possible = int((a.notna().astype(int).add(b.notna().astype(int), fill_value=0) > 0).to_numpy().sum())
     if difference.empty:
-        return np.nan, np.nan, np.nan, 0, 1.0
-    values = difference.to_numpy()
-    return (
+        return Paired(np.nan, np.nan, np.nan, 0, 0, n_possible, 1.0, 1.0)
+    values, folds = difference.to_numpy(), clusters(difference)
+    by_fold = intervals.summed(np.nanmean(values, axis=1), folds)
+    return Paired(
         intervals.mean(values),
-        *intervals.bootstrap(values),
+        *intervals.bootstrap(values, folds),
         len(values),
-        intervals.sign_flip(np.nanmean(values, axis=1)),
+        int((~np.isnan(values)).sum()),
+        n_possible,
+        intervals.sign_flip(by_fold),
+        2.0 ** (1 - len(by_fold)),
     )
-
-
-def _verdict(difference: float, p: float, least: float) -> str:
-    """`least`: the smallest corrected p that so few donors could have given."""
-    if p < ALPHA:
-        return "better" if difference > 0 else "worse"
-    return TOO_FEW if least >= ALPHA else UNCLEAR

@@ -90,4 +90,4 @@ def key_caption(board: pd.DataFrame) -> str:
         for key in declared(task).key_scores
         if key.words and key_contest(task, key) in shown
     ]
-    return f"{'; '.join(['Whole donors held out', *meanings])}. […]: 95% over donors and seeds."
+    return f"{'; '.join(['Whole donors held out', *meanings])}. […]: 95% over donors (folds) and seeds."

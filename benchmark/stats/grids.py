@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmark.stats.contests import Contest, first_contest, select
 from benchmark.stats.options import KEY, Family, families
-from benchmark.stats.rows import by_label, score_matrix, scores
+from benchmark.stats.rows import BLOCK, by_label, comparable, scores
 
 TASKS = ("domain", "reconstruction")  # settings are compared by the first key score of each
 ENOUGH = 0.5  # a level with a smaller share of its scores is left out, or the other levels would lose theirs with it
@@ -25,12 +25,14 @@ class Grid:
     Attributes:
         values: `[*n_levels, n_donors, n_seeds]`, one axis per factor, NaN where there is no score.
         planned: bool `[*n_levels]`, the combinations that the run has an entrant for.
+        clusters: `[n_donors]`, the name of each donor's cluster: of those that one model was tested on.
     """
 
     family: Family
     contest: Contest
     values: np.ndarray
     planned: np.ndarray
+    clusters: np.ndarray
 
     @property
     def key(self) -> dict[str, Any]:
@@ -63,11 +65,12 @@ def grids(rows: pd.DataFrame) -> list[Grid]:
 
 def _grid(rows: pd.DataFrame, family: Family, contest: Contest) -> Grid:
     measured = scores(select(rows[rows["dataset"] == family.dataset], contest))
-    donors, seeds = (sorted(measured[name].unique()) for name in ("block", "seed"))  # that any entrant has scores of
+    donors = pd.MultiIndex.from_frame(measured[BLOCK].drop_duplicates().sort_values("block"))  # of any entrant
+    seeds = sorted(measured["seed"].unique())
     of_family = measured["method"].isin(family.levels.index)
     for name in set(KEY) - {"method"}:
         of_family &= measured[name] == getattr(family, name)
-    matrix = score_matrix(measured[of_family]).reindex(columns=seeds)
+    matrix = comparable(measured[of_family]).reindex(columns=seeds)
     shape = tuple(len(levels) for levels in family.factors.values())
     values, planned = np.full((*shape, len(donors), len(seeds)), np.nan), np.zeros(shape, dtype=bool)
     by_method = {label: part.droplevel("method") for label, part in by_label(matrix).groupby("method")}
@@ -76,7 +79,7 @@ def _grid(rows: pd.DataFrame, family: Family, contest: Contest) -> Grid:
         planned[where] = True
         if label in by_method:
             values[where] = by_method[label].reindex(donors)
-    return Grid(family, contest, values, planned)
+    return Grid(family, contest, values, planned, donors.get_level_values("cluster").to_numpy())
 
 
 def marginal_means(grid: Grid, kept: tuple[int, ...]) -> MarginalMeans:

@@ -9,9 +9,10 @@ import pandas as pd
 
 from benchmark.core.declarations import declared
 from benchmark.stats import intervals
+from benchmark.stats.completeness import completeness
 from benchmark.stats.contests import CONTEST, Contest, measured_key_contests, select
 from benchmark.stats.names import named
-from benchmark.stats.rows import ENTRANT, score_matrix, scores
+from benchmark.stats.rows import ENTRANT, clusters, score_matrix, scores
 
 
 def leaderboard(rows: pd.DataFrame) -> pd.DataFrame:
@@ -19,6 +20,8 @@ def leaderboard(rows: pd.DataFrame) -> pd.DataFrame:
 
     `value` is the mean over donors of the mean over slides and seeds; `low` and `high` bound its 95% bootstrap
     interval over what `resampled` names. `n_present` of `n_expected` counts the (slide, fold, seed) that gave a value.
+    `rank` is among the complete entrants: they have every score that anybody has. An incomplete one stands below them,
+    with the mean of what it has, the status "incomplete", and what it lacks as the reason.
     `spots_seen` is what the budget was enough for in one arm, repeats included; NaN where nothing was trained.
     """
     measured = scores(rows)
@@ -28,14 +31,17 @@ def leaderboard(rows: pd.DataFrame) -> pd.DataFrame:
     counts = ["n_present", "n_blocks", "n_seeds"]
     board[counts] = board[counts].fillna(0).astype(int)
     board["transductive"] = board["transductive"].eq(True)
-    board[["resampled", "note"]] = board[["resampled", "note"]].fillna("")
-    absent = board["n_present"] == 0
-    board["status"] = board["status"].fillna("failed").where(absent, "ok")
+    board[["resampled", "note", "missing"]] = board[["resampled", "note", "missing"]].fillna("")
+    absent, incomplete = board["n_present"] == 0, board["missing"] != ""
+    board["status"] = board["status"].fillna("failed").where(absent, "ok").mask(incomplete, "incomplete")
     board["reason"] = board["reason"].fillna("no arm of it has a score").where(absent, "")
+    board["reason"] = board["reason"].mask(incomplete, "incomplete: " + board.pop("missing"))
 
-    board["rank"] = _better(board).groupby([board[key] for key in CONTEST]).rank(method="min", ascending=False)
+    better = _better(board).where(board["status"] == "ok")
+    board["rank"] = better.groupby([board[key] for key in CONTEST]).rank(method="min", ascending=False)
     board["rank"] = board["rank"].astype("Int64")
-    return named(board, rows).sort_values([*CONTEST, "rank", *ENTRANT], ignore_index=True)
+    board = named(board, rows).assign(absent=absent)
+    return board.sort_values([*CONTEST, "rank", "absent", *ENTRANT], ignore_index=True).drop(columns="absent")
 
 
 def _better(board: pd.DataFrame) -> pd.Series:
@@ -46,40 +52,46 @@ def _better(board: pd.DataFrame) -> pd.Series:
 
 
 def _entries(rows: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """Every entrant in every contest. `n_present` counts the (slide, fold, seed) with a score of the entrant,
-    `n_expected` those with a score of any entrant."""
-    position = ["slide", "fold", "seed"]
+    """Every entrant in every contest, with the columns of `completeness`, `transductive` and `note`."""
     entrants = rows[["dataset", *ENTRANT]].drop_duplicates()
-    expected = measured.drop_duplicates([*CONTEST, *position]).groupby(CONTEST).size().rename("n_expected")
-    of_entrant = measured.drop_duplicates([*CONTEST, *ENTRANT, *position]).groupby([*CONTEST, *ENTRANT])
-    present = of_entrant.agg(
-        n_present=("seed", "size"), transductive=("transductive", "any"), note=("note", "max")
-    ).reset_index()
-    pairs = expected.reset_index().merge(entrants, on="dataset")
-    return pairs.merge(present, how="left", on=[*CONTEST, *ENTRANT])
+    counts = completeness(rows, measured)
+    of_entrant = measured.groupby([*CONTEST, *ENTRANT])
+    present = of_entrant.agg(transductive=("transductive", "any"), note=("note", "max")).reset_index()
+    pairs = counts[[*CONTEST, "n_expected"]].drop_duplicates().merge(entrants, on="dataset")
+    counts = counts.drop(columns="n_expected").merge(present, on=[*CONTEST, *ENTRANT])
+    return pairs.merge(counts, how="left", on=[*CONTEST, *ENTRANT])
 
 
 def _values(measured: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """value, low, high, resampled, n_blocks, n_seeds of each contest and entrant that has a score."""
     by_seed = score_matrix(measured)
-    matrix = by_seed.to_numpy()
+    matrix, names = by_seed.to_numpy(), clusters(by_seed)
+    kinds = measured[[*CONTEST, "drawn"]].drop_duplicates().itertuples(index=False, name=None)
+    drawn = {key[:-1]: key[-1] for key in kinds}
     groups = cast("dict[tuple[Any, ...], np.ndarray]", by_seed.groupby([*CONTEST, *ENTRANT]).indices)
-    records = [(*key, *_summary(matrix[index], Contest._make(key[1 : len(CONTEST)]))) for key, index in groups.items()]
+    records = [
+        (*key, *_summary(matrix[index], names[index], drawn[contest], Contest._make(contest[1:])))
+        for key, index in groups.items()
+        for contest in [key[: len(CONTEST)]]
+    ]
     summary = ["value", "low", "high", "resampled", "n_blocks", "n_seeds"]
     table = pd.DataFrame(records, columns=[*CONTEST, *ENTRANT, *summary])
     return table.astype(rows[[*CONTEST, *ENTRANT]].dtypes)  # an empty table has no types of its own
 
 
-def _summary(matrix: np.ndarray, contest: Contest) -> tuple[float, float, float, str, int, int]:
-    """value, low, high, resampled, n_blocks, n_seeds of scores `[n_blocks, n_seeds]`."""
+def _summary(
+    matrix: np.ndarray, names: np.ndarray, blocks: str, contest: Contest
+) -> tuple[float, float, float, str, int, int]:
+    """value, low, high, resampled, n_blocks, n_seeds of scores `[n_blocks, n_seeds]`, whose blocks have clusters."""
     matrix = matrix[:, ~np.isnan(matrix).all(axis=0)]
     n_blocks, n_seeds = matrix.shape
+    n_clusters = len(set(names))
     value = intervals.mean(matrix)
     if contest.measure.resampled == "nothing":
         return value, np.nan, np.nan, "", n_blocks, n_seeds
-    blocks = "donors" if contest.split == "donor" else "repeats"
-    resampled = ", ".join(word for word, n in ((blocks, n_blocks), ("seeds", n_seeds)) if n > 1)
-    return value, *intervals.bootstrap(matrix), resampled, n_blocks, n_seeds
+    folds = n_clusters if n_clusters < n_blocks else 1  # where each fold is a donor, it is enough to name donors
+    resampled = ", ".join(word for word, n in (("folds", folds), (blocks, n_blocks), ("seeds", n_seeds)) if n > 1)
+    return value, *intervals.bootstrap(matrix, names), resampled, n_blocks, n_seeds
 
 
 def _spots_seen(rows: pd.DataFrame) -> pd.DataFrame:
@@ -96,14 +108,19 @@ def _reasons(rows: pd.DataFrame) -> pd.DataFrame:
     return lacking.drop_duplicates(columns)[[*columns, "status", "reason"]]
 
 
-def headline(board: pd.DataFrame) -> pd.DataFrame:
-    """The short table: one row per entrant, one column per key contest that has scores, ordered by the first."""
+def headline(board: pd.DataFrame, column: str = "value") -> pd.DataFrame:
+    """The short table: one row per entrant, one column per key contest that has scores, ordered by the first: the
+    ranked entrants, then the incomplete ones, then those without a score.
+
+    Args:
+        column: of the leaderboard, what the table holds.
+    """
     contests = measured_key_contests(board)
     columns = {
-        heading: select(board, contest).set_index(["name", *ENTRANT])["value"] for heading, contest in contests.items()
+        heading: select(board, contest).set_index(["name", *ENTRANT])[column] for heading, contest in contests.items()
     }
     entrants = board.set_index(["name", *ENTRANT]).index.unique()
     table = pd.DataFrame(columns, index=entrants)
-    for heading, contest in list(contests.items())[:1]:
-        table = table.sort_values(heading, ascending=contest.lower_is_better, kind="stable")
+    for contest in list(contests.values())[:1]:
+        table = table.reindex(select(board, contest).set_index(["name", *ENTRANT]).index)
     return table

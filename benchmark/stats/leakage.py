@@ -1,4 +1,4 @@
-"""The leakage index: how much lower a score under random spots is once donors are held out; and a noise control."""
+"""The leakage index: how much lower a score under random spots is once donors are held out; and two controls."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import pandas as pd
 
 from benchmark.stats import intervals
 from benchmark.stats.names import named
-from benchmark.stats.rows import ENTRANT, Entrant, score_matrix, scores
+from benchmark.stats.rows import BLOCK, ENTRANT, clusters, scores
 
-SPLITS = ("random", "few_labels")  # test spots lie on slides that were trained on; pooled over slides
+SPLITS = ("random", "few_labels")  # test spots lie on slides that were trained on
 METRICS = ("accuracy", "macro_f1", "ari_of_predictions")
 NOISE = "noise"  # the control that holds positions but no expression: random numbers averaged over near spots
+RANDOM = "random"  # the control that holds nothing
+POOLED = "scores under this split are pooled over slides, those with donors held out are means over slides"
 CONTEST = ["dataset", "split", "setting", "neighbours", "metric"]
 COLUMNS = [
     *CONTEST,
@@ -20,33 +22,35 @@ COLUMNS = [
     *("value", "low", "high"),
     *("held_out", "held_out_low", "held_out_high"),
     *("index", "index_low", "index_high"),
+    *("random_index", "random_index_low", "random_index_high"),
     *("noise", "above_noise", "above_noise_low", "above_noise_high"),
-    *("n_repeats", "n_donors", "n_seeds"),
+    *("n_donors", "n_seeds", "reason"),
 ]
 
 
 def leakage(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per entrant, split within slides, probe, smoothing and metric of the domain task.
 
-    `value` is the score under that split. `held_out` is the same score with whole donors held out. `index`, the
-    leakage index, is their difference. `noise` is the score of the control of that name under the same split, probe
-    and smoothing. `above_noise` is the entrant's score less that one: what it has beyond what positions alone give.
+    `value` is the score under that split, `held_out` the same score with whole donors held out. Both are means over
+    donors of means over slides and seeds. `index`, the leakage index, is their difference over the (slide, seed) that
+    both have. `random_index` is that of the control `random`, whose embedding holds nothing: what the two splits differ
+    by where nothing can leak. `noise` is the score of the control of that name under the same split, probe and
+    smoothing, `above_noise` the entrant's score less that one: what it has beyond what positions alone give.
 
-    The interval of `index` resamples donors on the side that holds them out, repeats of the split on the other side,
-    and seeds on both at once. Test spots are pooled over slides under the split, so donors cannot be resampled there.
-    The interval therefore says how sure this index is on these slides, not how it varies with other tissue. Two more
-    things differ between the sides and are part of the index: a pooled score weighs slides by their spots, while the
-    score with donors held out is a mean over slides; and pretraining saw the test spots of the pooled score.
-    `above_noise` is paired by repeat (all entrants meet the same spots) and seed, and says nothing of donors either.
+    All are paired by slide and seed, and intervals resample donors (folds, where one holds several) and seeds. One more
+    thing differs between the two splits and is part of the index: pretraining saw the slides of the first.
+
+    In old score rows the test spots of a split within slides are pooled over slides. Such a score has no
+    index, and `reason` says why.
     """
     measured = scores(rows[(rows["task"] == "domain") & rows["metric"].isin(METRICS)])
     measured = measured[measured["split"].isin(["donor", *SPLITS]) & (measured["setting"] != "majority")]
-    table = score_matrix(measured).reindex(columns=sorted(measured["seed"].unique())).droplevel("task")
-    matrices = {key: block.droplevel([*CONTEST, *ENTRANT]) for key, block in table.groupby([*CONTEST, *ENTRANT])}
-    noise = {key[: len(CONTEST)]: matrix for key, matrix in matrices.items() if key[len(CONTEST)] == NOISE}
+    by_slide = measured.groupby([*CONTEST, *ENTRANT, *BLOCK, "slide", "seed"])["value"].mean()
+    tables = {key: part.droplevel([*CONTEST, *ENTRANT]) for key, part in by_slide.groupby([*CONTEST, *ENTRANT])}
+    controls = {(*key[: len(CONTEST)], key[len(CONTEST)]): part for key, part in tables.items()}
     records = [
-        _record(key, matrix, matrices.get((key[0], "donor", *key[2:])), noise.get(key[: len(CONTEST)]))
-        for key, matrix in matrices.items()
+        _record(key, part, tables.get((key[0], "donor", *key[2:])), controls)
+        for key, part in tables.items()
         if key[1] in SPLITS
     ]
     order = [*CONTEST, "value", *ENTRANT]
@@ -56,32 +60,38 @@ def leakage(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _record(key: tuple, split: pd.DataFrame, donor: pd.DataFrame | None, noise: pd.DataFrame | None) -> tuple:
-    """A row of the table. The scores have one row per repeat or donor and one column per seed."""
-    entrant = Entrant._make(key[len(CONTEST) :])
-    held_out = index = above = (np.nan, np.nan, np.nan)
-    value = intervals.mean(split.to_numpy())
-    if donor is not None:
-        held_out = _with_interval(donor)
-        index = (value - held_out[0], *intervals.bootstrap_apart(split.to_numpy(), donor.to_numpy()))
-    if noise is not None and entrant.method != NOISE:
-        above = _with_interval((split - noise).dropna(how="all"))
+def _record(key: tuple, split: pd.Series, donor: pd.Series | None, controls: dict[tuple, pd.Series]) -> tuple:
+    """A row of the table. The scores are indexed by cluster, block, slide and seed."""
+    contest, method = key[: len(CONTEST)], key[len(CONTEST)]
+    at_random, held_out = (controls.get((key[0], where, *key[2:5], RANDOM)) for where in (key[1], "donor"))
+    noise = controls.get((*contest, NOISE))
+    nothing = (np.nan, np.nan, np.nan)
+    pooled = (split.index.get_level_values("slide") == "pooled").all()
+    index = nothing if donor is None else _difference(split, donor)
     return (
-        *key[: len(CONTEST)],
-        *entrant,
+        *key,
         *_with_interval(split),
-        *held_out,
+        *(nothing if donor is None else _with_interval(donor)),
         *index,
-        np.nan if noise is None else intervals.mean(noise.to_numpy()),
-        *above,
-        len(split),
-        0 if donor is None else len(donor),
-        int(split.notna().any().sum()),
+        *(nothing if at_random is None or held_out is None else _difference(at_random, held_out)),
+        np.nan if noise is None else _with_interval(noise)[0],
+        *(nothing if noise is None or method == NOISE else _difference(split, noise)),
+        0 if donor is None else donor.index.get_level_values("block").nunique(),
+        split.index.get_level_values("seed").nunique(),
+        POOLED if pooled and donor is not None else "",
     )
 
 
-def _with_interval(table: pd.DataFrame) -> tuple[float, float, float]:
-    """Mean and 95% interval of scores, NaN if there are none."""
-    if table.empty:
+def _difference(a: pd.Series, b: pd.Series) -> tuple[float, float, float]:
+    """Mean and 95% interval of a − b over the (slide, seed) that both have. The clusters are those of `b`."""
+    places = ["block", "slide", "seed"]
+    values = b.rename("b").reset_index().merge(a.rename("a").reset_index()[[*places, "a"]], on=places)
+    return _with_interval(values.assign(value=values["a"] - values["b"]).set_index([*BLOCK, "slide", "seed"])["value"])
+
+
+def _with_interval(values: pd.Series) -> tuple[float, float, float]:
+    """Mean over donors and 95% interval of scores, NaN if there are none."""
+    if values.empty:
         return np.nan, np.nan, np.nan
-    return intervals.mean(table.to_numpy()), *intervals.bootstrap(table.to_numpy())
+    table = values.groupby([*BLOCK, "seed"]).mean().unstack("seed")
+    return intervals.mean(table.to_numpy()), *intervals.bootstrap(table.to_numpy(), clusters(table))

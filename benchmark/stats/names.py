@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmark.stats.rows import references
+from benchmark.stats.rows import ENTRANT, Entrant, references
 
+SELF_REPORTED = "cost self-reported"
 AXIS_UNITS = {"flops": "FLOP", "device_seconds": "s", "spots": " spots"}
 
 
@@ -14,20 +15,23 @@ def named(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """A table with one entrant per row, and a new column `name`.
 
     Args:
-        rows: score rows; they say which methods are references.
+        rows: score rows; they say which methods are references, and which counted their own cost.
     """
-    reference = references(rows)
-    entrants = zip(table["method"], table["unit"], table["budget"], strict=True)
-    return table.assign(
-        name=[entrant_name(method, unit, budget, reference[method]) for method, unit, budget in entrants]
-    )
+    reference, by_itself = references(rows), self_reported(rows)
+    entrants = [Entrant(*key) for key in table[ENTRANT].itertuples(index=False, name=None)]
+    return table.assign(name=[entrant_name(key, reference[key.method], key in by_itself) for key in entrants])
 
 
-def entrant_name(method: str, unit: str, budget: float, reference: str = "") -> str:
-    """A method that trains is called untrained at budget 0. A reference has its reason beside its name instead."""
-    if reference:
-        return f"{method} ({reference})"
-    return f"{method} (untrained)" if unit != "none" and budget == 0 else method
+def self_reported(rows: pd.DataFrame) -> set[tuple]:
+    """The entrants that counted their own cost, as (method, unit, budget_axis, budget)."""
+    return set(rows.loc[rows["self_reported"].eq(True), ENTRANT].itertuples(index=False, name=None))
+
+
+def entrant_name(entrant: Entrant, reference: str = "", self_reported: bool = False) -> str:
+    """A method with what to know of it. One that trains is called untrained at budget 0, unless it is a reference."""
+    untrained = "untrained" if entrant.unit != "none" and entrant.budget == 0 else ""
+    known = ", ".join(filter(None, [reference or untrained, SELF_REPORTED if self_reported else ""]))
+    return f"{entrant.method} ({known})" if known else entrant.method
 
 
 def budget_label(axis: str, budget: float, unit: str) -> str:

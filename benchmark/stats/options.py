@@ -123,7 +123,7 @@ def crowds(rows: pd.DataFrame) -> list[Family]:
 
 
 def between(rows: pd.DataFrame, ranking: pd.DataFrame) -> list[str]:
-    """The labels of large families, without the best and the worst of each; all budgets of a label go together.
+    """The labels of large families, without the best and the worst ranked; all budgets of a label go together.
 
     Only labels that `vary` made, which have a point, are among them. Labels that somebody chose stay in the tables.
 
@@ -132,7 +132,7 @@ def between(rows: pd.DataFrame, ranking: pd.DataFrame) -> list[str]:
     """
     inner: list[str] = []
     for family in crowds(rows):
-        labels = ranking.loc[(ranking["budget"] == family.budget) & ranking["value"].notna(), "method"]
+        labels = ranking.loc[(ranking["budget"] == family.budget) & ranking["rank"].notna(), "method"]
         ranked = labels[labels.isin(family.levels.index)].tolist()
         if ranked:
             ends = (ranked[0], ranked[-1])

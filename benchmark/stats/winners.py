@@ -6,43 +6,51 @@ import pandas as pd
 
 from benchmark.stats import intervals
 from benchmark.stats.champions import BEST, MATCH, Champions, parameters
-from benchmark.stats.comparisons import PAIRED, UNCLEAR, corrected, paired
+from benchmark.stats.comparisons import PAIRED, paired
 from benchmark.stats.contests import Contest, select
+from benchmark.stats.correction import corrected
+from benchmark.stats.rows import clusters
 
 
 def standings(matches: Champions) -> pd.DataFrame:
-    """One row per match and unit: its score with an interval, and the label that stands for it."""
+    """One row per match and unit: its score with an interval, the label that stands for it, and its status: "ok", or
+    "incomplete" if it lacks scores of the contest."""
     records = [
-        (*match.columns, unit, best.method, best.n_entrants, intervals.mean(values), *intervals.bootstrap(values))
+        (
+            *match.columns,
+            *(unit, best.method, best.n_entrants, "ok" if best.whole else "incomplete"),
+            *(intervals.mean(values), *intervals.bootstrap(values, clusters(best.scores))),
+        )
         for match, units in matches.items()
         for unit, best in units.items()
         for values in [best.scores.to_numpy()]
     ]
-    return pd.DataFrame(records, columns=[*MATCH, "unit", "method", "n_entrants", "value", "low", "high"])
+    return pd.DataFrame(records, columns=[*MATCH, "unit", "method", "n_entrants", "status", "value", "low", "high"])
 
 
 def winners(matches: Champions) -> pd.DataFrame:
     """One row per match of two units or more: the first, the second, and whether the first wins.
 
-    `difference` and its interval are those of the first and the second. The first wins if it beats every other unit:
-    `p` is the largest of its sign-flip tests over donors, corrected by Holm over the budgets of a contest and size.
+    `difference` and its interval are those of the first and the second. The first is the best of the units that have
+    every score of the contest. It wins if it beats every other unit: `p` is the largest of its tests. An incomplete
+    unit cannot win, but it is one of those to beat, over the scores that both have.
     """
     records = []
     for match, units in matches.items():
+        if len(units) < 2:
+            continue
         sign = -1 if match.contest.lower_is_better else 1
         means = {unit: sign * intervals.mean(best.scores.to_numpy()) for unit, best in units.items()}
-        order = sorted(units, key=lambda unit: -means[unit])
-        if len(order) > 1:
-            first, *others = (units[unit].scores for unit in order)
-            tests = [paired(first, other, match.contest) for other in others]
-            difference, low, high, n_donors, _ = tests[0]
-            p = max(p if difference > 0 else 1.0 for difference, *_, p in tests)
-            records.append((*match.columns, *order[:2], difference, low, high, n_donors, p))
-    table = pd.DataFrame(records, columns=[*MATCH, "first", "second", *PAIRED])
-    table = corrected(table, *Contest._fields, "size", "budget_axis")
-    won = table["first"] + " wins"
-    lost = table["verdict"].replace(UNCLEAR, "no clear winner")
-    return table.assign(verdict=won.where(table["verdict"] == "better", lost))
+        order = sorted(units, key=lambda unit: (not units[unit].whole, -means[unit]))
+        first, *others = (units[unit].scores for unit in order)
+        tests = [paired(first, other, match.contest) for other in others]
+        p = max(test.p if test.difference > 0 else 1.0 for test in tests)
+        least = max(test.least for test in tests)
+        unclear = "no clear winner" if units[order[0]].whole else "no unit has every score"
+        test = tests[0]._replace(p=p if units[order[0]].whole else 1.0, least=least)
+        records.append((*match.columns, *order[:2], *test, f"{order[0]} wins", unclear))
+    table = pd.DataFrame(records, columns=[*MATCH, "first", "second", *PAIRED, "clear", "unclear"])
+    return corrected(table)[0]
 
 
 def iso_flop(rows: pd.DataFrame, standing: pd.DataFrame, contest: Contest) -> pd.DataFrame:

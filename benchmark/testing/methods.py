@@ -193,7 +193,7 @@ def _trained(subject: Subject) -> tuple[Any, Meter | None]:
             try:
                 spent = _fit(method, subject.training, amount)
             except UnitBenchError as error:
-                if not error.where.startswith("budget") or amount == AMOUNTS[-1]:
+                if error.where != "budget flops" or amount == AMOUNTS[-1]:
                     raise
                 continue
             if spent is None or spent.steps >= STEPS:

@@ -13,6 +13,7 @@ from benchmark.core import registry
 from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split, Spots, Task, offer
 from benchmark.core.declarations import declared
 from benchmark.core.errors import UnitBenchError
+from benchmark.data.shown import shown
 from benchmark.stats.leaderboard import leaderboard
 from benchmark.testing.options import has_options_of_known_types
 from benchmark.testing.run import reasons, tiny_run
@@ -114,12 +115,6 @@ def refuses_what_is_not_finite(subject: Subject) -> None:
     raise Violation(f"{task.requires} gave NaN and predict took it: ValueError is asked")
 
 
-def leaves_slides_as_they_are(subject: Subject) -> None:
-    """It changes no slide: copy before changing one."""
-    _measured(subject)
-    subject.check_slides()
-
-
 def reaches_the_leaderboard(subject: Subject) -> None:
     """A whole tiny run ends with its key score on the leaderboard, the best value first."""
     entry = {"task": subject.name, "options": dict(subject.options)}
@@ -145,7 +140,6 @@ CHECKS: list[Check] = [
     measures_its_first_key_score,
     measures_the_same_again,
     refuses_what_is_not_finite,
-    leaves_slides_as_they_are,
     reaches_the_leaderboard,
 ]
 
@@ -173,18 +167,18 @@ def _method(subject: Subject) -> Any:
 
 
 def _measured(subject: Subject) -> list[Measured | NotApplicable]:
-    subject.look_at_slides()
     return subject.keep("measured", lambda: list(_score(subject)))
 
 
 def _score(subject: Subject) -> Iterator[Measured | NotApplicable]:
-    """What the task says of the test slide."""
-    task, method, slide = subject.make(), _method(subject), subject.test_slide
-    predict = partial(offer(task, "predict") or (lambda *given: {}), method, subject.training, slide)
+    """What the task says of the slide of the last donor."""
+    task, method = subject.make(), _method(subject)
+    *fit, slide = subject.corpus
+    predict = partial(offer(task, "predict") or (lambda *given: {}), method, subject.training, shown(slide))
     if task.requires not in EMBEDDINGS:
         yield from task.score(slide, dict(predict()))
         return
-    train, test = (_spots(task, method, slides) for slides in (list(subject.training), [slide]))
+    train, test = (_spots(task, method, slides) for slides in (fit, [slide]))
     yield from task.score(train, test, 0)
     if (together := offer(task, "score_predictions")) and (arrays := dict(predict())):
         yield from together([slide], [arrays])
@@ -193,9 +187,10 @@ def _score(subject: Subject) -> Iterator[Measured | NotApplicable]:
 def _spots(task: Any, method: Any, slides: list[Any]) -> Spots:
     import scipy.sparse as sp
 
-    key = offer(task, "key")
+    key, counts = offer(task, "key"), task.requires == "embed"
+    given = [shown(slide, counts=counts) for slide in slides]
     return Spots(
-        np.concatenate([np.asarray(offer(method, task.requires)(slide), np.float32) for slide in slides]),
+        np.concatenate([np.asarray(offer(method, task.requires)(slide), np.float32) for slide in given]),
         np.concatenate([slide.obs[key].astype(str) if key else np.repeat("", slide.n_obs) for slide in slides]),
         np.concatenate([np.repeat(slide.uns["slide"], slide.n_obs) for slide in slides]),
         sp.vstack([slide.X for slide in slides], format="csr") if key is None else None,

@@ -1,18 +1,23 @@
-"""The small simulated tissue that plugins are checked on."""
+"""The small simulated tissue that plugins are checked on, and whether something changed a slide."""
 
 from __future__ import annotations
 
 import atexit
+import hashlib
 import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from benchmark.data.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
 
 if TYPE_CHECKING:
+    from anndata import AnnData
+
     from benchmark.data.corpus import Corpus
 
 
@@ -37,3 +42,13 @@ def scratch() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="unitbench-check-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def fingerprint(slide: AnnData) -> str:
+    """Differs wherever counts, names, positions or labels do."""
+    digest = hashlib.sha256()
+    for array in (slide.X.data, slide.X.indices, slide.X.indptr, *(slide.obsm[key] for key in sorted(slide.obsm))):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(slide.obs.to_csv().encode() + slide.var.to_csv().encode())
+    digest.update(repr(sorted(slide.uns) + sorted(slide.layers)).encode())
+    return digest.hexdigest()

@@ -82,7 +82,10 @@ class Meter:
         self.step_cost = cost
 
     def check(self) -> None:
-        """Raises UnitBenchError where spent and target differ by over 2%."""
+        """Raises UnitBenchError where nothing was counted, or spent and target differ by over 2%."""
+        if self.steps == 0:
+            remedy = "train by benchmark.training.loop.pretrain, or call budget.meter.report"
+            raise UnitBenchError("budget.meter", f"fit spent nothing of {self.amount:.3g} ({self.axis})", remedy)
         if abs(self.fraction - 1) > TOLERANCE:
             raise UnitBenchError(
                 f"budget {self.axis}",

@@ -58,7 +58,7 @@ def _check(unit: str, reference: str, budget: Budget, watch: Watch | None, secon
     counted = watch.flops + (0.0 if meter.self_reported else meter.flops) if watch else 0.0
     if budget.axis == "flops" and counted > budget.amount * (1 + TOLERANCE):
         cause = f"PyTorch's counter saw {counted:.3g} of {budget.amount:.3g} FLOPs"
-        raise UnitBenchError("budget flops", cause, "report all that fit spends to budget.meter")
+        raise UnitBenchError("budget.meter", cause, "report all that fit spends")
     if meter.self_reported:
         _check_rate(meter.flops / seconds)
 
@@ -72,4 +72,4 @@ def _check_rate(reported: float) -> None:
         cause = (
             f"{reported:.3g} FLOP/s were reported; a product of two {SIDE} × {SIDE} matrices has {possible:.3g} here"
         )
-        raise UnitBenchError("budget flops", cause, "count the FLOPs of a step anew")
+        raise UnitBenchError("budget.meter", cause, "count the FLOPs of a step anew")

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.core.errors import UnitBenchError
 from benchmark.core.scores import COLUMNS
 from benchmark.data.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
@@ -75,23 +74,24 @@ class Colour:
 
 @pytest.fixture
 def colour(tissue, tmp_path, monkeypatch):
-    """`colour(options)`: the metrics that are scored of a task with these options; it declares "hue" alone."""
+    """`colour(options)`: metric and reason of each row of a task with these options; it declares "hue" alone."""
     install(tmp_path / "site", "colours", TASK, "colour = colours:Colour", group="unitbench.tasks")
     monkeypatch.syspath_prepend(tmp_path / "site")
 
-    def score(**options) -> set[str]:
+    def score(**options) -> set[tuple[str, str]]:
         settings = config(methods=["random"], tasks=[{"task": "colour", "options": options}])
         records, _ = run(settings, tissue, tmp_path, "random")
-        return {row.metric for row in score_arms(settings, tissue, tmp_path, records)[0] if row.task == "colour"}
+        rows, _ = score_arms(settings, tissue, tmp_path, records)
+        return {(row.metric, row.reason) for row in rows if row.task == "colour"}
 
     return score
 
 
-def test_a_metric_that_the_task_does_not_declare_is_an_error_of_the_task(colour):
-    assert colour() == {"hue"}
-    with pytest.raises(UnitBenchError, match=r"task 'colour': measured 'hues', which .*; did you mean 'hue'\?"):
-        colour(metric="hues")
-    assert colour(metric="hues", setting="method") == {"hues"}
+def test_a_metric_that_the_task_does_not_declare_is_a_failure_of_the_task(colour):
+    assert colour() == {("hue", "")}
+    reason = "task 'colour': measured 'hues', which is not among its metrics; declare it; did you mean 'hue'?"
+    assert colour(metric="hues") == {("hue", reason)}
+    assert colour(metric="hues", setting="method") == {("hues", "")}
 
 
 # All rows of a small experiment

@@ -59,8 +59,9 @@ def example_rows() -> pd.DataFrame:
         _, base, gain, leak = METHODS[method]
         score = base + gain * BUDGETS.index(budget)
         if fold == "all":
-            for repeat, row in product(range(3), _domain(score + leak, rng)):
-                rows.append(arm | row | {"fold": f"repeat {repeat}"})
+            for repeat, donor in product(range(3), DONORS):
+                place = {"fold": f"repeat {repeat}", "slide": f"{donor}1", "donor": donor}
+                rows += [arm | row | place for row in _domain(score + leak, rng)]
         else:
             arm |= {"slide": f"{fold}1", "donor": fold}
             score += 0.08 * np.cos(ord(fold))

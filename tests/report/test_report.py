@@ -1,17 +1,23 @@
 """The report: loads nothing, says the status first, leaves nothing out, and is the same every time."""
 
+import io
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from benchmark.core.scores import status_line
 from benchmark.experiment.maps import NO_MAP
 from benchmark.report import findings, ledger, maps, tables
 from benchmark.report.glance import QUESTIONS
+from benchmark.report.mlflow_board import run_records
 from benchmark.report.page import write_report
 from benchmark.report.picture import readme_figure
+from benchmark.report.terminal import print_board
 from benchmark.stats.contests import PRIMARY, leading, select
+from benchmark.stats.evidence import evidence
 from benchmark.stats.leaderboard import leaderboard
 from benchmark.stats.leakage import leakage
 from benchmark.stats.rows import arms
@@ -141,12 +147,52 @@ def test_every_value_of_the_leaderboard_is_in_a_table(rows):
     board = leaderboard(rows)
     shown = sum(
         score["value"] is not None
-        for section in tables.sections(board)
+        for section in tables.sections(board, rows)
         for table in section["tables"]
         for row in table["rows"]
         for score in row["scores"]
     )
     assert shown == board["value"].notna().sum()
+
+
+def test_what_is_in_no_mean_is_named_once_with_its_reason(rows, tmp_path):
+    """A slide of one class tells nothing of any method; a method that cannot do the task is not among the reasons."""
+    one_class = rows[(rows["task"] == "domain") & (rows["slide"] == "A1") & (rows["split"] == "donor")]
+    one_class = one_class.assign(value=np.nan, status="not applicable", reason="one class", metric="any", slide="A2")
+    more = pd.concat([rows, one_class], ignore_index=True)
+    sections = {section["title"]: section for section in tables.sections(leaderboard(more), more)}
+    assert sections["Domain detection, whole donors held out"]["left_out"] == ["slide A2 (one class)"]
+    assert [title for title, section in sections.items() if section["left_out"]] == [
+        "Domain detection, whole donors held out"
+    ]
+    page = Page(write_report(more, leaderboard(more), None, {}, tmp_path / "page.html").read_text())
+    assert "Left out of the means: slide A2 (one class)." in page.text
+
+
+def test_an_incomplete_entrant_is_the_last_of_its_table_and_says_what_it_lacks(written):
+    html = written.read_text()
+    ranked = html[html.index('id="ranking"') : html.index('id="verdicts"')].split("<tr ")
+    assert "incomplete: lacks 1 score: donor C (C1: 1)" in ranked[-1] and ">–</td>" in ranked[-1]
+    assert not any("incomplete" in line for line in ranked[1:-1])
+
+
+def test_a_cost_that_the_method_counted_itself_is_named_beside_it_everywhere(rows, tmp_path):
+    told = rows.assign(self_reported=rows["method"] == "spot")
+    board = leaderboard(told)
+    names = set(board.loc[board["method"] == "spot", "name"])
+    assert names == {"spot (cost self-reported)", "spot (untrained, cost self-reported)"}
+    assert set(board.loc[board["method"] == "patch", "name"]) == {"patch", "patch (untrained)"}
+    assert names <= {record["params"]["method"] for record in run_records(told, board).values()}
+    console = Console(file=io.StringIO(), width=200)
+    print_board(board, console)
+    assert all(name in console.file.getvalue() for name in names)
+    html = write_report(told, board, None, {}, tmp_path / "page.html").read_text()
+    assert html.count("spot (cost self-reported)</td>") > 3
+
+
+def test_the_page_says_how_many_tests_it_corrects_for(rows, page):
+    n_tests = evidence(rows, PRIMARY, []).n_tests
+    assert f"Holm's correction over all {n_tests} tests of this page" in " ".join(page.text).replace("\n", " ")
 
 
 def test_the_five_questions_stand_above_the_ranking(page):

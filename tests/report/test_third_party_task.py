@@ -86,7 +86,7 @@ def test_the_page_has_its_title_its_arrow_and_its_order(rows, tmp_path):
     every = html[html.index('id="tables"') : html.index('id="cost"')]
     assert "Roughness of tissue, whole donors held out" in every and "<th>mean step ↓</th><th>bound</th>" in every
     assert "donors held out (Roughness of tissue: along edges; Domain detection: k-NN probe)" in html
-    (table,) = next(part for part in tables.sections(board) if part["title"].startswith("Roughness"))["tables"]
+    (table,) = next(part for part in tables.sections(board, rows) if part["title"].startswith("Roughness"))["tables"]
     values = [row["scores"][0]["value"] for row in table["rows"]]
     assert values == sorted(values) and table["rows"][0]["name"] == "patch"
 

@@ -18,6 +18,7 @@ from benchmark.stats.contests import PRIMARY, select
 from benchmark.stats.grids import grids
 from benchmark.stats.leaderboard import leaderboard
 from benchmark.stats.options import CROWD, between, families
+from benchmark.stats.variance import shares
 from tests.helpers.rows import OUT_OF_MEMORY, example_rows, grid_rows
 
 FACTORS = {"size": [8, 16], "tokens": ["bag", "bound"], "n_channels": [64, 256]}
@@ -81,7 +82,7 @@ def test_a_grid_worked_by_hand():
     assert effect[["low", "high"]].loc["size"].tolist() == pytest.approx([0.1, 0.1]), (
         "the same for every donor and seed"
     )
-    # Two levels that are d apart hold d²/4: 0.0025 the size, 0.0004 the tokens, 0.01 the donors.
+    # Two levels that are d apart hold d²/4: 0.0025 the size, 0.0004 the tokens, 0.01 the donors. There is no noise.
     assert effect["share"].to_dict() == pytest.approx({"n_channels": 0, "size": 25 / 129, "tokens": 4 / 129}, abs=1e-12)
     assert effect["share_donors_seeds"].iloc[0] == pytest.approx(100 / 129)
     assert effect[["share_interactions", "share_rest"]].to_numpy() == pytest.approx(0, abs=1e-12)
@@ -93,15 +94,26 @@ def test_the_shares_are_those_of_an_outside_analysis_of_variance():
     long = rows[rows["task"] == "domain"]
     long = long.assign(**pd.DataFrame([json.loads(text) for text in long["options"]], index=long.index))
     long["repeat"] = long["donor"] + long["seed"].astype(str)
-    squares = anova_lm(ols("value ~ C(size) * C(tokens) * C(n_channels) + C(repeat)", long).fit())["sum_sq"]
-    squares = squares / squares.sum()
+    table = anova_lm(ols("value ~ C(size) * C(tokens) * C(n_channels) + C(repeat)", long).fit())
+    rest = table.loc["Residual", "sum_sq"] / table.loc["Residual", "df"]
+    squares = (table["sum_sq"] - table["df"] * rest) / table["sum_sq"].sum()  # epsilon squared; of the residual 0
     effect = effects(grids(rows)).set_index("factor")
     for factor in FACTORS:
         assert effect.loc[factor, "share"] == pytest.approx(squares[f"C({factor})"])
     both = sum(share for term, share in squares.items() if ":" in term)
     assert effect["share_interactions"].iloc[0] == pytest.approx(both)
     assert effect["share_donors_seeds"].iloc[0] == pytest.approx(squares["C(repeat)"])
-    assert effect["share_rest"].iloc[0] == pytest.approx(squares["Residual"])
+    assert effect["share_rest"].iloc[0] == pytest.approx(1 - squares.sum())
+
+
+def test_settings_that_change_nothing_hold_no_share():
+    """Eta squared of noise is above 0, the more the more levels there are: here 7 / 63 on average."""
+    rng = np.random.default_rng(0)
+    drawn = [shares(rng.normal(size=(8, 8))) for _ in range(300)]
+    mean = np.mean([main[0] for main, *_ in drawn])
+    assert abs(mean) < 3 * np.std([main[0] for main, *_ in drawn]) / 300**0.5
+    assert min(main[0] for main, *_ in drawn) < 0
+    assert [sum(main) + others + blocks + rest for main, others, blocks, rest in drawn] == pytest.approx([1] * 300)
 
 
 def test_a_mean_of_one_entrant_has_the_interval_of_the_leaderboard():

@@ -25,7 +25,7 @@ def score(arm: dict) -> float:
 
 @pytest.fixture(scope="module")
 def crossed():
-    return factorial(factor_rows(EMBED, score, donors="ABCDEFGHIJ", neighbours=(0, 8, 63)))
+    return factorial(factor_rows(EMBED, score, donors="ABCDEFGHIJKL", neighbours=(0, 8, 63)))
 
 
 def test_every_unit_context_training_and_smoothing_is_a_combination(crossed):

@@ -8,6 +8,7 @@ from benchmark.stats import intervals
 from benchmark.stats.champions import BEST, champion, champions, contests, sizes
 from benchmark.stats.contests import PRIMARY, select
 from benchmark.stats.leaderboard import leaderboard
+from benchmark.stats.rows import BLOCK
 from benchmark.stats.spread import spread
 from benchmark.stats.winners import iso_flop, standings, winners
 from tests.helpers.factors import PARAMETERS, entry, factor_rows
@@ -25,7 +26,7 @@ def score(arm: dict) -> float:
 
 @pytest.fixture(scope="module")
 def rows():
-    return factor_rows(SIZED, score)
+    return factor_rows(SIZED, score, donors="ABCDEFGHIJK")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,9 @@ def test_the_winner_is_found_where_it_wins_and_nowhere_else(matches):
         assert won.loc[(size, 4e12), "verdict"] == "patch wins"
         assert won.loc[(size, 4e12), "difference"] == pytest.approx(0.1, abs=0.01)
         assert won.loc[(size, 1e12), "verdict"] == "no clear winner"
-    assert won.loc[(BEST, 4e12), "p_holm"] == pytest.approx(2 * 2 / 2**8)
+    assert won.loc[(BEST, 4e12), "p"] == pytest.approx(2 / 2**11)
+    assert len(winners(matches)) == 4 * 2 * 2, "sizes and the best, budgets, smoothing: all are corrected for"
+    assert won.loc[(BEST, 4e12), "p_holm"] == pytest.approx(16 * 2 / 2**11)
 
 
 def test_too_few_donors_are_told():
@@ -69,28 +72,70 @@ def test_best_size_is_the_middle_trunk_and_each_size_stands_by_itself(rows, matc
         assert row[["value", "low", "high"]].tolist() == pytest.approx(on_board[["value", "low", "high"]].tolist())
 
 
+def each_donor(methods: list[str], donors: str) -> pd.MultiIndex:
+    """(method, cluster, block), where each donor is a fold of its own."""
+    return pd.MultiIndex.from_tuples([(m, d, d) for m in methods for d in donors], names=["method", *BLOCK])
+
+
 def test_picking_the_best_of_many_equals_does_not_flatter():
     """The mean of the best of 20 columns of noise is well above 0; that of the pick made on other donors is not."""
     rng = np.random.default_rng(0)
-    index = pd.MultiIndex.from_product([[f"m{i:02d}" for i in range(20)], list("ABCDEFGH")], names=["method", "block"])
+    index = each_donor([f"m{i:02d}" for i in range(20)], "ABCDEFGH")
     best, crossed = [], []
     for _ in range(40):
-        entrants = pd.DataFrame(rng.normal(size=(len(index), 2)), index=index)
+        entrants = pd.DataFrame(rng.normal(size=(len(index), 2)), index=index).rename_axis(columns="seed")
         best.append(entrants.groupby("method").mean().mean(axis=1).max())
         crossed.append(intervals.mean(champion(entrants, PRIMARY).scores.to_numpy()))
     assert np.mean(best) > 0.3 and abs(np.mean(crossed)) < 0.12
 
 
 def test_the_champion_of_one_entrant_is_that_entrant():
-    index = pd.MultiIndex.from_product([["one"], ["A"]], names=["method", "block"])
-    only = champion(pd.DataFrame({0: [0.4]}, index=index), PRIMARY)
-    assert only.method == "one" and only.scores.loc["A", 0] == 0.4
+    only = champion(pd.DataFrame({0: [0.4]}, index=each_donor(["one"], "A")).rename_axis(columns="seed"), PRIMARY)
+    assert only.method == "one" and only.scores.loc[("A", "A"), 0] == 0.4
 
 
 def test_lower_is_better_where_it_is():
     lower = PRIMARY._replace(task="reconstruction", setting="hole 4", metric="mse")
-    index = pd.MultiIndex.from_product([["a", "b"], ["A", "B"]], names=["method", "block"])
-    assert champion(pd.DataFrame({0: [0.1, 0.1, 0.5, 0.5]}, index=index), lower).method == "a"
+    assert champion(seeds_of([0.1, 0.1, 0.5, 0.5], ["a", "b"]), lower).method == "a"
+
+
+def seeds_of(values: list, methods: list[str]) -> pd.DataFrame:
+    """Scores of one seed; `values`: of each method in turn, on equally many donors."""
+    donors = "ABCDEFGH"[: len(values) // len(methods)]
+    return pd.DataFrame({0: values}, index=each_donor(methods, donors)).rename_axis(columns="seed")
+
+
+def test_a_label_that_failed_where_it_is_hard_stands_for_no_unit():
+    """The first is better on every donor that both have; donor C is hard, and the second has no score there."""
+    entrants = seeds_of([0.8, 0.8, 0.1, 0.7, 0.7, np.nan], ["all", "easy"])
+    assert champion(entrants, PRIMARY).method == "all" and set(champion(entrants, PRIMARY).picked) == {"all"}
+
+
+def without(rows: pd.DataFrame, unit: str, donors: str) -> pd.DataFrame:
+    return rows[~((rows["unit"] == unit) & rows["donor"].isin(list(donors)))]
+
+
+def test_an_incomplete_unit_cannot_win_but_can_keep_the_others_from_winning():
+    """Donors E to H are hard. Slide has no score of them; where it has one, it is ahead of patch, or behind."""
+
+    def uneven(slide: float):
+        def value(arm):
+            easy = {"spot": 0.4, "patch": 0.6, "slide": slide}[arm["unit"]]
+            return easy if arm["donor"] < "E" else easy - 0.3
+
+        return value
+
+    for slide, p in ((0.7, 1), (0.3, 2 / 2**4)):
+        rows = factor_rows([entry(unit, unit) for unit in UNITS], uneven(slide), budgets=(1e12,), neighbours=(0,))
+        matches = champions(without(rows, "slide", "EFGH"))
+        row, standing = winners(matches).iloc[0], standings(matches).set_index("unit")
+        assert row["first"] == "patch" and standing["status"].to_dict() == {
+            "patch": "ok",
+            "slide": "incomplete",
+            "spot": "ok",
+        }
+        assert row["p"] == pytest.approx(p)
+    assert winners(champions(without(without(rows, "slide", "EFGH"), "patch", "A"))).iloc[0]["first"] == "spot"
 
 
 def test_the_contests_are_the_first_metrics_with_donors_held_out():
@@ -117,7 +162,8 @@ def test_iso_flop_has_a_point_a_unit_budget_and_size_in_order_of_parameters(rows
 
 
 def scores(values: list) -> pd.DataFrame:
-    return pd.DataFrame(values, index=list("ABCDEFGH")[: len(values)]).rename_axis("block")
+    index = pd.MultiIndex.from_tuples([(d, d) for d in "ABCDEFGH"[: len(values)]], names=BLOCK)
+    return pd.DataFrame(values, index=index).rename_axis(columns="seed")
 
 
 def test_the_spread_of_two_levels_is_their_paired_difference():
@@ -126,13 +172,14 @@ def test_the_spread_of_two_levels_is_their_paired_difference():
     assert (ends.best, ends.worst, ends.n_donors) == ("a", "b", 3)
     assert ends.difference == pytest.approx(0.2)
     assert ends.p == pytest.approx(intervals.sign_flip(np.array([0.2, 0.1, 0.3])))
-    assert ends.verdict == "too few donors to tell"
+    assert ends.least == 1 / 4 and (ends.n_pairs, ends.n_possible) == (6, 6)
 
 
 def test_the_spread_takes_only_what_all_levels_have():
     a, b = scores([[0.5, np.nan], [0.6, 0.6], [0.9, 0.9]]), scores([[0.4, 9.0], [0.5, 0.5]])
     ends = spread({"a": a, "b": b}, PRIMARY)
     assert ends.difference == pytest.approx(0.1) and ends.n_donors == 2
+    assert (ends.n_pairs, ends.n_possible) == (3, 6)
     assert spread({"a": a}, PRIMARY) is None
     assert spread({"a": a, "b": b.iloc[:0]}, PRIMARY) is None
 

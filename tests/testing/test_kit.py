@@ -14,8 +14,6 @@ from tests.helpers.plugins import install
 
 METHODS = '''
 import numpy as np
-from benchmark.training.budget import Meter
-
 
 class Honest:
     """Total counts."""
@@ -88,7 +86,7 @@ class Forgetful(Honest):
             self.shift = budget.checkpoint.exists()
             budget.checkpoint.touch()
             budget.progress(0.9, "")
-        return Meter("flops", budget.amount, flops=budget.amount, steps=50)
+        budget.meter.report(flops=budget.amount, spots=50, steps=50)
     def save(self, path):
         from safetensors.numpy import save_file
         save_file({"shift": np.ones(1)}, path)
@@ -102,13 +100,43 @@ class Overspender(Honest):
     """Spends twice what it may."""
     unit = "spot"
     def fit(self, corpus, budget, seed):
-        return Meter("flops", budget.amount, flops=2 * budget.amount, steps=50) if budget.amount else None
+        budget.meter.report(flops=2 * budget.amount, spots=50, steps=50 * (budget.amount > 0))
 
 class NoSave(Honest):
     """A meter, and no save."""
     unit = "spot"
     def fit(self, corpus, budget, seed):
-        return Meter("flops", budget.amount, flops=budget.amount, steps=50) if budget.amount else None
+        budget.meter.report(flops=budget.amount, spots=50, steps=50 * (budget.amount > 0))
+
+class Boaster(Honest):
+    """Counts more than the machine can do."""
+    unit = "spot"
+    def fit(self, corpus, budget, seed):
+        budget.meter.report(flops=budget.amount, spots=50, steps=50 * (budget.amount > 0))
+    def save(self, path): pass
+
+class Trainer(Honest):
+    """Trains without a unit."""
+    def fit(self, corpus, budget, seed):
+        import torch
+        torch.ones(3, requires_grad=True).sum().backward()
+
+class Secret(Trainer):
+    """Trains at amount 0."""
+    unit = "spot"
+    def fit(self, corpus, budget, seed):
+        super().fit(corpus, budget, seed)
+        budget.meter.report(flops=budget.amount, spots=50, steps=50 * (budget.amount > 0))
+
+class Hider(Honest):
+    """Spends more than it says."""
+    unit = "spot"
+    def fit(self, corpus, budget, seed):
+        import torch
+        if budget.amount:
+            for _ in range(10):
+                torch.ones(100, 100) @ torch.ones(100, 100)
+            budget.meter.report(flops=budget.amount, spots=50, steps=50)
 
 class OneName(Honest):
     """A text where a list of names is asked."""
@@ -125,12 +153,16 @@ CAUGHT = {
     "Flat": r"embed gave shape \(\d+,\), \(\d+, d\) is asked",
     "NotFinite": "embed gave values that are not finite",
     "Fickle": "embed gives another result when called again",
-    "InPlace": "slide .* was changed in place; copy it first",
+    "InPlace": r"ValueError at rogues.py:\d+: .* read-only; slides are shared, so change a copy: slide.copy\(\)",
     "Crash": r"ZeroDivisionError at rogues.py:\d+: division by zero",
     "Deep": r"LinAlgError at rogues.py:\d+: ",
     "Forgetful": "embed differs after a resumed fit",
-    "NoMeter": "fit returned NoneType, the Meter",
-    "Overspender": "spent .* FLOPs, within 2% is asked",
+    "NoMeter": r"budget.meter: fit spent nothing of 1e\+07 \(flops\)",
+    "Overspender": r"budget flops: spent 1.31e\+12 of 6.55e\+11 in 50 steps",
+    "Boaster": r"budget.meter: .* FLOP/s were reported; a product of two 1024 × 1024 matrices has",
+    "Trainer": "unit 'none': it trains: gradients were taken in fit; name its unit",
+    "Secret": "budget 0: it trains: gradients were taken in fit; return untrained at amount 0",
+    "Hider": r"budget.meter: PyTorch's counter saw 2e\+07 of 1e\+07 FLOPs",
     "NoSave": r"save\(path\) is asked",
     "OneName": "pretrained_on is 'donor0_0', a list",
 }

@@ -87,7 +87,7 @@ class MethodOptions(Protocol):
         """A vector for each spot, `[n_spots, d]`, finite, the same for the same slide. Called after `fit`."""
 
     def embed_image(self, slide: AnnData) -> np.ndarray:
-        """The same from the slide's image alone, `[n_spots, d]`: it has no counts. Called only where there is an image."""
+        """The same from the slide's image alone, `[n_spots, d]`: it has no counts. Only for slides with one."""
 
     def reconstruct(self, slide: AnnData, hidden: np.ndarray) -> np.ndarray:
         """Expression of hidden spots from the others.
