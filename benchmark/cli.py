@@ -287,10 +287,8 @@ def _code_of_command() -> int:
         print("unitbench: interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        if usage := getattr(error, "format_message", None):  # of typer: an unknown option, say
-            return (
-                _refuse(f"{usage().rstrip('.')}; see unitbench --help") if usage() else 2
-            )  # without a word it prints the help
+        if hasattr(error, "format_message"):  # of typer: an unknown option, say. Without a word it has shown the help.
+            return _refuse(f"{said.rstrip('.')}; see unitbench --help") if (said := error.format_message()) else 2
         traceback.print_exc()
         print("unitbench: an error of UnitBench or of a plugin; please report the lines above", file=sys.stderr)
         return 1
