@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
 
 from benchmark.core import registry
+from benchmark.core.apart import apart
 from benchmark.core.config import Config
-from benchmark.core.contracts import offer
+from benchmark.core.contracts import breaches, offer
 from benchmark.core.errors import UnitBenchError
 from benchmark.data.corpus import Corpus
 from benchmark.experiment.arms import folds_of
 
 
 def check_methods(config: Config, corpus: Corpus, pairs: Iterable[tuple[str, str]]) -> int:
-    """Call `check(corpus)` of every method that has it, on the training slides of its folds.
+    """Hold every method to its contract, and call `check(corpus)` of those that have it, on the training slides of its
+    folds. A method of another package is asked in a process of its own.
 
     Args:
         pairs: (label of a method, name of a fold).
 
     Returns:
-        How many checks were made.
+        How many calls were made.
 
     Raises:
-        UnitBenchError: the first refusal, with the label of the method.
+        UnitBenchError: the first breach or refusal, with the label of the method.
     """
     by_name, n_checks = folds_of(config, corpus), 0
     for label, fold in pairs:
         entry = config.method(label)
-        if check := offer(registry.make("methods", entry.method, entry.options), "check"):
-            try:
-                check(corpus.subset(by_name[fold].fit))
-            except UnitBenchError as error:
-                raise UnitBenchError(f"method {label!r}: {error.where}", error.cause, error.remedy) from error
-            n_checks += 1
+        ask = partial(_ask, entry.method, entry.options, corpus.for_methods(by_name[fold].fit))
+        try:
+            built_in = registry.find("methods", entry.method).built_in
+            n_checks += ask() if built_in else apart("it was asked whether it can serve these slides", ask)
+        except UnitBenchError as error:
+            raise UnitBenchError(f"method {label!r}: {error.where}", error.cause, error.remedy) from error
     return n_checks
+
+
+def _ask(name: str, options: Mapping[str, Any], training: Corpus) -> bool:
+    """Whether the method has `check`, and raised nothing. Raises UnitBenchError: it breaks its contract, or refuses."""
+    method = registry.make("methods", name, options)
+    for breach in breaches(method):
+        raise UnitBenchError("contract", breach, f"mend it; all is told by: unitbench check-plugin {name}")
+    if check := offer(method, "check"):
+        check(training)
+    return check is not None

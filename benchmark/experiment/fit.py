@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,10 @@ def _fit(config: Config, corpus: Corpus, results: Path, waiting: list[Arm], prog
     if not waiting:
         return
     plugin = registry.find("methods", config.method(waiting[0].method).method)
-    if plugin.built_in:
-        plugin.load()  # what is imported and read here is so in every process
+    if plugin.built_in:  # what is imported and read here is so in every process
+        plugin.load()
+    else:
+        import_module("benchmark.training.watch")
     if len(corpus) <= SLIDES_IN_MEMORY:
         list(corpus)
     while waiting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from benchmark.experiment.progress import watch
 if TYPE_CHECKING:
     from benchmark.experiment.layout import Run
 
+FULL = 1e6  # bytes: with less free no step can write its files
 SNAKEFILE = Path(__file__).resolve().parents[2] / "Snakefile"
 
 
@@ -31,6 +33,8 @@ def run_workflow(run: Run, cores: str, resume: bool) -> int:
     """
     if not SNAKEFILE.exists():
         raise UnitBenchError(SNAKEFILE, "file not found", "install from a checkout: pip install -e .")
+    if not os.access(".", os.W_OK):
+        raise UnitBenchError(Path.cwd(), "cannot be written, and Snakemake keeps its notes there", "change the folder")
     console = Console()
     console = console if console.is_terminal else Console(width=150)
     plan = run.plan()
@@ -88,14 +92,18 @@ def _conclude(run: Run, code: int, console: Console) -> int:
         show(run, console)
         return min(code, 1)
     log = run.results / "snakemake.log"
-    lines = log.read_text(encoding="utf-8").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     if any("LockException" in line for line in lines):
         console.print(f"a run was cut off here; go on with: make resume CONFIG={run.path}", highlight=False)
+        return 1
+    if (free := shutil.disk_usage(run.results).free) < FULL:  # then no log could say so
+        line = f"the disk of {run.results} is full ({free:,} bytes free); free disk space, then run again"
+        console.print(line, highlight=False, soft_wrap=True)
         return 1
     console.print(f"the workflow stopped; its output is in {log}", highlight=False, soft_wrap=True)
     failed = [Path(line.removeprefix("Logfile ").rstrip(":")) for line in lines if line.startswith("Logfile ")]
     for path in filter(Path.exists, dict.fromkeys(failed)):
-        last = path.read_text(encoding="utf-8").strip().splitlines()[-1:] or ["the log is empty"]
+        last = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or ["the log is empty"]
         console.print(f"  {path}: {last[0]}", markup=False, highlight=False, soft_wrap=True)
     if not failed:
         console.print("\n".join(lines[-10:]), markup=False, highlight=False, soft_wrap=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import Any, get_args
+from typing import Any
 from unittest import SkipTest
 
 import numpy as np
 
-from benchmark.core.contracts import Method, MethodOptions, UnitName, offer
+from benchmark.core.contracts import breaches, offer
 from benchmark.core.errors import UnitBenchError
 from benchmark.stats.leaderboard import leaderboard
 from benchmark.testing import calls
@@ -25,28 +24,13 @@ AMOUNTS = [1e7 * 4**power for power in range(9)]  # FLOPs, of which the first th
 
 
 def is_a_method(subject: Subject) -> None:
-    """It loads, has a docstring whose first line says what it is, a `unit`, and `fit`."""
+    """It loads, has a docstring whose first line says what it is, a `unit`, and `fit`. Its functions take the arguments
+    of the contract, in their order."""
     method = subject.make()
-    require(
-        (type(method).__doc__ or "").strip(), "the class has no docstring; its first line is shown by `unitbench list`"
-    )
-    require(hasattr(method, "unit"), "no attribute `unit`: one of " + ", ".join(map(repr, get_args(UnitName))))
-    known = get_args(UnitName)
-    require(method.unit in known, f"unit is {method.unit!r}, one of {', '.join(map(repr, known))} is asked")
-    require(isinstance(method, Method), "no function fit(corpus, budget, seed)")
-
-
-def takes_what_it_is_given(subject: Subject) -> None:
-    """Its functions take the arguments of the contract, in their order."""
-    method = subject.make()
-    for name, asked in _functions():
-        if (function := offer(method, name)) is None:
-            continue
-        words = list(inspect.signature(asked).parameters)[1:]
-        try:
-            inspect.signature(function).bind(*words)
-        except TypeError as error:
-            raise Violation(f"{name}({', '.join(words)}) is asked, and it cannot be called so: {error}") from None
+    documented = (type(method).__doc__ or "").strip()
+    require(documented, "the class has no docstring; its first line is shown by `unitbench list`")
+    for breach in breaches(method):
+        raise Violation(breach)
 
 
 def says_of_itself_what_can_be_read(subject: Subject) -> None:
@@ -148,7 +132,6 @@ def reaches_the_leaderboard(subject: Subject) -> None:
 
 CHECKS: list[Check] = [
     is_a_method,
-    takes_what_it_is_given,
     has_options_of_known_types,
     says_of_itself_what_can_be_read,
     can_do_a_task,
@@ -161,12 +144,6 @@ CHECKS: list[Check] = [
     goes_on_after_a_kill,
     reaches_the_leaderboard,
 ]
-
-
-def _functions() -> list[tuple[str, Any]]:
-    """Every function that the contract of a method names."""
-    optional = {name: value for name, value in vars(MethodOptions).items() if not name.startswith("_")}
-    return [("fit", Method.fit), *((name, value) for name, value in optional.items() if inspect.isfunction(value))]
 
 
 def _usable(subject: Subject) -> Any:

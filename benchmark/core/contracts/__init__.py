@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmark.core.contracts.breaches import breaches
 from benchmark.core.contracts.data import Dataset, Rule
 from benchmark.core.contracts.measures import KeyScore, Measured, Metric, NotApplicable, Split, Spots
 from benchmark.core.contracts.method import API_VERSION, Method, MethodOptions, UnitName
@@ -35,6 +36,7 @@ __all__ = [
     "Unit",
     "UnitName",
     "UnitOptions",
+    "breaches",
     "offer",
 ]
 
