@@ -70,6 +70,7 @@ class Score(BaseModel):
 
 
 COLUMNS = list(Score.model_fields)
+FORMULA = r"^([=+\-@\t\r])"
 
 
 def write_rows(path: Path, rows: Iterable[Score]) -> Path:
@@ -114,9 +115,15 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> Path:
-    """Parquet or CSV, by the suffix."""
-    writer = table.to_parquet if Path(path).suffix == ".parquet" else table.to_csv
+    """Parquet or CSV, by the suffix. In CSV an apostrophe stands before text that a spreadsheet takes for a formula."""
+    writer = table.to_parquet if Path(path).suffix == ".parquet" else _plain_text(table).to_csv
     return write_atomic(path, lambda temporary: writer(temporary, index=False))
+
+
+def _plain_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with no cell that a spreadsheet takes for a formula: names of slides and reasons come from anywhere."""
+    text = table.select_dtypes(["object", "string"])
+    return table.assign(**{str(name): text[name].replace(FORMULA, r"'\1", regex=True) for name in text})
 
 
 def status_line(arms: pd.DataFrame) -> str:

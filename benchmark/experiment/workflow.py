@@ -33,8 +33,7 @@ def run_workflow(run: Run, cores: str, resume: bool) -> int:
     """
     if not SNAKEFILE.exists():
         raise UnitBenchError(SNAKEFILE, "file not found", "install from a checkout: pip install -e .")
-    if not os.access(".", os.W_OK):
-        raise UnitBenchError(Path.cwd(), "cannot be written, and Snakemake keeps its notes there", "change the folder")
+    _check_folders_of_snakemake()
     console = Console()
     console = console if console.is_terminal else Console(width=150)
     plan = run.plan()
@@ -58,6 +57,18 @@ def run_workflow(run: Run, cores: str, resume: bool) -> int:
             console.print(f"interrupted; go on with: make resume CONFIG={run.path}", highlight=False)
             return 130
     return _conclude(run, child.returncode, console)
+
+
+def _check_folders_of_snakemake() -> None:
+    """Raises UnitBenchError: it cannot write where it keeps its notes, the working folder, or its cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snakemake"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        pass
+    for folder, remedy in ((Path.cwd(), "run in another folder"), (cache, "set XDG_CACHE_HOME to another folder")):
+        if not os.access(folder, os.W_OK):
+            raise UnitBenchError(folder, "cannot be written, and Snakemake keeps files there", remedy)
 
 
 def _wait_for_others(log: TextIO, console: Console) -> None:
