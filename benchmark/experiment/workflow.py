@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -62,10 +63,8 @@ def run_workflow(run: Run, cores: str, resume: bool) -> int:
 def _check_folders_of_snakemake() -> None:
     """Raises UnitBenchError: it cannot write where it keeps its notes, the working folder, or its cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snakemake"
-    try:
+    with suppress(OSError):
         cache.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        pass
     for folder, remedy in ((Path.cwd(), "run in another folder"), (cache, "set XDG_CACHE_HOME to another folder")):
         if not os.access(folder, os.W_OK):
             raise UnitBenchError(folder, "cannot be written, and Snakemake keeps files there", remedy)
