@@ -21,7 +21,7 @@ class LibrarySize:
     unit = "none"  # it learns nothing in pretraining, so no budget is varied
 
     def fit(self, corpus: Corpus, budget: object, seed: int) -> None:
-        """Sees the training slides only; spends no budget, so it returns none."""
+        """Sees the training slides only, and learns nothing from them."""
         features = np.concatenate([self._features(slide) for slide in corpus])
         self.mean, self.std = features.mean(axis=0), features.std(axis=0)
 
