@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,7 @@ ConfigPath = Annotated[Path, typer.Option("--config", help="The experiment, a YA
 Results = Annotated[Path, typer.Option("--results", help="The folder with one folder of results for each config.")]
 JobName = Annotated[str | None, typer.Option("--job", help='Only this job, such as "fold0-1". Default: all jobs.')]
 
+MANY = 5000  # arms, from which on `run` asks to be told that they are meant
 CONFIG, RESULTS = Path("config/default/simulated.yaml"), Path("results")
 
 
@@ -104,8 +106,8 @@ def pretrain(
     corpus = open_corpus(run.corpus)
     if arm is None:
         fit_jobs(run, corpus, run.chosen(job), attempt)
-    elif traceback := fit_alone(run, corpus, arm, job):
-        print(traceback.read_text(encoding="utf-8"), file=sys.stderr)
+    elif file := fit_alone(run, corpus, arm, job):
+        print(file.read_text(encoding="utf-8"), file=sys.stderr)
         raise typer.Exit(1)
 
 
@@ -194,11 +196,15 @@ def run(
     results: Results = RESULTS,
     cores: Annotated[str, typer.Option(help='How many cores, or "all".')] = "all",
     resume: Annotated[bool, typer.Option("--resume", help="Go on after a run that was killed.")] = False,
+    many: Annotated[bool, typer.Option("--many", help=f"Begin even if there are over {MANY:,} arms.")] = False,
 ) -> None:
     """Run the whole workflow with a progress display, then print the leaderboard."""
     from benchmark.experiment.workflow import run_workflow
 
-    raise typer.Exit(run_workflow(_run(config, results), cores, resume))
+    run = _run(config, results)
+    if (n_arms := run.most_arms) > MANY and not many:
+        raise UnitBenchError(config, f"makes up to {n_arms:,} arms", "give --many if that is meant, or vary less")
+    raise typer.Exit(run_workflow(run, cores, resume))
 
 
 @app.command()
@@ -254,17 +260,36 @@ def doctor(results: Results = RESULTS) -> None:
 
 
 def main() -> None:
-    """Run a command. Bad input ends with one line and exit code 2."""
+    """Run a command. Exit codes: 0 done, 1 an arm or a job failed, 2 refused, 130 interrupted.
+
+    Whatever a user can cause ends with one line. An error of the program shows its traceback, and says so.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    sys.exit(_code_of_command())
+
+
+def _code_of_command() -> int:
     try:
-        app()
+        return app(standalone_mode=False) or 0
     except UnitBenchError as error:
-        sys.exit(_refuse(error))
+        return _refuse(str(error))
+    except BrokenPipeError:  # whoever reads the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:  # no permission, no space: a traceback would not help
-        cause = error.strerror or str(error)
-        sys.exit(_refuse(UnitBenchError(error.filename or "a file", cause, "correct the path or free disk space")))
+        remedy = "correct the path or free disk space"
+        return _refuse(str(UnitBenchError(error.filename or "a file", error.strerror or str(error), remedy)))
+    except (KeyboardInterrupt, typer.Abort):
+        print("unitbench: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if hasattr(error, "format_message"):  # of typer: an unknown option, say. Without a word it has shown the help.
+            return _refuse(f"{said.rstrip('.')}; see unitbench --help") if (said := error.format_message()) else 2
+        traceback.print_exc()
+        print("unitbench: an error of UnitBench or of a plugin; please report the lines above", file=sys.stderr)
+        return 1
 
 
-def _refuse(error: UnitBenchError) -> int:
-    print(f"unitbench: {' '.join(str(error).split())}", file=sys.stderr)
+def _refuse(line: str) -> int:
+    print(f"unitbench: {' '.join(line.split())}", file=sys.stderr)
     return 2

@@ -46,10 +46,7 @@ def read_folder(path: Path) -> Checkpoint:
         UnitBenchError: a file is absent, damaged, or holds anything but tensors. No code in it is run.
     """
     path = Path(path)
-    args, vocab = read_json(path / "args.json"), read_json(path / "vocab.json")
-    for name, value in (("args.json", args), ("vocab.json", vocab)):
-        if not isinstance(value, dict):
-            raise UnitBenchError(path / name, "no JSON object", "give the one that was saved with the weights")
+    args, vocab = read_json(path / "args.json", dict), read_json(path / "vocab.json", dict)
     weights = path / OURS if (path / OURS).exists() else path / OFFICIAL
     return Checkpoint(args, vocab, _read_tensors(weights), weights)
 

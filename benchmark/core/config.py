@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.expand import combinations, read_values
+from benchmark.core.typed import fault, typed
 
+MOST_REPEATS = 1000  # of a split within slides
+MOST_ENTRIES = 10_000  # that one `vary` makes
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # names of the run and of methods become names of folders
 
 
@@ -56,8 +62,11 @@ class Method(Frozen):
         """One entry for each combination of the varied options.
 
         Raises:
-            ValueError: an option is both fixed and varied, or a value cannot be part of a label.
+            ValueError: an option is both fixed and varied, there are over 10,000 combinations, or a value cannot be
+                part of a label.
         """
+        if (n_entries := math.prod(map(len, self.vary.values()))) > MOST_ENTRIES:
+            raise ValueError(f"{self.label}: vary makes {n_entries:,} combinations; at most {MOST_ENTRIES:,} are taken")
         if both := self.options.keys() & self.vary.keys():
             raise ValueError(f"{self.label}: option {min(both)!r} stands in both options and vary: remove one")
         entries = []
@@ -86,7 +95,7 @@ class Budget(Frozen):
     axis: Literal["flops", "device_seconds", "spots"] = Field(
         default="flops", description="What is matched. Spots that are seen again count again."
     )
-    amounts: tuple[float, ...] = Field(
+    amounts: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = Field(
         default=(0.0,), min_length=1, description="Each is an arm of its own. 0 is the untrained control."
     )
 
@@ -106,11 +115,15 @@ class Splits(Frozen):
         ge=0,
         description="How many folds hold out whole groups. Null: one for each group. 0: none, for one slide alone.",
     )
-    random_repeats: int = Field(default=5, ge=0, description="How often the split `random` is drawn. 0 leaves it out.")
+    random_repeats: int = Field(
+        default=5, ge=0, le=MOST_REPEATS, description="How often the split `random` is drawn. 0 leaves it out."
+    )
     random_test: float = Field(default=0.2, gt=0, lt=1, description="Share of the spots that it and `block` test.")
-    few_labels_repeats: int = Field(default=0, ge=0, description="How often the split `few_labels` is drawn.")
+    few_labels_repeats: int = Field(
+        default=0, ge=0, le=MOST_REPEATS, description="How often the split `few_labels` is drawn."
+    )
     few_labels: float = Field(default=0.2, gt=0, lt=1, description="Share of the spots that its probes learn from.")
-    block_repeats: int = Field(default=0, ge=0, description="How often the split `block` is drawn.")
+    block_repeats: int = Field(default=0, ge=0, le=MOST_REPEATS, description="How often the split `block` is drawn.")
     block_cells: int = Field(default=6, ge=1, description="Side of a block, in cells of the lattice.")
     block_buffer: float = Field(
         default=2, ge=0, description="Training spots nearer than this to a test spot are left out, in pitches."
@@ -139,11 +152,12 @@ class Config(Frozen):
     tasks: tuple[Task, ...] = Field(min_length=1, description="What is scored.")
     budget: Budget = Field(default=Budget(), description="What every arm may spend on pretraining.")
     splits: Splits = Field(default=Splits(), description="Which spots probes learn from, and which are scored.")
-    seeds: tuple[int, ...] = Field(
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(
         default=(0, 1, 2), min_length=1, description="Every arm is fitted with each. A claim takes at least 3."
     )
-    neighbours: tuple[int, ...] = Field(
+    neighbours: tuple[Annotated[int, Field(ge=0, le=1000)], ...] = Field(
         default=(0, 8),
+        min_length=1,
         description="Every embedding is averaged over so many spatial neighbours, and scored. 0: as it is.",
     )
     precision: Literal["auto", "bf16", "fp32"] = Field(
@@ -158,13 +172,19 @@ class Config(Frozen):
     def _expanded(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
         return tuple(entry for method in methods for entry in method.expanded())
 
+    @field_validator("seeds", "neighbours")
+    @classmethod
+    def _differ(cls, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        if twice := _twice(numbers):
+            raise ValueError(f"{twice[0]} is listed twice: remove one")
+        return numbers
+
     @model_validator(mode="after")
     def _names_differ(self) -> Config:
-        labels, tasks = [method.label for method in self.methods], [task.task for task in self.tasks]
-        if twice := {label for label in labels if labels.count(label) > 1}:
-            raise ValueError(f"two methods share the label {min(twice)!r}: give one a label of its own")
-        if twice := {task for task in tasks if tasks.count(task) > 1}:
-            raise ValueError(f"the task {min(twice)!r} is listed twice: give its other options a config of their own")
+        if twice := _twice(method.label for method in self.methods):
+            raise ValueError(f"two methods share the label {twice[0]!r}: give one a label of its own")
+        if twice := _twice(task.task for task in self.tasks):
+            raise ValueError(f"the task {twice[0]!r} is listed twice: give its other options a config of their own")
         return self
 
     def method(self, label: str) -> Method:
@@ -175,10 +195,17 @@ class Config(Frozen):
         raise UnitBenchError(f"method {label!r}", "not in the config", nearest(label, [m.label for m in self.methods]))
 
 
+def _twice(values: Iterable[Any]) -> list[Any]:
+    """The values that are there more than once, in order."""
+    return sorted(value for value, count in Counter(values).items() if count > 1)
+
+
 def build(model: type[Frozen], values: Any, where: object) -> Any:
-    """`model(**values)`. An error of pydantic becomes one line: the file, the key, the remedy.
+    """`model(**values)`, with no type converted: "8" is no number, and 1 is not true. An error of pydantic becomes one
+    line: the file, the key, the remedy.
 
     Args:
+        values: as YAML or JSON has them.
         where: the file, for the message.
 
     Raises:
@@ -189,7 +216,7 @@ def build(model: type[Frozen], values: Any, where: object) -> Any:
             where, f"expected keys and values, found {type(values).__name__}", "see config/default/simulated.yaml"
         )
     try:
-        return model(**values)
+        return typed(TypeAdapter(model), values)
     except ValidationError as error:
         # An unknown key comes first: it is often a misspelling of the key that is missing.
         first = min(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
@@ -199,7 +226,7 @@ def build(model: type[Frozen], values: Any, where: object) -> Any:
             raise UnitBenchError(where, f"unknown key {key!r}", nearest(str(first["loc"][-1]), known)) from None
         if first["type"] == "missing":
             raise UnitBenchError(where, f"key {key!r} is missing", "see config/default/simulated.yaml") from None
-        raise UnitBenchError(where, f"{key}: {first['msg']}" if key else first["msg"], "correct it") from None
+        raise UnitBenchError(where, f"{key}: {fault(first)}" if key else fault(first), "correct it") from None
 
 
 def _fields_at(model: Any, path: tuple) -> list[str]:

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import yaml
-
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.files import fingerprint, write_text
+from benchmark.core.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -110,8 +109,11 @@ class Environment:
 
     def _python_version(self) -> str:
         """The version of Python that the file asks for. Default: the version that runs this."""
-        version = THIS_PYTHON
-        for package in yaml.safe_load(self.file.read_text(encoding="utf-8"))["dependencies"]:
+        version, values = THIS_PYTHON, read_yaml(self.file)
+        packages = values.get("dependencies") if isinstance(values, dict) else None
+        if not isinstance(packages, list):
+            raise UnitBenchError(self.file, "no list `dependencies`", "write an environment file of conda")
+        for package in packages:
             match = re.fullmatch(r"(python|pip)(=+(\d+\.\d+)\S*)?", str(package))
             if not match:
                 cause = f"asks for {package!r}, and a venv holds Python and pip alone"

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.experiments import nearest_experiment
+from benchmark.core.yaml_file import read_yaml
 
 LISTS = ("methods", "tasks")  # an entry of these may be `{include: file}`
 
@@ -62,7 +61,7 @@ def _entries(entries: list, files: tuple[Path, ...]) -> Iterator[Any]:
 
 def _beside(path: Path, key: str, name: Any) -> Path:
     """The file that a key of the file `path` names, relative to the folder of `path`."""
-    if not isinstance(name, str):
+    if not isinstance(name, str) or "\0" in name:
         raise UnitBenchError(path, f"{key}: expected the name of a file, found {name!r}", "correct it")
     return path.parent / name
 
@@ -71,13 +70,11 @@ def _load(path: Path, key: str, above: tuple[Path, ...]) -> Any:
     """What a file says. `key` of the last file above names it; where there is none above, the user does."""
     if path.resolve() in {other.resolve() for other in above}:
         raise UnitBenchError(path, f"{key.removesuffix('s')}s itself", f"let `{key}` name another file")
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError):
-        remedy = f"correct `{key}` in {above[-1]}" if above else nearest_experiment(path)
-        raise UnitBenchError(path, "file not found", remedy) from None
-    except yaml.YAMLError as error:
-        raise UnitBenchError(path, f"no valid YAML ({str(error).splitlines()[0]})", "correct it") from None
+    if not path.exists() or path.is_dir():
+        raise UnitBenchError(
+            path, "file not found", f"correct `{key}` in {above[-1]}" if above else nearest_experiment(path)
+        )
+    return read_yaml(path)
 
 
 def combinations(vary: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:

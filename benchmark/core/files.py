@@ -9,12 +9,17 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
 
 from benchmark.core.errors import UnitBenchError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
 LARGE = 4 * 2**20  # bytes; a smaller file has its checksum in a few milliseconds
 
@@ -61,14 +66,82 @@ def write_json(path: Path, value: Any) -> Path:
     return write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Raises UnitBenchError: no file, or no JSON."""
+def read_json(path: Path, kind: type = object, keys: Mapping[str, type] = MappingProxyType({})) -> Any:
+    """What a JSON file holds.
+
+    Args:
+        kind: the type that it must have: `dict`, `list`, `float`.
+        keys: what a dict must have: the type of each value.
+
+    Raises:
+        UnitBenchError: no file, no JSON, another type, or a key is missing or of another type.
+    """
+    again = "delete it and run again"
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        value: Any = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UnitBenchError(path, "file not found", "run the step that makes it") from error
-    except ValueError as error:
-        raise UnitBenchError(path, f"no valid JSON ({error})", "delete it and run again") from error
+    except (ValueError, RecursionError) as error:
+        raise UnitBenchError(path, f"no valid JSON ({error})", again) from error
+    if not isinstance(value, kind):
+        raise UnitBenchError(path, f"damaged: holds {type(value).__name__}, {kind.__name__} is expected", again)
+    if lost := [key for key, of in keys.items() if not isinstance(cast(dict, value).get(key), of)]:
+        raise UnitBenchError(path, f"damaged: no {keys[lost[0]].__name__} {lost[0]!r}", again)
+    return value
+
+
+def read_arrays(path: Path, remedy: str = "delete it and run again") -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file by name. Pickled objects are not loaded.
+
+    Raises:
+        UnitBenchError: no file, or a damaged one.
+    """
+    import numpy as np
+
+    def read() -> dict[str, np.ndarray]:
+        with np.load(path) as file:
+            return dict(file)
+
+    return checked(read, path, remedy)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The array of an `.npy` file, memory-mapped. Raises UnitBenchError: no file, or a damaged one."""
+    import numpy as np
+
+    return checked(lambda: np.load(path, mmap_mode="r"), path)
+
+
+def read_parquet(path: Path, columns: Iterable[str] = ()) -> pd.DataFrame:
+    """The table of a Parquet file.
+
+    Raises:
+        UnitBenchError: no file, a damaged one, or one of these columns is missing.
+    """
+    import pandas as pd
+
+    table = checked(lambda: pd.read_parquet(path), path)
+    if missing := [column for column in columns if column not in table]:
+        raise UnitBenchError(path, f"damaged: no column {missing[0]!r}", "delete it and run again")
+    return table
+
+
+def checked(read: Callable[[], Any], path: Path, remedy: str = "delete it and run again") -> Any:
+    """What `read` makes of a file. Every reader has exceptions of its own for a damaged one.
+
+    Raises:
+        UnitBenchError: no file, or any error of the reader.
+        PermissionError: the file may not be read.
+    """
+    try:
+        return read()
+    except FileNotFoundError as error:
+        raise UnitBenchError(path, "file not found", "run the step that makes it") from error
+    except PermissionError:
+        raise
+    except Exception as error:
+        said = next(iter(str(error).splitlines()), "")
+        raise UnitBenchError(path, f"damaged, it cannot be read ({type(error).__name__}: {said})", remedy) from error
 
 
 @contextmanager

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from benchmark.core.files import read_json, write_atomic, write_json
+from benchmark.core.errors import UnitBenchError
+from benchmark.core.files import read_json, read_parquet, write_atomic, write_json
+from benchmark.core.typed import fault
 
 Status = Literal["ok", "failed", "not applicable"]
 
@@ -68,6 +70,7 @@ class Score(BaseModel):
 
 
 COLUMNS = list(Score.model_fields)
+FORMULA = r"^([=+\-@\t\r])"
 
 
 def write_rows(path: Path, rows: Iterable[Score]) -> Path:
@@ -76,24 +79,51 @@ def write_rows(path: Path, rows: Iterable[Score]) -> Path:
 
 
 def read_rows(paths: Iterable[Path]) -> pd.DataFrame:
-    """All rows of many files as one table. The order is fixed, so that the same rows give the same file."""
-    rows = [row for path in paths for row in read_json(path)]
-    table = pd.DataFrame([Score(**row).model_dump() for row in rows], columns=COLUMNS)
+    """All rows of many files as one table. The order is fixed, so that the same rows give the same file.
+
+    Raises:
+        UnitBenchError: no file, or one that is damaged: every job has rows, and each of them is a `Score`.
+    """
+    table = pd.DataFrame([row.model_dump() for path in paths for row in _rows_of(path)], columns=COLUMNS)
     keys = [column for column in COLUMNS if column not in ("value", "reason", "n_train", "n_test")]
     return table.sort_values(keys, kind="stable", ignore_index=True)
 
 
+def _rows_of(path: Path) -> list[Score]:
+    """The rows of one job. Raises UnitBenchError as `read_rows` does."""
+    rows = read_json(path, list)
+    try:
+        scores = [Score.model_validate(row) for row in rows]
+    except ValidationError as error:
+        first = error.errors()[0]
+        cause = f"damaged: {'.'.join(map(str, first['loc'])) or 'a row'}: {fault(first)}"
+        raise UnitBenchError(path, cause, "delete it and run again") from None
+    if not scores:
+        raise UnitBenchError(path, "damaged: no score rows", "delete it and run again")
+    return scores
+
+
 def read_table(path: Path) -> pd.DataFrame:
-    """Score rows of a Parquet file. Columns that an old file lacks get their default values."""
-    table = pd.read_parquet(path)
+    """Score rows of a Parquet file. Columns that an old file lacks get their default values.
+
+    Raises:
+        UnitBenchError: no file, a damaged one, or one that lacks another column.
+    """
+    table = read_parquet(path, [name for name, field in Score.model_fields.items() if field.is_required()])
     known = {name: field.default for name, field in Score.model_fields.items() if not field.is_required()}
     return table.assign(**{name: default for name, default in known.items() if name not in table})[COLUMNS]
 
 
 def write_table(path: Path, table: pd.DataFrame) -> Path:
-    """Parquet or CSV, by the suffix."""
-    writer = table.to_parquet if Path(path).suffix == ".parquet" else table.to_csv
+    """Parquet or CSV, by the suffix. In CSV an apostrophe stands before text that a spreadsheet takes for a formula."""
+    writer = table.to_parquet if Path(path).suffix == ".parquet" else _plain_text(table).to_csv
     return write_atomic(path, lambda temporary: writer(temporary, index=False))
+
+
+def _plain_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with no cell that a spreadsheet takes for a formula: names of slides and reasons come from anywhere."""
+    text = table.select_dtypes(["object", "string"])
+    return table.assign(**{str(name): text[name].replace(FORMULA, r"'\1", regex=True) for name in text})
 
 
 def status_line(arms: pd.DataFrame) -> str:

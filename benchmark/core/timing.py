@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import builtins
 import csv
-import json
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
+
+from benchmark.core.files import checked, read_json
 
 PARTS = {"start-up and files": ("pretrain", "score"), "preparing": ("prepare", "check")}
 REST = "tables and report"
@@ -60,10 +62,15 @@ def read_times(folder: Path, jobs: Iterable[str]) -> tuple[dict[str, float], dic
     for job in jobs:
         of_job, of_work = (folder / f"{job}{suffix}" for suffix in (".tsv", ".json"))
         if of_job.exists():
-            with open(of_job, encoding="utf-8") as file:
-                total[job] = sum(float(row["s"]) for row in csv.DictReader(file, delimiter="\t"))
-            work[job] = json.loads(of_work.read_text(encoding="utf-8")) if of_work.exists() else 0.0
+            total[job] = checked(partial(_seconds, of_job), of_job, "delete it")
+            work[job] = read_json(of_work, float) if of_work.exists() else 0.0
     return total, work
+
+
+def _seconds(path: Path) -> float:
+    """The column `s` of a file by Snakemake."""
+    with open(path, encoding="utf-8") as file:
+        return sum(float(row["s"]) for row in csv.DictReader(file, delimiter="\t"))
 
 
 def time_line(total: Mapping[str, float], work: Mapping[str, float]) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import anndata as ad
 
 SLIDES_IN_MEMORY = 64
+ENTRY = {"donor", "group", "n_spots", "labels", "sha256"}  # of each slide in the record
 BLIND, OWN = "the corpus of a method", "use the slides that it names"
 
 
@@ -47,7 +48,7 @@ class Corpus:
 
         That of a blind corpus has `genes` and `slides` alone, without labels.
         """
-        record = read_json(self._folder / "record.json")
+        record = _read_record(self._folder)
         if not self.blind:
             return record
         slides = {name: {**record["slides"][name]} for name in self.names}
@@ -137,8 +138,17 @@ def _read(path: Path, digest: str) -> ad.AnnData:
 
 def open_corpus(folder: Path) -> Corpus:
     """All slides of a prepared folder."""
-    record = read_json(Path(folder) / "record.json")
-    return Corpus(Path(folder), tuple(record["slides"]))
+    return Corpus(Path(folder), tuple(_read_record(Path(folder))["slides"]))
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    """Raises UnitBenchError: no record, or a damaged one."""
+    path = folder / "record.json"
+    record: dict[str, Any] = read_json(path, dict, {"genes": list, "slides": dict})
+    for name, entry in record["slides"].items():
+        if not isinstance(entry, dict) or not entry.keys() >= ENTRY:
+            raise UnitBenchError(path, f"damaged: slide {name!r} has no whole entry", "delete it and run again")
+    return record
 
 
 def is_whole(folder: Path) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.core.files import write_atomic
+from benchmark.core.files import read_array, write_atomic
 from benchmark.data.image import BRIGHT_FIELD, open_image, share_off_tissue
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def tiles(corpus: Corpus, name: str, view: View) -> np.ndarray:
     if not path.exists():
         cut_tiles = cut(corpus[name], view)
         write_atomic(path, lambda temporary: np.save(temporary, cut_tiles))
-    return np.load(path, mmap_mode="r")
+    return read_array(path)
 
 
 def cut(slide: ad.AnnData, view: View) -> np.ndarray:

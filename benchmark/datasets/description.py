@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator
 
 from benchmark.core.config import Frozen, build
 from benchmark.core.errors import UnitBenchError
+from benchmark.core.yaml_file import read_yaml
 
 AnyDescription = TypeVar("AnyDescription", bound=Frozen)
 KEYS = "the keys are in docs/own_data.md"
@@ -127,12 +127,7 @@ def read_description(path: Path, kind: type[AnyDescription]) -> AnyDescription:
     Raises:
         UnitBenchError: the file is missing, is not YAML, or has a key or value that is not understood.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UnitBenchError(path, str(error.strerror), "give the path of a description") from None
-    except yaml.YAMLError as error:
-        raise UnitBenchError(path, f"no valid YAML ({str(error).splitlines()[0]})", "correct it") from None
+    values = read_yaml(path)
     if missing := _missing(kind, values):
         raise UnitBenchError(path, f"key(s) missing: {', '.join(missing)}", f"add them; {KEYS}")
     return build(kind, values, path)

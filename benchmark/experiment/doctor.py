@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.requirements import Requirement
 
 from benchmark.core.environments import find_environment
 from benchmark.core.errors import UnitBenchError
-from benchmark.core.registry import Kind, plugins
+from benchmark.core.registry import plugins
+from benchmark.experiment.plugins import listed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -153,10 +154,7 @@ def telemetry() -> Check:
 
 
 def broken_plugins() -> Iterator[Check]:
-    """A line for each plugin that fails to import."""
-    for kind in get_args(Kind):
-        for plugin in plugins(kind).values():
-            try:
-                plugin.load()
-            except UnitBenchError as error:
-                yield Check(f"{kind[:-1]} {plugin.name}", error.cause, error.remedy)
+    """A line for each plugin that cannot be loaded."""
+    for plugin, _, fault in listed():
+        if fault:
+            yield Check(f"{plugin.kind[:-1]} {plugin.name}", fault, f"repair or uninstall {plugin.distribution}")

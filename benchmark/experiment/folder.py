@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.core.files import read_json, sha256, write_atomic, write_json, write_text
+from benchmark.core.files import read_arrays, read_json, sha256, write_atomic, write_json, write_text
 from benchmark.tasks.served import FEATURES
+
+KEYS = {"key": str, "status": str, "reason": str}  # that every record has
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class ArmFolder:
 
     def read(self, key: str) -> dict | None:
         """The record of the arm, None where it has none under this key."""
-        record = read_json(self.record) if self.record.exists() else None
+        record = read_json(self.record, dict, KEYS) if self.record.exists() else None
         return record if record and record["key"] == key else None
 
     def write(self, record: Mapping[str, Any]) -> None:
@@ -114,5 +116,4 @@ class ArmFolder:
         if file not in record["files"] or not self._is_as(path, record["files"][file]):
             what = "altered since it was made" if path.is_file() else "file not found"
             raise UnitBenchError(path, what, "run again: it is then made anew")
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+        return read_arrays(path)

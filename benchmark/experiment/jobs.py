@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.core.errors import UnitBenchError, nearest
-from benchmark.core.files import locked, read_json, write_json
+from benchmark.core.files import locked, write_json
 from benchmark.core.scores import write_rows, write_table
 from benchmark.core.timing import WORK
 from benchmark.data.corpus import Corpus, open_corpus
@@ -14,6 +14,7 @@ from benchmark.experiment.check import check_methods, check_tasks
 from benchmark.experiment.fit import run_arms, run_these
 from benchmark.experiment.folder import ArmFolder
 from benchmark.experiment.progress import reporter
+from benchmark.experiment.records import read_records
 from benchmark.experiment.score import score_arms
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def fit_alone(run: Run, corpus: Corpus, name: str, job: str | None = None) -> Pa
 def score_job(run: Run, corpus: Corpus, job: str) -> None:
     """Score the fitted arms of a job, and write their rows, maps and the seconds of work."""
     before = WORK.seconds
-    rows, maps = score_arms(run.config, corpus, run.results, read_json(run.arms(job)))
+    rows, maps = score_arms(run.config, corpus, run.results, read_records(run, job))
     write_json(run.times / f"score.{job}.json", WORK.seconds - before)
     write_table(run.maps(job), maps)
     write_rows(run.scores(job), rows)

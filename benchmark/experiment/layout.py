@@ -152,6 +152,12 @@ class Run:
         """Whether one plugin has enough entries in the config to make a grid: the run then has an ablation."""
         return max(Counter(method.method for method in self.config.methods).values()) >= LEAST_ENTRANTS
 
+    @property
+    def most_arms(self) -> int:
+        """How many arms there are if every method learns in pretraining. No method is made."""
+        pairs = sum(map(len, self.jobs.values()))
+        return pairs * len(self.config.budget.amounts) * len(self.config.seeds)
+
     def chosen(self, job: str | None) -> list[str]:
         """That job, or all jobs.
 

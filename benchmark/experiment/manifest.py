@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.core.environments import ROOT
-from benchmark.core.files import fingerprint, read_json, sha256
+from benchmark.core.files import fingerprint, sha256
+from benchmark.data.corpus import open_corpus
+from benchmark.experiment.records import read_records
 
 if TYPE_CHECKING:
     from benchmark.experiment.layout import Run
@@ -26,8 +28,8 @@ def manifest(run: Run) -> dict:
     Raises:
         UnitBenchError: a job has no records yet.
     """
-    record = read_json(run.corpus / "record.json")
-    arms = [arm for job in run.jobs for arm in read_json(run.arms(job))]
+    record = open_corpus(run.corpus).record
+    arms = [arm for job in run.jobs for arm in read_records(run, job)]
     return {
         "code": _git() | {"unitbench": version("unitbench"), "constraints": _constraints()},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},

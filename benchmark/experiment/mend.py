@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.core.files import read_json, write_json
+from benchmark.core.files import write_json
 from benchmark.data.corpus import is_whole
 from benchmark.experiment.arms import arm_of
 from benchmark.experiment.folder import ArmFolder
+from benchmark.experiment.records import read_records
 
 if TYPE_CHECKING:
     from benchmark.experiment.layout import Run
@@ -43,7 +44,7 @@ def _renew(run: Run, job: str) -> bool:
         Whether the job has a record of every arm, and each arm has its files.
     """
     try:
-        records = read_json(run.arms(job))
+        records = read_records(run, job)
         folders = [ArmFolder(run.results, arm_of(record).name) for record in records]
         latest = [folder.read(record["key"]) or record for folder, record in zip(folders, records, strict=True)]
         whole = all(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
-from benchmark.core.files import write_json
+from benchmark.core.errors import UnitBenchError
+from benchmark.core.files import read_json, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,10 +51,10 @@ def reporter(path: Path, expected: int) -> Callable[[str, bool, float, str], Non
 
 
 def read_report(path: Path) -> dict | None:
-    """The last report in the file, None if there is none."""
+    """The last report in the file, None if there is none or it is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
+        return read_json(path, dict, {"arm": str, "done": int, "fraction": float, "text": str})
+    except UnitBenchError:  # it is only shown
         return None
 
 

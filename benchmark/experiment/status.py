@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.core.files import read_json
 from benchmark.data.corpus import Corpus, open_corpus
 from benchmark.experiment.arms import Arm, arm_key, folds_of
 from benchmark.experiment.folder import ArmFolder
 from benchmark.experiment.outputs import task_keys
 from benchmark.experiment.progress import is_at_work, read_report
+from benchmark.experiment.records import read_records
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -84,7 +84,7 @@ def _scored(run: Run, job: str) -> list[dict]:
     records, rows = run.arms(job), run.scores(job)
     if not records.exists() or not rows.exists() or rows.stat().st_mtime_ns < records.stat().st_mtime_ns:
         return []
-    return read_json(records)
+    return read_records(run, job)
 
 
 def status_table(states: list[ArmStatus]) -> Table:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.core.files import read_json
+from benchmark.core.files import read_json, read_parquet
 from benchmark.core.reasons import read_reason
 from benchmark.core.scores import read_table, status_line
 from benchmark.core.timing import read_times, time_line
@@ -32,8 +32,8 @@ def written(run: Run) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """
     if not (run.results / "manifest.json").exists():
         raise UnitBenchError(run.results / "manifest.json", "file not found", f"make run CONFIG={run.path} first")
-    rows, maps = read_table(run.results / "scores.parquet"), pd.read_parquet(run.results / "maps.parquet")
-    return rows, leaderboard(rows), maps, read_json(run.results / "manifest.json")
+    rows, maps = read_table(run.results / "scores.parquet"), read_parquet(run.results / "maps.parquet")
+    return rows, leaderboard(rows), maps, read_json(run.results / "manifest.json", dict, {"folds": dict})
 
 
 def show(run: Run, console: Console) -> int:

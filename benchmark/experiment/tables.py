@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmark.core.files import write_json
+from benchmark.core.files import read_parquet, write_json
 from benchmark.core.scores import read_rows, write_table
 from benchmark.experiment.manifest import manifest
+from benchmark.experiment.maps import NO_MAP
 from benchmark.stats import ablation
 from benchmark.stats.grids import grids
 from benchmark.stats.leaderboard import leaderboard
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def write_tables(run: Run) -> None:
     """Write `run.tables`: score rows, maps, leaderboard, leakage index, ablation where options vary, manifest."""
     rows = read_rows(run.scores(job) for job in run.jobs)
-    maps = pd.concat([pd.read_parquet(run.maps(job)) for job in run.jobs], ignore_index=True)
+    maps = pd.concat([read_parquet(run.maps(job), NO_MAP.columns) for job in run.jobs], ignore_index=True)
     for suffix in (".parquet", ".csv"):
         write_table(run.results / f"scores{suffix}", rows)
     write_table(run.results / "maps.parquet", maps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from benchmark.experiment.arms import Arm
     from benchmark.experiment.layout import Run
 
+FULL = 1e6  # bytes: with less free no step can write its files
 SNAKEFILE = Path(__file__).resolve().parents[2] / "Snakefile"
 
 
@@ -66,14 +68,19 @@ def _listen() -> None:
 
 
 def _check_notes() -> None:
-    """Raises UnitBenchError: Snakemake cannot keep its notes, a folder in the working folder."""
-    notes = Path(".snakemake")
-    try:
-        notes.mkdir(exist_ok=True)
-        tempfile.TemporaryFile(dir=notes).close()
-    except OSError as error:
-        cause = f"Snakemake cannot write its notes there ({error.strerror})"
-        raise UnitBenchError(notes.resolve(), cause, "start the run in a folder that you can write to") from None
+    """Raises UnitBenchError: Snakemake cannot keep its notes, in the working folder, or its cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snakemake"
+    remedies = {
+        Path(".snakemake"): "start the run in a folder that you can write to",
+        cache: "set XDG_CACHE_HOME to a folder that you can write to",
+    }
+    for folder, remedy in remedies.items():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            cause = f"Snakemake cannot write its files there ({error.strerror})"
+            raise UnitBenchError(folder.absolute(), cause, remedy) from None
 
 
 def _locked(run: Run, console: Console) -> TextIO:
@@ -138,6 +145,9 @@ def _conclude(run: Run, code: int, console: Console) -> int:
     if any("LockException" in line for line in lines):
         say(f"a run was cut off here; go on with: make resume CONFIG={run.path}")
         return 2
+    if (free := shutil.disk_usage(run.results).free) < FULL:  # then no log could say so
+        say(f"the disk of {run.results} is full ({free:,} bytes free); free disk space, then run again")
+        return 1
     ended = f": Snakemake was ended by {signal.Signals(-code).name}" if code < 0 else ""
     say(f"the workflow stopped{ended}; its output is in {log}")
     failed = [Path(line.removeprefix("Logfile ").rstrip(":")) for line in lines if line.startswith("Logfile ")]

@@ -6,6 +6,8 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,13 +44,17 @@ def track(rows: pd.DataFrame, board: pd.DataFrame, database: Path, experiment: s
     Args:
         rows: score rows.
         board: `leaderboard(rows)`.
+
+    Raises:
+        UnitBenchError: the database is damaged.
     """
     from mlflow.tracking import MlflowClient
 
     database = Path(database).resolve()
     database.parent.mkdir(parents=True, exist_ok=True)
-    client = MlflowClient(tracking_uri=f"sqlite:///{database}")
-    present = client.get_experiment_by_name(experiment)
+    with _readable(database):
+        client = MlflowClient(tracking_uri=f"sqlite:///{database}")
+        present = client.get_experiment_by_name(experiment)
     experiment_id = (
         present.experiment_id
         if present
@@ -68,6 +74,17 @@ def track(rows: pd.DataFrame, board: pd.DataFrame, database: Path, experiment: s
     n_replaced = sum(key in runs for key in changed)
     n_removed = sum(key not in wanted for key in runs)
     return Counts(len(changed) - n_replaced, n_replaced, len(wanted) - len(changed), n_removed)
+
+
+@contextmanager
+def _readable(database: Path) -> Iterator[None]:
+    """Raises UnitBenchError for whatever MLflow raises inside: it has errors of its own and of SQLAlchemy."""
+    try:
+        yield
+    except Exception as error:
+        said = next(iter(str(error).splitlines()), "")
+        remedy = "delete it and run again: it holds nothing but a view of the tables"
+        raise UnitBenchError(database, f"cannot be used ({type(error).__name__}: {said})", remedy) from error
 
 
 def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
@@ -147,12 +164,13 @@ def board_url(database: Path, experiment: str, port: int) -> str:
     """The address of an experiment's sorted board, once `serve` runs on `port`.
 
     Raises:
-        UnitBenchError: the database has no such experiment.
+        UnitBenchError: the database is damaged, or has no such experiment.
     """
     from mlflow.tracking import MlflowClient
 
-    client = MlflowClient(tracking_uri=f"sqlite:///{Path(database).resolve()}")
-    present = client.get_experiment_by_name(experiment)
+    with _readable(database):
+        client = MlflowClient(tracking_uri=f"sqlite:///{Path(database).resolve()}")
+        present = client.get_experiment_by_name(experiment)
     if present is None:
         raise UnitBenchError(database, f"no experiment {experiment!r}", "run the workflow with this config first")
     return (

@@ -10,6 +10,7 @@ from benchmark.core.contracts import Dataset, Rule
 from benchmark.data.corpus import write_corpus
 from benchmark.data.slide import check_slide
 from benchmark.stats.leaderboard import leaderboard
+from benchmark.testing.options import has_options_of_known_types
 from benchmark.testing.run import reasons, tiny_run
 from benchmark.testing.subject import Check, Subject, require
 from benchmark.testing.tissue import fingerprint, scratch
@@ -142,6 +143,7 @@ def reaches_the_leaderboard(subject: Subject) -> None:
 
 DATASET_CHECKS: list[Check] = [
     is_a_dataset,
+    has_options_of_known_types,
     has_a_whole_record,
     gives_slides_of_the_schema,
     gives_the_same_slides_again,
@@ -149,6 +151,7 @@ DATASET_CHECKS: list[Check] = [
 ]
 RULE_CHECKS: list[Check] = [
     is_a_rule,
+    has_options_of_known_types,
     fits,
     chooses_genes,
     chooses_the_same_again,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_type_hints
+from typing import Any
 from unittest import SkipTest
 
 import numpy as np
@@ -11,6 +11,7 @@ from benchmark.core.contracts import breaches, offer
 from benchmark.core.errors import UnitBenchError
 from benchmark.stats.leaderboard import leaderboard
 from benchmark.testing import calls
+from benchmark.testing.options import has_options_of_known_types
 from benchmark.testing.run import reasons, tiny_run
 from benchmark.testing.subject import Check, Subject, Violation, require
 from benchmark.testing.tissue import crumbs, scratch
@@ -30,14 +31,6 @@ def is_a_method(subject: Subject) -> None:
     require(documented, "the class has no docstring; its first line is shown by `unitbench list`")
     for breach in breaches(method):
         raise Violation(breach)
-
-
-def has_options_of_known_types(subject: Subject) -> None:
-    """The types of its options can be read when it runs, so that values in a config are checked."""
-    try:
-        get_type_hints(type(subject.make()).__init__)
-    except NameError as error:
-        raise Violation(f"a type of its options cannot be read: {error}; import it outside TYPE_CHECKING") from None
 
 
 def says_of_itself_what_can_be_read(subject: Subject) -> None:

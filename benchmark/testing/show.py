@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import yaml
-
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.registry import GROUPS, find, plugins
+from benchmark.core.yaml_file import parse_yaml
 from benchmark.testing.classes import CHECKS
 from benchmark.testing.subject import Outcome, Subject, run_checks
 
@@ -58,10 +57,7 @@ def _kind(name: str, kind: str) -> str:
 
 
 def _options(text: str) -> dict:
-    try:
-        options = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UnitBenchError("--options", f"no valid YAML ({str(error).splitlines()[0]})", "correct it") from None
+    options = parse_yaml(text, "--options")
     if not isinstance(options, dict):
         raise UnitBenchError("--options", f"{text!r} is no mapping", 'give names and values, such as {"size": 4}')
     return options

@@ -15,6 +15,7 @@ from benchmark.core.declarations import declared
 from benchmark.core.errors import UnitBenchError
 from benchmark.data.shown import shown
 from benchmark.stats.leaderboard import leaderboard
+from benchmark.testing.options import has_options_of_known_types
 from benchmark.testing.run import reasons, tiny_run
 from benchmark.testing.subject import Check, Subject, Violation, require
 from benchmark.training.budget import Budget
@@ -132,6 +133,7 @@ def reaches_the_leaderboard(subject: Subject) -> None:
 
 CHECKS: list[Check] = [
     is_a_task,
+    has_options_of_known_types,
     declares_its_metrics,
     has_what_its_form_asks,
     measures_what_it_declares,

@@ -67,7 +67,7 @@ def test_an_unknown_word_is_refused_in_one_line_that_names_the_nearest(name, opt
             r"method 'pca': option neighbours: Input should be greater than or equal to 0, not -1",
         ),
         ("noise", {"d": 0}, r"method 'noise': option d: Input should be greater than 0, not 0"),
-        ("scgpt_official", {"seen": "dlpfc"}, r"option seen: Input should be a valid tuple, not 'dlpfc'"),
+        ("scgpt_official", {"seen": "dlpfc"}, r"option seen: Input should be a valid list, not 'dlpfc'"),
     ],
 )
 def test_a_value_of_another_type_or_range_is_refused_in_one_line(name, given, message):
