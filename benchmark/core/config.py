@@ -107,6 +107,15 @@ class Budget(Frozen):
         return tuple(sorted(set(amounts)))
 
 
+class Limits(Frozen):
+    """What one arm may take; an arm that takes more has failed. With a limit, each arm has a process of its own."""
+
+    hours: float | None = Field(default=None, gt=0, description="On the clock. Null: no limit.")
+    memory_gb: float | None = Field(
+        default=None, gt=0, description="Of its own data, where the system can limit it. Null: no limit."
+    )
+
+
 class Splits(Frozen):
     """The splits of the experiment, and how often each is drawn."""
 
@@ -163,6 +172,7 @@ class Config(Frozen):
     precision: Literal["auto", "bf16", "fp32"] = Field(
         default="auto", description="Of training. `auto`: bf16 where the hardware multiplies it faster."
     )
+    limits: Limits = Field(default=Limits(), description="What one arm may take of the machine.")
     methods_per_job: int = Field(
         default=1, ge=1, description="Methods that one process fits in turn. 1 is best on a cluster."
     )

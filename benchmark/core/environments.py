@@ -10,8 +10,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.files import fingerprint, write_text
@@ -149,3 +150,17 @@ def find_environment(name: str) -> Environment:
             return Environment(name, home)
     known = [path.stem for path in (ROOT / "envs").glob("*.yaml")]
     raise UnitBenchError(f"envs/{name}.yaml", "file not found", nearest(name, known))
+
+
+@cache
+def checkout() -> dict[str, Any]:
+    """`commit` of this project, and whether it is `dirty`: it has changes since. Empty where it is no checkout."""
+
+    def ask(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {}

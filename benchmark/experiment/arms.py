@@ -12,6 +12,7 @@ from benchmark.core.environments import find_environment
 from benchmark.core.files import fingerprint
 from benchmark.data.corpus import Corpus
 from benchmark.data.splits import Fold, donor_folds, everything
+from benchmark.training.machine import machine
 
 FITS = "benchmark.experiment.attempt"  # the module whose code every arm runs
 
@@ -67,8 +68,10 @@ def arm_key(config: Config, corpus: Corpus, fold: Fold, arm: Arm) -> str:
     """
     entry = config.method(arm.method)
     plugin = registry.find("methods", entry.method)
-    recipe = [find_environment(plugin.environment).recipe] if plugin.environment else []
+    here = machine(config.precision)
+    if plugin.environment:
+        here["torch"] = find_environment(plugin.environment).recipe
     code = [code_of(FITS), code_of_plugin("methods", entry.method, entry.options)]
     slides = [corpus.record["slides"][slide]["sha256"] for slide in corpus.names]
-    settings = [entry.model_dump(), plugin.version, *recipe, config.budget.axis, arm.amount, arm.seed, config.precision]
+    settings = [entry.model_dump(), plugin.version, config.budget.axis, arm.amount, arm.seed, here]
     return fingerprint([*settings, *code, fold.fit, fold.test, *slides])

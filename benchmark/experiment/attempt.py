@@ -14,6 +14,7 @@ from benchmark.core import registry
 from benchmark.core.code import code_of_plugin
 from benchmark.core.config import Config
 from benchmark.core.contracts import Method, offer
+from benchmark.core.environments import checkout
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import WriteError
 from benchmark.core.reasons import reason_of
@@ -26,6 +27,7 @@ from benchmark.experiment.arms import Arm, arm_key, folds_of
 from benchmark.experiment.folder import ArmFolder
 from benchmark.experiment.outputs import Outputs
 from benchmark.training.budget import Budget
+from benchmark.training.machine import machine
 
 
 def fit_here(config: Config, corpus: Corpus, results: Path, arms: list[Arm], tell: Callable[..., None]) -> float:
@@ -81,7 +83,7 @@ def describe(
     """
     slides = corpus.record["slides"]
     donors, groups = ({name: slides[name][what] for name in corpus.names} for what in ("donor", "group"))
-    entry = config.method(arm.method)
+    entry, git = config.method(arm.method), checkout()
     return asdict(arm) | {
         "unit": method.unit if method else "none",
         "plugin": f"{plugin.distribution} {plugin.version}",
@@ -89,6 +91,8 @@ def describe(
         "reference": offer(method, "reference"),
         "pretrained_on": list(offer(method, "pretrained_on")),
         "unitbench": version("unitbench"),
+        "commit": commit + (", with changes" if git.get("dirty") else "") if (commit := git.get("commit")) else "",
+        **machine(config.precision),
         "seen": check_disjoint(fold, donors, groups),
         "fitted": False,
         "tasks": {},

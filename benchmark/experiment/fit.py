@@ -51,7 +51,7 @@ def run_these(
     """Fit these arms of one method, unless they are finished. A failure is a record too, with its reason.
 
     Built-in methods leave nothing behind, so their arms share a process and what they compute once. Each arm of any
-    other method has a process of its own.
+    other method has a process of its own, and each arm where the config sets limits.
 
     Args:
         attempt: how often the job was started. From the second time on, an arm that was begun and has no record has
@@ -102,6 +102,7 @@ def _fit(config: Config, corpus: Corpus, results: Path, waiting: list[Arm], prog
         import_module("benchmark.training.watch")
     if len(corpus) <= SLIDES_IN_MEMORY:
         list(corpus)
+    limits = limits_of(config)
     while waiting:
         ended: set[str] = set()
 
@@ -109,14 +110,20 @@ def _fit(config: Config, corpus: Corpus, results: Path, waiting: list[Arm], prog
             ended |= {name} if end else set()
             progress(name, end, fraction, words)
 
-        batch = waiting if plugin.built_in else waiting[:1]
+        batch = waiting if plugin.built_in and not limits else waiting[:1]
         try:
-            WORK.seconds += apart("its process", fit_here, config, corpus, results, batch, news=news)
+            WORK.seconds += apart("its process", fit_here, config, corpus, results, batch, news=news, **limits)
         except Ended as end:
             guilty = next(arm for arm in batch if arm.name not in ended)
             _give_up(config, corpus, results, guilty, end)
             news(guilty.name, True, 1.0, "failed")
         waiting = [arm for arm in waiting if arm.name not in ended]
+
+
+def limits_of(config: Config) -> dict[str, float]:
+    """The limits of an arm, as `apart` takes them."""
+    hours, memory = config.limits.hours, config.limits.memory_gb
+    return ({"seconds": hours * 3600} if hours else {}) | ({"memory": memory * 1e9} if memory else {})
 
 
 def _give_up(config: Config, corpus: Corpus, results: Path, arm: Arm, reason: UnitBenchError) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.core.environments import ROOT
+from benchmark.core.environments import ROOT, checkout
 from benchmark.core.files import fingerprint, sha256
 from benchmark.data.corpus import open_corpus
 from benchmark.experiment.records import read_records
@@ -31,7 +30,7 @@ def manifest(run: Run) -> dict:
     record = open_corpus(run.corpus).record
     arms = [arm for job in run.jobs for arm in read_records(run, job)]
     return {
-        "code": _git() | {"unitbench": version("unitbench"), "constraints": _constraints()},
+        "code": checkout() | {"unitbench": version("unitbench"), "constraints": _constraints()},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "device": {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()},
         "data": {key: record[key] for key in ("name", "title", "source", "licence", "citation") if key in record}
@@ -69,19 +68,6 @@ def differences(arms: Iterable[Mapping[str, Any]]) -> list[str]:
         for name, values in seen.items():
             values.setdefault(arm["method"] if name == "code" else "", set()).add(arm.get(name))
     return [name for name, values in seen.items() if any(len(found) > 1 for found in values.values())]
-
-
-def _git() -> dict:
-    """The commit of this project, and whether it has changes. Empty where it is no checkout."""
-
-    def ask(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain", "--untracked-files=no"))}
-    except (OSError, subprocess.CalledProcessError):
-        return {}
 
 
 def _constraints() -> str | None:
