@@ -51,11 +51,15 @@ class Speed:
 
 def bench(corpus: Corpus, preset: str, threads: int) -> tuple[float, list[Speed]]:
     """FLOP/s of a matrix product, and the speed of every unit with the trunk `preset`, first the paper's patch."""
-    torch.set_num_threads(threads)
     most = len(corpus.genes)
     paper = PatchUnit(16, min(512, most))
     units = (paper, PatchUnit(8, min(256, most)), SlideUnit(min(256, most)), SpotUnit(128))
-    return matmul_rate(), [speed(paper, corpus, "paper"), *(speed(unit, corpus, preset) for unit in units)]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return matmul_rate(), [speed(paper, corpus, "paper"), *(speed(unit, corpus, preset) for unit in units)]
+    finally:
+        torch.set_num_threads(before)
 
 
 def lines(peak: float, speeds: list[Speed]) -> list[str]:
