@@ -1,5 +1,7 @@
 """Expression and labels from images: the protocol by hand, and tissue whose images show expression and labels."""
 
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -103,11 +105,20 @@ def test_all_test_slides_are_correlated_together(pictured):
 # Through the benchmark
 
 
-class Oracle(MeanColour):
-    """Predicts the measured expression, without an image."""
+class Peeking(MeanColour):
+    """Would predict the measured expression, if it were given the counts."""
 
     def predict_expression(self, slide):
         return lognorm(slide.X).toarray()
+
+
+class Oracle(MeanColour):
+    """Predicts the measured expression, which a test tells it."""
+
+    truth: ClassVar[dict[str, np.ndarray]] = {}
+
+    def predict_expression(self, slide):
+        return self.truth[slide.uns["slide"]]
 
 
 def run(corpus, results, tasks, methods=("mean_colour",), fold="fold0", **options) -> pd.DataFrame:
@@ -139,9 +150,16 @@ def test_images_of_cells_show_expression_and_labels(pictured, tmp_path):
 
 def test_the_methods_own_prediction_is_a_separate_setting(pictured, tmp_path, monkeypatch):
     monkeypatch.setattr("baselines.image_features.MeanColour", Oracle)
+    monkeypatch.setattr(Oracle, "truth", {name: lognorm(pictured[name].X).toarray() for name in pictured.names})
     rows = run(pictured, tmp_path, [EXPRESSION]).set_index("setting")
     assert rows.loc["direct", "value"] == pytest.approx(1) and rows.loc["direct", "slide"] == "pooled"
     assert {"direct", "xgboost", "ridge"} == set(rows.index)
+
+
+def test_no_counts_are_given_where_the_image_alone_is_asked(pictured, tmp_path, monkeypatch):
+    monkeypatch.setattr("baselines.image_features.MeanColour", Peeking)
+    rows = run(pictured, tmp_path, [EXPRESSION]).set_index("setting")
+    assert rows.loc["direct", "value"] == 0
 
 
 @pytest.mark.parametrize(("without", "reason"), [([0], "to test"), ([1, 2], "to learn from")])
