@@ -13,6 +13,8 @@ from typer.core import TyperGroup
 
 from benchmark.core.errors import UnitBenchError
 
+# One thread, unless more are asked for: the modules are small, and what has used threads cannot be forked for the arms.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 RENAMED = {"verdict": "show", "board": "mlflow", "environment": "make-environment"}  # old name: name
 
 

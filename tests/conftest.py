@@ -1,5 +1,9 @@
 """What all tests share: one thread, no deadlines, a small simulated tissue, and a trunk that trains in an instant."""
 
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before any library reads it: arms are forked, and threads do not survive that
+
 import pytest
 import torch
 from hypothesis import settings

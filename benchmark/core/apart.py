@@ -171,6 +171,8 @@ def _work(
     sys.stdout, sys.stderr = (os.fdopen(fd, "w", encoding="utf-8", buffering=1, closefd=False) for fd in (1, 2))
     if memory is not None:
         _limit(memory)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # libraries change it on the way
     try:
         answer = {"value": function()}
     except UnitBenchError as error:
