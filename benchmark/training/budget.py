@@ -100,7 +100,7 @@ class Meter:
 
 @dataclass(frozen=True)
 class Budget:
-    """What `fit` may spend.
+    """What one `fit` may spend.
 
     Attributes:
         axis, amount: so many FLOPs, device-seconds or spots.
