@@ -14,7 +14,13 @@ from benchmark.core.yaml_file import read_yaml
 AnyDescription = TypeVar("AnyDescription", bound=Frozen)
 KEYS = "the keys are in docs/own_data.md"
 
-Name = Annotated[str, Field(coerce_numbers_to_str=True)]  # YAML reads 151673 as a number
+
+def _name(value: object) -> object:
+    """YAML reads the name 151673 as a number."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Name = Annotated[str, BeforeValidator(_name)]
 Digest = Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
 
 

@@ -112,7 +112,7 @@ def _fit(config: Config, corpus: Corpus, results: Path, waiting: list[Arm], prog
 
         batch = waiting if plugin.built_in and not limits else waiting[:1]
         try:
-            WORK.seconds += apart("its process", fit_here, config, corpus, results, batch, news=news, **limits)
+            WORK.seconds += apart("the arm", fit_here, config, corpus, results, batch, news=news, **limits)
         except Ended as end:
             guilty = next(arm for arm in batch if arm.name not in ended)
             _give_up(config, corpus, results, guilty, end)

@@ -148,9 +148,9 @@ REASONS = {
     "InPlaceLater": "read-only; slides are shared, so change a copy: slide.copy()",
     "Failer": "ValueError at cheats.py: too hard",
     "GlobalState": "method 'globalstate': it changed umask (18 → 511) and",
-    "LateCrash": "its process: its process ended with exit code 0, in the middle of its work",
-    "Leaver": "its process: its process ended with exit code 0, in the middle of its work",
-    "Killer": "its process: its process was ended by signal 9 (SIGKILL)",
+    "LateCrash": "the arm: its process ended with exit code 0, in the middle of its work",
+    "Leaver": "the arm: its process ended with exit code 0, in the middle of its work",
+    "Killer": "the arm: its process was ended by signal 9 (SIGKILL)",
     "Empty": "expected",
 }
 HONEST = ["random", "gene_mean", "honest"]

@@ -50,7 +50,7 @@ def fit(tissue, tmp_path, monkeypatch):
 
 def test_an_arm_that_hangs_ends_at_its_limit(fit):
     first, second = fit("hangs", hours=3 / 3600)
-    assert first["reason"] == "its process: did not end within 3 s; give it more time, or mend what hangs"
+    assert first["reason"] == "the arm: did not end within 3 s; give it more time, or mend what hangs"
     assert (first["status"], second["status"]) == ("failed", "ok")
 
 

@@ -203,21 +203,19 @@ def test_failing_method_is_a_row_and_an_exit_code(killed):
     folder, run = killed
     assert run.returncode == 1, run.stdout + run.stderr
     assert "20 arms expected: 14 finished, 6 failed, 0 not applicable" in run.stdout
-    line = (
-        "fails, 4 arms: MemoryError: no room for the model; traceback: results/tiny/arms/fails/fold0/0-seed0/error.txt"
-    )
-    assert line in run.stdout
+    line = "fails, 4 arms: MemoryError at failing.py:6: no room for the model; traceback: "
+    assert f"{line}results/tiny/arms/fails/fold0/0-seed0/error.txt" in run.stdout
     assert "no room for the model" in (folder / "results/tiny/arms/fails/fold0/0-seed0/error.txt").read_text()
     rows = pd.read_parquet(folder / "results/tiny/scores.parquet")
     rows = rows[rows["method"] == "fails"]
     assert set(rows["status"]) == {"failed"} and rows["value"].isna().all()
-    assert rows["reason"].str.contains("MemoryError: no room for the model").all()
+    assert rows["reason"].str.contains("MemoryError at failing.py:6: no room for the model").all()
     assert (folder / "results/tiny/report.html").exists() and (folder / "results/tiny/mlflow.db").exists()
 
 
 def test_an_arm_that_kills_its_process_is_a_row_and_stops_no_other(killed):
     folder, run = killed
-    assert "dies, 2 arms: pretraining: its process was killed" in run.stdout
+    assert "dies, 2 arms: the arm: its process was ended by signal 9 (SIGKILL)" in run.stdout
     rows = pd.read_parquet(folder / "results/tiny/scores.parquet")
     status = rows[(rows["method"] == "dies") & (rows["metric"] == "status")].set_index("seed")["status"]
     assert set(status[0]) == {"ok"} and set(status[1]) == {"failed"}
