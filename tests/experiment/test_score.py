@@ -11,7 +11,7 @@ from benchmark.data.corpus import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.experiment.rows import PRETRAINED_ON
 from benchmark.experiment.score import score_arms
-from tests.helpers.arms import PATCH, SPOT, config, run
+from tests.helpers.arms import DOMAIN, PATCH, SPOT, config, run
 from tests.helpers.plugins import install
 
 pytestmark = pytest.mark.usefixtures("micro_trunk")
@@ -28,7 +28,7 @@ def test_a_split_that_is_not_asked_for_has_no_rows(tissue, tmp_path):
 
 
 def test_a_task_whose_splits_are_not_asked_for_has_a_row_that_says_so(tissue, tmp_path):
-    settings = config(splits={"donor_folds": 0, "random_repeats": 1}, tasks=["domain", "clustering"])
+    settings = config(splits={"donor_folds": 0, "random_repeats": 1}, tasks=[DOMAIN, "clustering"])
     records, _ = run(settings, tissue, tmp_path, "random", "all")
     rows, _ = score_arms(settings, tissue, tmp_path, records)
     assert {row.status for row in rows if row.task == "domain"} == {"ok"}

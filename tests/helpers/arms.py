@@ -5,6 +5,7 @@ from benchmark.experiment.fit import run_arms
 
 PATCH = {"method": "patch", "options": {"size": 4, "n_channels": 16, "preset": "micro"}}
 SPOT = {"method": "spot", "options": {"n_tokens": 16, "preset": "micro"}}
+DOMAIN = {"task": "domain", "options": {"min_support": 2}}  # the test spots of a small slide are few
 SETTINGS = {
     "name": "small",
     "dataset": {"name": "simulated"},
@@ -13,7 +14,7 @@ SETTINGS = {
     "splits": {"donor_folds": 3, "random_repeats": 2, "block_repeats": 1, "block_cells": 4, "block_buffer": 1},
     "seeds": [0],
     "neighbours": [0],
-    "tasks": ["domain", "clustering", {"task": "reconstruction", "options": {"sizes": [2, 4], "n_genes": 10}}],
+    "tasks": [DOMAIN, "clustering", {"task": "reconstruction", "options": {"sizes": [2, 4], "n_genes": 10}}],
 }
 
 
