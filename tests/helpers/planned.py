@@ -53,6 +53,7 @@ def outputs(config: str) -> dict[str, dict[str, str]]:
         records, arms = [], {}
         for label, fold in pairs:
             record = {"method": label, "fold": fold, "amount": 0, "seed": 0, "key": "", "files": {"out.npz": NOTHING}}
+            record |= {"unit": "none", "status": "ok", "reason": "", "seen": {}}
             records.append(record)
             folder = run.results / f"arms/{label}/{fold}/0-seed0"
             arms |= {folder / "arm.json": json.dumps(record), folder / "out.npz": ""}
