@@ -15,6 +15,7 @@ from benchmark.core.errors import UnitBenchError
 
 # One thread, unless more are asked for: the modules are small, and what has used threads cannot be forked for the arms.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")  # numba's others end a process that was forked
 RENAMED = {"verdict": "show", "board": "mlflow", "environment": "make-environment"}  # old name: name
 
 

@@ -2,7 +2,8 @@
 
 import os
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before any library reads it: arms are forked, and threads do not survive that
+# Before any library reads it: arms are forked, and threads do not survive that.
+os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue"}
 
 import pytest
 import torch

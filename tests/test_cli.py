@@ -191,7 +191,6 @@ def no_donor(slide):
         (same_spots, "duplicate spot 'p'"),
         (same_genes, "duplicate gene 'x'"),
         (no_positions, "positions are missing: no obs['array_row']"),
-        (no_labels, "the label column is absent: no obs['layer']; columns: array_row, array_col"),
         (no_donor, "no donor"),
         (lambda slide: slide[:1].copy(), "1 spot(s)"),
     ],
@@ -202,6 +201,15 @@ def test_a_slide_that_breaks_the_schema(call, harm, cause):
     Path("slides").mkdir()
     slide.write_h5ad("slides/one.h5ad")
     refused(prepare_folder(call), "slides/one.h5ad: ", cause)
+
+
+def test_a_column_of_labels_that_no_slide_has(call):
+    Path("slides").mkdir()
+    no_labels(a_slide()).write_h5ad("slides/one.h5ad")
+    code, _, err = prepare_folder(call)
+    first, last = err.splitlines()
+    assert (code, first) == (2, "slide one: no labels")
+    assert last.startswith("unitbench: about.yaml: no slide has a label in obs['layer']")
 
 
 def test_a_slide_that_is_truncated_or_altered_or_missing(call):

@@ -58,12 +58,26 @@ def _check(unit: str, reference: str, budget: Budget, watch: Watch | None, secon
     if meter.self_reported:
         meter.device_seconds = max(meter.device_seconds, seconds)
     meter.check()
-    counted = watch.flops + (0.0 if meter.self_reported else meter.flops) if watch else 0.0
-    if budget.axis == "flops" and counted > budget.amount * (1 + TOLERANCE):
-        cause = f"PyTorch's counter saw {counted:.3g} of {budget.amount:.3g} FLOPs"
-        raise UnitBenchError("budget.meter", cause, "report all that fit spends")
+    if budget.axis == "flops" and watch:
+        _check_count(budget, watch.flops)
     if meter.self_reported:
         _check_rate(meter.flops / seconds)
+
+
+def _check_count(budget: Budget, seen: int) -> None:
+    """Raises UnitBenchError: PyTorch's counter has seen more than the budget.
+
+    Args:
+        seen: FLOPs outside the benchmark's own loop.
+    """
+    counted = seen if budget.meter.self_reported else seen + budget.meter.flops
+    if counted <= budget.amount * (1 + TOLERANCE):
+        return
+    cause = f"PyTorch's counter saw {counted:.3g} of {budget.amount:.3g} FLOPs"
+    if budget.meter.self_reported:
+        raise UnitBenchError("budget.meter", cause, "report all that fit spends")
+    remedy = "give a larger budget, or do less beside the training"
+    raise UnitBenchError("budget flops", f"{cause}, {seen:.3g} of them outside the training loop", remedy)
 
 
 def _check_rate(reported: float) -> None:

@@ -86,7 +86,7 @@ def test_a_working_folder_that_is_closed_is_one_line(tmp_path, site):
     write(tmp_path, "refuses")
     (tmp_path / ".snakemake").write_text("a file, so no folder can be made")
     done = unitbench(*RUN, cwd=tmp_path, plugins=site)
-    line = "Snakemake cannot write its notes there (File exists); start the run in a folder that you can write to"
+    line = "Snakemake cannot write its files there (File exists); start the run in a folder that you can write to"
     assert done.returncode == 2 and line in done.stderr and done.stderr.count("\n") == 1
 
 

@@ -308,7 +308,9 @@ def test_a_home_that_cannot_be_written_is_one_line(call, monkeypatch):
     monkeypatch.setenv("HOME", "/proc/nobody")
     code, out, err = call("run", "--config", "mine.yaml")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "/proc/nobody/.cache/snakemake: cannot be written" in err and "set XDG_CACHE_HOME" in err
+    assert (
+        "/proc/nobody/.cache/snakemake: Snakemake cannot write its files there" in err and "set XDG_CACHE_HOME" in err
+    )
 
 
 def test_no_cell_of_a_table_is_a_formula(tmp_path):

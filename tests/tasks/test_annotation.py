@@ -66,7 +66,7 @@ def typed(tissue, tmp_path_factory):
 
 
 def test_another_column_of_obs_gives_the_labels(typed, tmp_path):
-    tasks = ["domain", {"task": "annotation", "options": {"key": "cell_type"}}]
+    tasks = ["domain", {"task": "annotation", "options": {"key": "cell_type", "min_support": 2}}]
     rows = run(typed, tmp_path, tasks)
     annotated = rows[(rows["task"] == "annotation") & (rows["status"] == "ok")]
     assert annotated.groupby("slide")["n_test"].unique().str[0].to_dict() == {

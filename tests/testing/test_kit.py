@@ -148,7 +148,7 @@ CAUGHT = {
     "WrongUnit": "unit is 'cell', one of 'spot', 'patch', 'slide', 'none' is asked",
     "NoFit": r"no function fit\(corpus, budget, seed\)",
     "FewArguments": r"fit\(corpus, budget, seed\) is asked, and it cannot be called so",
-    "Hidden": "a type of its options cannot be read: name 'Nowhere' is not defined",
+    "Hidden": "a type of its options cannot be read: NameError: name 'Nowhere' is not defined",
     "Useless": "none of embed, .*: no task could score it",
     "Flat": r"embed gave shape \(\d+,\), \(\d+, d\) is asked",
     "NotFinite": "embed gave values that are not finite",
