@@ -14,7 +14,7 @@ ARMS = {
     "gene": (600, {"levels": "gene"}),
     "image": (300, {"levels": "image"}),
     "cell": (600, {"levels": "cell"}),
-    "shuffled images": (600, {"levels": "cell", "shuffle_images": True}),  # it takes this long to unlearn the image
+    "shuffled images": (1200, {"levels": "cell", "shuffle_images": True}),  # it takes this long to unlearn the image
     "niche": (300, {"levels": "cell-niche_image"}),
     "shuffled neighbours": (300, {"levels": "cell-niche_image", "shuffle_neighbours": True}),
 }
