@@ -205,7 +205,9 @@ def test_a_slide_that_breaks_the_schema(call, harm, cause):
 
 def test_a_column_of_labels_that_no_slide_has(call):
     Path("slides").mkdir()
-    no_labels(a_slide()).write_h5ad("slides/one.h5ad")
+    slide = a_slide()
+    no_labels(slide)
+    slide.write_h5ad("slides/one.h5ad")
     code, _, err = prepare_folder(call)
     first, last = err.splitlines()
     assert (code, first) == (2, "slide one: no labels")
