@@ -34,6 +34,7 @@ def cosine(fraction: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (fraction - WARM_UP) / (1 - WARM_UP))))
 
 
+@unwatched()  # it counts its own FLOPs
 def pretrain(
     module: torch.nn.Module,
     unit: Unit,
@@ -50,19 +51,6 @@ def pretrain(
     Raises:
         UnitBenchError: the loss is no longer finite, or spent and target differ by over 2%.
     """
-    with unwatched():  # it counts its own FLOPs
-        return _pretrain(module, unit, corpus, budget, seed, learning_rate, schedule)
-
-
-def _pretrain(
-    module: torch.nn.Module,
-    unit: Unit,
-    corpus: Corpus,
-    budget: Budget,
-    seed: int,
-    learning_rate: float,
-    schedule: Callable[[float], float],
-) -> Meter:
     step = Step(module, learning_rate, budget.precision)
     meter = budget.meter
     meter.seen = np.zeros(corpus.n_spots, dtype=bool)
