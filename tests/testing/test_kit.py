@@ -109,10 +109,11 @@ class NoSave(Honest):
         budget.meter.report(flops=budget.amount, spots=50, steps=50 * (budget.amount > 0))
 
 class Boaster(Honest):
-    """Counts more than the machine can do."""
+    """Counts more than the machine can do: so many FLOPs in no time. Smaller budgets are refused as overspent."""
     unit = "spot"
     def fit(self, corpus, budget, seed):
-        budget.meter.report(flops=budget.amount, spots=50, steps=50 * (budget.amount > 0))
+        flops = budget.amount * (1 if budget.amount > 5e11 else 2)
+        budget.meter.report(flops=flops, spots=50, steps=50 * (budget.amount > 0))
     def save(self, path): pass
 
 class Trainer(Honest):
