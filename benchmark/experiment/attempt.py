@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
@@ -63,7 +63,7 @@ def attempt(
     folder.traceback.unlink(missing_ok=True)
     entry = config.method(arm.method)
     plugin, method = registry.find("methods", entry.method), registry.make("methods", entry.method, entry.options)
-    record = describe(config, corpus, fold, arm, plugin, method) | {"key": key}
+    record = describe(config, corpus, fold, arm, says(method)) | {"key": key}
     if reason := offer(method, "not_applicable"):
         record |= {"status": "not applicable", "reason": reason}
     else:
@@ -73,23 +73,26 @@ def attempt(
     return record
 
 
-def describe(
-    config: Config, corpus: Corpus, fold: Fold, arm: Arm, plugin: Plugin, method: Method | None
-) -> dict[str, Any]:
+def says(method: Method) -> dict[str, Any]:
+    """What a method says of itself, as JSON values."""
+    pretrained_on = list(offer(method, "pretrained_on"))
+    return {"unit": method.unit, "reference": offer(method, "reference"), "pretrained_on": pretrained_on}
+
+
+def describe(config: Config, corpus: Corpus, fold: Fold, arm: Arm, said: Mapping[str, Any]) -> dict[str, Any]:
     """What the arm is, before anything is known of what became of it.
 
     Args:
-        method: None where it cannot be made.
+        said: what its method says of itself.
     """
     slides = corpus.record["slides"]
     donors, groups = ({name: slides[name][what] for name in corpus.names} for what in ("donor", "group"))
     entry, git = config.method(arm.method), checkout()
+    plugin = registry.find("methods", entry.method)
     return asdict(arm) | {
-        "unit": method.unit if method else "none",
+        **said,
         "plugin": f"{plugin.distribution} {plugin.version}",
         "code": code_of_plugin("methods", entry.method, entry.options),
-        "reference": offer(method, "reference"),
-        "pretrained_on": list(offer(method, "pretrained_on")),
         "unitbench": version("unitbench"),
         "commit": commit + (", with changes" if git.get("dirty") else "") if (commit := git.get("commit")) else "",
         **machine(config.precision),

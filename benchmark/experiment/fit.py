@@ -14,7 +14,7 @@ from benchmark.core.errors import UnitBenchError
 from benchmark.core.timing import WORK
 from benchmark.data.corpus import SLIDES_IN_MEMORY, Corpus
 from benchmark.experiment.arms import Arm, arm_key, arms, folds_of
-from benchmark.experiment.attempt import describe, fit_here
+from benchmark.experiment.attempt import describe, fit_here, says
 from benchmark.experiment.folder import ArmFolder
 from benchmark.experiment.outputs import task_keys
 
@@ -27,22 +27,21 @@ def run_arms(
 ) -> list[dict]:
     """The records of all arms of one method in one fold; see `run_these`."""
     entry = config.method(label)
-    unit = unit_of(entry.method, entry.options)
+    unit = said_by(entry.method, entry.options)["unit"]
     return run_these(config, corpus, results, list(arms(config, label, unit, fold)), progress, attempt)
 
 
-def unit_of(name: str, options: dict[str, Any]) -> str:
-    """The unit of a method. One of another package is made in a process of its own.
+def said_by(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """What a method says of itself, as `says` has it. One of another package is asked in a process of its own.
 
     Raises:
         UnitBenchError: it cannot be made.
     """
 
-    def unit() -> str:
-        unit: str = registry.make("methods", name, options).unit
-        return unit
+    def ask() -> dict[str, Any]:
+        return says(registry.make("methods", name, options))
 
-    return unit() if registry.find("methods", name).built_in else str(apart(f"method {name!r}", unit))
+    return ask() if registry.find("methods", name).built_in else dict(apart(f"method {name!r}", ask))
 
 
 def run_these(
@@ -129,7 +128,8 @@ def limits_of(config: Config) -> dict[str, float]:
 def _give_up(config: Config, corpus: Corpus, results: Path, arm: Arm, reason: UnitBenchError) -> None:
     """Write the record of an arm that has ended its process."""
     folder, key = _folder(config, corpus, results, arm)
-    plugin = registry.find("methods", config.method(arm.method).method)
-    record = describe(config, corpus, folds_of(config, corpus)[arm.fold], arm, plugin, None)
+    entry = config.method(arm.method)
+    said = said_by(entry.method, entry.options)
+    record = describe(config, corpus, folds_of(config, corpus)[arm.fold], arm, said)
     folder.begin(key)
     folder.write(record | {"key": key, "status": "failed", "reason": str(reason)})

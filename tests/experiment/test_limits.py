@@ -68,3 +68,21 @@ def test_what_an_arm_prints_is_cut_off(fit, capsys):
     fit("prints")
     printed = capsys.readouterr().out
     assert "[more output is left out]" in printed and len(printed) < 3_000_000
+
+
+def test_an_arm_that_ends_its_process_stays_what_it_is(tissue, tmp_path, monkeypatch):
+    """Its row belongs to the same entrant as those of the arms that did not: it keeps unit and reference."""
+    code = """
+import os
+
+class Ends:
+    unit = "patch"
+    reference = "for a test"
+
+    def fit(self, corpus, budget, seed):
+        os._exit(0)
+"""
+    install(tmp_path / "site", "ending", code, "ends = ending:Ends")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    records, _ = run(config(methods=["ends"], tasks=["domain"]), tissue, tmp_path, "ends")
+    assert [(r["status"], r["unit"], r["reference"]) for r in records] == [("failed", "patch", "for a test")] * 2
