@@ -11,7 +11,8 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from benchmark.data.gene_selection import moments, top_variance
 from benchmark.data.neighbours import neighbour_mean
-from benchmark.data.normalisation import hide, lognorm
+from benchmark.data.normalisation import normalised
+from benchmark.data.panel import measured, without
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -79,8 +80,9 @@ def features(corpus: Corpus, slide: ad.AnnData, hidden: np.ndarray, genes: np.nd
         `[n_spots, n_genes]`.
     """
     mean, variance = (values[genes].astype(np.float32) for values in moments(corpus))
-    values = lognorm(hide(slide.X, hidden))[:, genes].toarray()
+    values = normalised(without(slide, hidden))[:, genes].toarray()
     values = (values - mean) / np.sqrt(np.where(variance > 0, variance, 1))
+    values[:, ~measured(slide)[genes]] = 0  # a gene that the slide lacks is at its mean
     return neighbour_mean(values, slide.obsm["position"], neighbours)
 
 
@@ -90,7 +92,7 @@ def learned(
     """Features `[n_spots, n_visible]` and values of the hidden genes `[n_spots, n_hidden]` of all training spots."""
     genes = np.array(hidden), np.array(visible)
     values = np.concatenate([features(corpus, slide, *genes, neighbours) for slide in corpus])
-    return values, np.concatenate([lognorm(slide.X)[:, list(hidden)].toarray() for slide in corpus])
+    return values, np.concatenate([normalised(slide)[:, list(hidden)].toarray() for slide in corpus])
 
 
 @lru_cache(maxsize=8)  # one for each fold of genes; all seeds and all slides share it

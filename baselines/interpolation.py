@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from benchmark.data.corpus import Corpus
 from benchmark.data.gene_selection import moments
-from benchmark.data.normalisation import lognorm
+from benchmark.data.normalisation import normalised
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -30,7 +30,7 @@ class Zero:
 
     def reconstruct(self, slide: ad.AnnData, hidden: np.ndarray) -> np.ndarray:
         """log1p of counts per 10,000, `[n_spots, n_genes]`. The rows of visible spots are as measured."""
-        measured = lognorm(slide.X)
+        measured = normalised(slide)
         values = measured.toarray()
         if hidden.any():
             values[hidden] = self._fill(measured[~hidden], slide.obsm["position"], hidden)

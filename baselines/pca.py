@@ -12,7 +12,8 @@ from pydantic import NonNegativeInt, PositiveInt
 from benchmark.data.corpus import Corpus
 from benchmark.data.gene_selection import moments, top_dispersion
 from benchmark.data.neighbours import neighbour_mean
-from benchmark.data.normalisation import lognorm
+from benchmark.data.normalisation import normalised
+from benchmark.data.panel import measured
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -26,6 +27,8 @@ CLIP = 10
 @dataclass
 class PCA:
     """Scanpy's usual recipe: log1p of counts per 10,000, variable genes, each scaled to variance 1, PCA.
+
+    Where slides have measured different genes, it takes those that all training slides have.
 
     Attributes:
         n_components: at most.
@@ -71,6 +74,8 @@ def fit(corpus: Corpus, n_components: int, n_genes: int) -> tuple[Scaling, Any]:
 
 
 def scaled(slide: ad.AnnData, scaling: Scaling) -> np.ndarray:
-    """Scaled log-normalised values, `[n_spots, n_genes]` float32."""
-    values = lognorm(slide.X)[:, scaling.genes].toarray()
-    return np.clip((values - scaling.mean) / scaling.deviation, -CLIP, CLIP)
+    """Scaled log-normalised values, `[n_spots, n_genes]` float32. A gene that the slide lacks is at its mean, 0."""
+    values = normalised(slide)[:, scaling.genes].toarray()
+    values = np.clip((values - scaling.mean) / scaling.deviation, -CLIP, CLIP)
+    values[:, ~measured(slide)[scaling.genes]] = 0
+    return values

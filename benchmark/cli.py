@@ -69,14 +69,12 @@ def prepare(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     from rich.console import Console
 
     from benchmark.core.registry import make
-    from benchmark.data.corpus import write_corpus
+    from benchmark.data.prepare import prepare as prepare_corpus
 
     run = _run(config, results)
     dataset = make("datasets", run.config.dataset.name, run.config.dataset.options)
     console = Console(stderr=True)
-    corpus = write_corpus(
-        dataset.slides(), run.corpus, dataset.record(), progress=lambda line: console.print(line, markup=False)
-    )
+    corpus = prepare_corpus(dataset, run.corpus, lambda line: console.print(line, markup=False))
     console.print(f"{len(corpus)} slides, {corpus.n_spots} spots, {len(corpus.genes)} genes → {run.corpus}")
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.model.trunk import PRESETS, Preset
 

@@ -64,7 +64,7 @@ class Scgpt(Learner):
         gene_mean: bool = False,
         checkpoint: str | None = None,
     ):
-        super().__init__(ScGPTUnit(n_tokens, batch_size, gene_mean=gene_mean), preset)
+        super().__init__(ScGPTUnit(n_tokens, batch_size, gene_mean=gene_mean), preset, panels=False)
         self.objective, self.ecs, self.checkpoint = objective, ecs, checkpoint
         self.reference = "not compute-matched" if checkpoint else ""
 

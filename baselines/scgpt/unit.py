@@ -128,6 +128,7 @@ class ScGPTUnit:
             valid=valid,
             spot=np.where(valid, spots[:, None], -1),
             read=valid,
+            measured=np.ones((*valid.shape, 1), bool),
         )
 
 

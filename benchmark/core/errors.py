@@ -19,6 +19,10 @@ class UnitBenchError(Exception):
         self.where, self.cause, self.remedy = str(where), cause, remedy
         super().__init__(f"{where}: {cause}" + (f"; {remedy}" if remedy else ""))
 
+    def __reduce__(self) -> tuple:
+        """So that it can be sent by another process."""
+        return type(self), (self.where, self.cause, self.remedy)
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A remedy for an unknown name: the known name that is most like it, or a list of all known names."""

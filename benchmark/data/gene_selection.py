@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -10,19 +9,30 @@ import numpy as np
 import scipy.sparse as sp
 
 from benchmark.data.neighbours import morans_i
-from benchmark.data.normalisation import lognorm
+from benchmark.data.normalisation import lognorm, normalised, sizes
 
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
+
+SPOTS_AT_ONCE = 50_000  # are normalised together
 
 
 def top_variance(corpus: Corpus, n_genes: int) -> np.ndarray:
     """Indices of the genes whose log-normalised value varies most over all spots of `corpus`, greatest first.
 
-    `[n_genes]`, or all genes of the corpus if they are fewer.
+    `[n_genes]`, or all genes that every slide of the corpus has measured, if they are fewer.
     """
-    _, variance = moments(corpus)
-    return np.argsort(-variance, kind="stable")[:n_genes]
+    return _everywhere(corpus, ranked_by_variance(corpus))[:n_genes]
+
+
+def ranked_by_variance(corpus: Corpus) -> np.ndarray:
+    """All genes by the variance of their log-normalised value over the spots of `corpus`, greatest first."""
+    return np.argsort(-moments(corpus)[1], kind="stable")
+
+
+def _everywhere(corpus: Corpus, genes: np.ndarray) -> np.ndarray:
+    """Those of the genes that every slide has measured."""
+    return genes[corpus.common[genes]]
 
 
 def top_log_variance(counts: sp.csr_matrix, n_genes: int) -> np.ndarray:
@@ -34,8 +44,16 @@ def top_log_variance(counts: sp.csr_matrix, n_genes: int) -> np.ndarray:
 
 
 def top_dispersion(corpus: Corpus, n_genes: int) -> np.ndarray:
-    """Indices of the genes with the greatest dispersion among genes of similar mean over `corpus`, greatest first."""
-    return _order(*moments(corpus, per_ten_thousand))[:n_genes]
+    """Indices of the genes with the greatest dispersion among genes of similar mean over `corpus`, greatest first.
+
+    `[n_genes]`, or all genes that every slide of the corpus has measured, if they are fewer.
+    """
+    return _everywhere(corpus, ranked_by_dispersion(corpus))[:n_genes]
+
+
+def ranked_by_dispersion(corpus: Corpus) -> np.ndarray:
+    """All genes by their dispersion among genes of similar mean over the spots of `corpus`, greatest first."""
+    return _order(*moments(corpus, raw=True))
 
 
 def by_dispersion(values: sp.csr_matrix) -> np.ndarray:
@@ -65,27 +83,34 @@ def _order(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def spatial_variation(corpus: Corpus) -> np.ndarray:
-    """Moran's I of each gene's log-normalised value, mean over the slides of `corpus`, `[n_genes]`."""
-    return np.mean([morans_i(lognorm(slide.X), slide.obsm["position"]) for slide in corpus], axis=0)
-
-
-def per_ten_thousand(counts: sp.csr_matrix) -> sp.csr_matrix:
-    """Counts per 10,000 of their spot, float32."""
-    return lognorm(counts).expm1()
+    """Moran's I of each gene's log-normalised value, mean over the slides that measured it, `[n_genes]`."""
+    total = np.sum([morans_i(normalised(slide), slide.obsm["position"]) for slide in corpus], axis=0)
+    n_slides = np.sum([corpus.measured(name) for name in corpus.names], axis=0)
+    return total / np.maximum(n_slides, 1)
 
 
 @lru_cache(maxsize=16)
-def moments(
-    corpus: Corpus, normalise: Callable[[sp.csr_matrix], sp.csr_matrix] = lognorm
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of each gene's normalised value over all spots of `corpus`, `[n_genes]` each, read-only."""
-    total, squares = np.zeros(len(corpus.genes)), np.zeros(len(corpus.genes))
+def moments(corpus: Corpus, raw: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each gene's value over the spots where it was measured, `[n_genes]` each, read-only.
+
+    Zeros for a gene that no slide of the corpus has measured.
+
+    Args:
+        raw: of counts per 10,000, not of their logarithms.
+    """
+    total, squares, n_spots = np.zeros((3, len(corpus.genes)))
     for slide in corpus:
-        values = normalise(slide.X)
-        total += np.bincount(values.indices, values.data, minlength=len(total))  # sums in float64
-        squares += np.bincount(values.indices, np.square(values.data, dtype=np.float64), minlength=len(total))
-    mean = total / corpus.n_spots
-    variance = np.maximum(squares / corpus.n_spots - mean**2, 0)
+        n_spots += slide.n_obs * corpus.measured(slide.uns["slide"])
+        size = sizes(slide)
+        for first in range(0, slide.n_obs, SPOTS_AT_ONCE):
+            part = slice(first, first + SPOTS_AT_ONCE)
+            values = lognorm(slide.X[part], size[part])
+            values = values.expm1() if raw else values
+            total += np.bincount(values.indices, values.data, minlength=len(total))  # sums in float64
+            squares += np.bincount(values.indices, np.square(values.data, dtype=np.float64), minlength=len(total))
+    n_spots = np.maximum(n_spots, 1)
+    mean = total / n_spots
+    variance = np.maximum(squares / n_spots - mean**2, 0)
     mean.flags.writeable = variance.flags.writeable = False
     return mean, variance
 

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import scipy.sparse as sp
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+TARGET = np.float32(1e4)  # counts are scaled to so many a spot
 
 
 def library_size(counts: sp.spmatrix) -> np.ndarray:
     """Sum of the counts of each spot, float32 `[n_spots]`; at least 1, so empty spots stay zero after normalisation."""
     return np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1).astype(np.float32)
+
+
+def sizes(slide: ad.AnnData) -> np.ndarray:
+    """Library size of each spot, float32 `[n_spots]`, at least 1: obs["library_size"], or the sum of its counts.
+
+    The column is there where genes are left out that tell nothing to be hidden: it counts all genes of the slide.
+    """
+    if "library_size" in slide.obs:
+        return np.maximum(slide.obs["library_size"].to_numpy(np.float32), 1)
+    return library_size(slide.X)
 
 
 def hide(counts: sp.csr_matrix, genes: np.ndarray) -> sp.csr_matrix:
@@ -17,16 +34,24 @@ def hide(counts: sp.csr_matrix, genes: np.ndarray) -> sp.csr_matrix:
     shown[genes] = 0
     kept = sp.csr_matrix(counts @ sp.diags_array(shown))
     kept.eliminate_zeros()
+    kept.sort_indices()
     return kept
 
 
-def lognorm(counts: sp.csr_matrix, target: float = 1e4) -> sp.csr_matrix:
-    """log1p of counts per `target`, CSR float32 `[n_spots, n_genes]`: log1p(target × count / library size).
+def lognorm(counts: sp.csr_matrix, size: np.ndarray | None = None) -> sp.csr_matrix:
+    """log1p of counts per 10,000, CSR float32 `[n_spots, n_genes]`: log1p(10,000 × count / library size).
 
     Args:
-        counts: CSR `[n_spots, n_genes]`. Where genes are hidden, the library size is that of the visible ones.
+        counts: CSR `[n_spots, n_genes]`.
+        size: library size of each spot, float32 `[n_spots]`; None: the sum of its counts. Where genes are hidden, that
+            is the sum of the visible ones.
     """
-    size = library_size(counts)
     out = sp.csr_matrix(counts, dtype=np.float32, copy=True)
-    out.data = np.log1p(out.data * np.repeat(target / size, np.diff(out.indptr)), dtype=np.float32)
+    scale = TARGET / (library_size(counts) if size is None else size)
+    out.data = np.log1p(out.data * np.repeat(scale, np.diff(out.indptr)), dtype=np.float32)
     return out
+
+
+def normalised(slide: ad.AnnData) -> sp.csr_matrix:
+    """log1p of counts per 10,000 of a slide, CSR float32 `[n_spots, n_genes]`, with its `sizes`."""
+    return lognorm(slide.X, sizes(slide))

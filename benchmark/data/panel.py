@@ -1,54 +1,79 @@
-"""The genes that all slides have: which they are, and which slide costs the others their genes."""
+"""Genes of slides with different panels: their union, which of them a slide has measured, and too small an overlap."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from benchmark.core.errors import UnitBenchError
+from benchmark.data.normalisation import hide
 
-LEAST_KEPT = 0.5  # share of the largest panel: with less there is a warning
+if TYPE_CHECKING:
+    import anndata as ad
+
+LEAST_SHARED = 10  # genes that a slide shares with those before it, or half of its own genes if that is fewer
+FEW_COMMON = 0.5  # share of the largest panel: if fewer genes are in every slide, there is a warning
 
 
-def common_genes(panels: Mapping[str, pd.Index]) -> pd.Index:
-    """The genes of every panel, in the order of the first.
+def measured(slide: ad.AnnData) -> np.ndarray:
+    """Which genes were measured on the slide, bool `[n_genes]`: var["measured"], or all. The others have no counts."""
+    if "measured" in slide.var:
+        return slide.var["measured"].to_numpy(bool, copy=True)
+    return np.ones(slide.n_vars, dtype=bool)
+
+
+def without(slide: ad.AnnData, hidden: np.ndarray) -> ad.AnnData:
+    """A copy of the slide on which the genes `hidden`, int `[n_hidden]`, were not measured: nothing tells of them."""
+    copy = slide.copy()
+    copy.X = hide(slide.X, hidden)
+    if "library_size" in copy.obs:
+        copy.obs["library_size"] -= np.asarray((slide.X - copy.X).sum(axis=1)).ravel()
+    has = measured(slide)
+    has[hidden] = False
+    copy.var["measured"] = has
+    return copy
+
+
+def union(panels: Mapping[str, pd.Index]) -> pd.Index:
+    """The genes of all panels, in the order in which they first come.
 
     Args:
         panels: the genes of each slide, by its name.
 
     Raises:
-        UnitBenchError: there is none. The line has examples of both sides.
+        UnitBenchError: a slide shares hardly a gene with those before it. The line has examples of both sides.
     """
     first, *rest = panels
-    genes = panels[first]
+    genes, known = list(panels[first]), set(panels[first])
     for name in rest:
-        both = genes[genes.isin(panels[name])]
-        if not len(both):
+        new = [gene for gene in panels[name] if gene not in known]
+        if (shared := len(panels[name]) - len(new)) < min(LEAST_SHARED, len(panels[name]) / 2):
             raise UnitBenchError(
                 f"slide {name}",
-                f"no gene is in every slide: it has {_some(panels[name])}, those before it have {_some(genes)}",
-                "use the same gene names in all slides",
+                f"{shared} of its {len(panels[name])} genes are in the slides before it: it has {_some(new)}, "
+                f"they have {_some(genes)}",
+                "use the same gene names in all slides: symbols or Ensembl ids",
             )
-        genes = both
-    return genes
+        genes += new
+        known.update(new)
+    return pd.Index(genes)
 
 
-def warning(panels: Mapping[str, pd.Index], genes: pd.Index) -> str:
-    """A line that says how many genes are lost and by which slide, if they are more than half; else empty."""
+def warning(panels: Mapping[str, pd.Index]) -> str:
+    """A line that says how few genes every slide has, and which slide lacks most, if they are few; else empty."""
     largest = max(map(len, panels.values()))
-    if len(genes) >= LEAST_KEPT * largest:
+    common = set.intersection(*map(set, panels.values()))
+    if len(common) >= FEW_COMMON * largest:
         return ""
-    count = Counter(gene for panel in panels.values() for gene in panel)
-    others_have = pd.Index([gene for gene, n in count.items() if n == len(panels) - 1])
-    cost = {name: int((~others_have.isin(panel)).sum()) for name, panel in panels.items()}
-    worst = max(panels, key=lambda name: (cost[name], -len(panels[name])))
+    least = min(panels, key=lambda name: len(panels[name]))
     return (
-        f"warning: {len(genes):,} of up to {largest:,} genes are in every slide and kept; slide {worst}, with "
-        f"{len(panels[worst]):,}, costs most: {len(genes) + cost[worst]:,} would be kept without it"
+        f"warning: {len(common):,} genes are in every slide, of up to {largest:,} in a slide; the fewest, "
+        f"{len(panels[least]):,}, are in slide {least}. Methods that need the same genes in all slides have those only"
     )
 
 
-def _some(genes: pd.Index) -> str:
-    return ", ".join(genes[:3])
+def _some(genes: list[str]) -> str:
+    return ", ".join(map(str, genes[:3]))

@@ -8,16 +8,18 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from benchmark.data.normalisation import hide, sizes
+from benchmark.data.panel import measured
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
-OBS = ("library_size",)  # columns that a task makes for the method
 OBSM = ("position", "lattice", "pixel")
 UNS = ("slide", "donor", "group", "lattice", "image")
 OF_IMAGE = ("pixel", "image")
 
 
-def shown(slide: AnnData, counts: bool = True, image: bool = True) -> AnnData:
+def shown(slide: AnnData, counts: bool = True, image: bool = True, genes: np.ndarray | None = None) -> AnnData:
     """A new AnnData with the counts, gene names, positions and image of a slide: no labels, no truth of a simulation.
 
     Its arrays are shared with the slide and read-only; `slide.copy()` gives some that can be written to.
@@ -25,15 +27,24 @@ def shown(slide: AnnData, counts: bool = True, image: bool = True) -> AnnData:
     Args:
         counts: False: no spot has any.
         image: False: there is none, nor are there positions in it.
+        genes: the only genes with counts, bool `[n_genes]`; None: all. The others then count as not measured, and
+            obs["library_size"] has the sum over all genes of the slide.
     """
     from anndata import AnnData
 
     kept = {key for key in (*OBSM, *UNS) if image or key not in OF_IMAGE}
-    obs = {key: slide.obs[key] for key in OBS if counts and key in slide.obs}
+    has = measured(slide)
+    obs = {key: slide.obs[key] for key in ("library_size",) if counts and key in slide.obs}
+    matrix = slide.X if counts else sp.csr_matrix(slide.shape, dtype=np.float32)
+    if genes is not None and (left_out := has & ~genes).any():
+        if counts:
+            obs["library_size"] = sizes(slide)
+            matrix = hide(matrix, np.flatnonzero(left_out))
+        has = has & genes
     return AnnData(
-        X=locked(slide.X) if counts else sp.csr_matrix(slide.shape, dtype=np.float32),
+        X=locked(matrix),
         obs=pd.DataFrame(obs, index=slide.obs_names),
-        var=pd.DataFrame(index=slide.var_names),
+        var=pd.DataFrame({"measured": has}, index=slide.var_names),
         obsm={key: _locked(slide.obsm[key]) for key in OBSM if key in slide.obsm and key in kept},
         uns={key: _locked_within(slide.uns[key]) for key in UNS if key in slide.uns and key in kept},
     )

@@ -162,7 +162,7 @@ class _Attempt:
         from benchmark.training.spending import watched_fit
 
         method = self._fitted = self._new()
-        arm, corpus = self.arm, self.corpus.for_methods(self.fold.fit)
+        arm, corpus = self.arm, self.corpus.for_methods(self.fold.fit, offer(method, "panels"))
         budget = Budget(self.config.budget.axis, arm.amount, self.config.precision, self.folder.checkpoint, self.report)
         with WORK:
             watched_fit(method, corpus, budget, arm.seed, trusted=self.plugin.built_in)
@@ -183,7 +183,8 @@ class _Attempt:
                 method = self._fitted = self._new()
                 budget = Budget(self.config.budget.axis, 0.0, self.config.precision)
                 with WORK:
-                    method.fit(self.corpus.for_methods(self.fold.fit), budget, self.arm.seed)
+                    corpus = self.corpus.for_methods(self.fold.fit, offer(method, "panels"))
+                    method.fit(corpus, budget, self.arm.seed)
                     if self.old["spent"]:
                         offer(method, "load")(self.folder.weights)
         assert self._fitted is not None

@@ -39,7 +39,7 @@ def check_methods(config: Config, corpus: Corpus, pairs: Iterable[tuple[str, str
     by_name, n_checks = folds_of(config, corpus), 0
     for label, fold in pairs:
         entry = config.method(label)
-        ask = partial(_ask, entry.method, entry.options, corpus.for_methods(by_name[fold].fit))
+        ask = partial(_ask, entry.method, entry.options, corpus, by_name[fold].fit)
         try:
             built_in = registry.find("methods", entry.method).built_in
             n_checks += ask() if built_in else apart("it was asked whether it can serve these slides", ask)
@@ -48,11 +48,11 @@ def check_methods(config: Config, corpus: Corpus, pairs: Iterable[tuple[str, str
     return n_checks
 
 
-def _ask(name: str, options: Mapping[str, Any], training: Corpus) -> bool:
+def _ask(name: str, options: Mapping[str, Any], corpus: Corpus, slides: tuple[str, ...]) -> bool:
     """Whether the method has `check`, and raised nothing. Raises UnitBenchError: it breaks its contract, or refuses."""
     method = registry.make("methods", name, options)
     for breach in breaches(method):
         raise UnitBenchError("contract", breach, f"mend it; all is told by: unitbench check-plugin {name}")
     if check := offer(method, "check"):
-        check(training)
+        check(corpus.for_methods(slides, offer(method, "panels")))
     return check is not None

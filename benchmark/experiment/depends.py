@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # The module that does the work of a step that serves all jobs, and of one that serves a job.
 MODULES = {
-    "prepare": "benchmark.data.corpus",
+    "prepare": "benchmark.data.prepare",
     "pretrain": "benchmark.experiment.fit",
     "score": "benchmark.experiment.score",
     "leaderboard": "benchmark.experiment.tables",

@@ -27,7 +27,8 @@ def manifest(run: Run) -> dict:
     Raises:
         UnitBenchError: a job has no records yet.
     """
-    record = open_corpus(run.corpus).record
+    corpus = open_corpus(run.corpus)
+    record = corpus.record
     arms = [arm for job in run.jobs for arm in read_records(run, job)]
     return {
         "code": checkout() | {"unitbench": version("unitbench"), "constraints": _constraints()},
@@ -38,7 +39,7 @@ def manifest(run: Run) -> dict:
             "slides": len(record["slides"]),
             "spots": sum(slide["n_spots"] for slide in record["slides"].values()),
             "genes": len(record["genes"]),
-            "genes_in_any_slide": record["n_genes_union"],
+            "genes_in_every_slide": int(corpus.common.sum()),
             "sha256": fingerprint({name: slide["sha256"] for name, slide in record["slides"].items()}),
             "lattice": {name: slide["lattice"] for name, slide in record["slides"].items()},
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,16 @@ class Outputs:
         made = {task: key for task, key in keys.items() if task not in self.broken}
         return {"tasks": made, "embedded": embedded, "lacking": self.lacking, "broken": self.broken}
 
+    @cached_property
+    def _training(self) -> Corpus:
+        """The training slides, as the method is shown them."""
+        return self.corpus.for_methods(self.fold.fit, offer(self.method, "panels"))
+
+    @property
+    def _genes(self) -> np.ndarray | None:
+        """The genes that the method is shown of a slide, bool `[n_genes]`; None: all that it has measured."""
+        return None if offer(self.method, "panels") else self._training.common
+
     def _served(self, task: Task) -> bool:
         """Whether the fold has slides for the task."""
         if self.fold.name == "all" and set(task.splits) <= {"donor"}:
@@ -98,12 +109,13 @@ class Outputs:
 
     def _predict(self, task: Task) -> None:
         """What the task asks of the method on each test slide: arrays by "<slide>/<name>"."""
-        method, training = self.fitted(), self.corpus.for_methods(self.fold.fit)
+        method, training = self.fitted(), self._training
         predict = offer(task, "predict")
         arrays = {}
         with WORK, frozen(method):
             for slide in self.fold.test:
-                arrays |= {f"{slide}/{n}": a for n, a in predict(method, training, shown(self.corpus[slide])).items()}
+                given = shown(self.corpus[slide], genes=self._genes)
+                arrays |= {f"{slide}/{n}": a for n, a in predict(method, training, given).items()}
         self.folder.save(f"{task.name}.npz", arrays)
 
     def _embed(self, function: str, slides: set[str]) -> None:
@@ -111,7 +123,7 @@ class Outputs:
         method = self.fitted()
         features = {}
         for name in sorted(slides):
-            slide = shown(self.corpus[name], counts=function == "embed")
+            slide = shown(self.corpus[name], counts=function == "embed", genes=self._genes)
             with WORK, frozen(method):
                 features[name] = checked(f"{function}({name})", offer(method, function)(slide), slide.n_obs)
         self.folder.save(FEATURES[function], features)

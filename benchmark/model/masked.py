@@ -50,8 +50,8 @@ class Masked(nn.Module):
         return (query * table.squeeze(2)).sum(-1, keepdim=True) / query.shape[-1] ** 0.5 + offset
 
     def centred(self, batch: dict[str, Tensor]) -> Tensor:
-        """The values `[b, t, c]` of a batch minus the means of their genes."""
-        return batch["values"] - self.gene_mean[batch["genes"]]
+        """The values `[b, t, c]` of a batch minus the means of their genes; 0 for a gene that was not measured."""
+        return batch["values"] - self.gene_mean[batch["genes"]] * batch["measured"]
 
 
 class MaskedSpots(Masked):
@@ -112,7 +112,7 @@ class MaskedSpots(Masked):
             centre = position.gather(1, centre[..., None].expand(-1, -1, 2))
             square = ((position - centre).abs() <= random(b, 1, 1) * SQUARE).all(-1, keepdim=True)
             hidden = hidden | (square & (random(b, 1, 1) < 0.5) if self.masking == "mixed" else square)
-        return (hidden & valid[..., None]).expand_as(values)
+        return (hidden & valid[..., None] & batch["measured"]).expand_as(values)
 
 
 class MaskedGenes(Masked):

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from benchmark.core.contracts import KeyScore, Measured, Metric, Split, Spots, offer
 from benchmark.data.gene_selection import top_log_variance
-from benchmark.data.normalisation import lognorm
+from benchmark.data.normalisation import normalised
 from benchmark.data.shown import shown
 from benchmark.data.tiles import has_image
 from benchmark.metrics.expression import mean_pearson
@@ -88,6 +88,6 @@ class ExpressionFromImage:
         """Setting "direct", if the method predicted any slide."""
         if slides:
             pairs = zip(slides, predicted, strict=True)
-            truth = np.concatenate([lognorm(slide.X)[:, arrays["genes"]].toarray() for slide, arrays in pairs])
+            truth = np.concatenate([normalised(slide)[:, arrays["genes"]].toarray() for slide, arrays in pairs])
             values = np.concatenate([arrays["value"] for arrays in predicted])
             yield Measured("direct", "pearson", mean_pearson(truth, values), n_test=len(truth))

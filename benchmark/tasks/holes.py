@@ -76,4 +76,6 @@ def blinded(slide: ad.AnnData, shown: np.ndarray, hidden: np.ndarray) -> ad.AnnD
     copy = slide[shown].copy()
     copy.X = sp.csr_matrix(sp.diags_array((~hidden[shown]).astype(np.float32)) @ copy.X)
     copy.X.eliminate_zeros()
+    if "library_size" in copy.obs:
+        copy.obs.loc[hidden[shown], "library_size"] = 0
     return copy

@@ -10,7 +10,8 @@ import numpy as np
 
 from benchmark.core.contracts import KeyScore, Measured, Metric, Split
 from benchmark.data.gene_selection import top_variance
-from benchmark.data.normalisation import hide, lognorm
+from benchmark.data.normalisation import normalised
+from benchmark.data.panel import measured, without
 from benchmark.metrics import expression
 
 if TYPE_CHECKING:
@@ -64,19 +65,13 @@ class Imputation:
         return {"genes": np.concatenate(genes), "value": np.concatenate(predicted, axis=1)}
 
     def score(self, slide: ad.AnnData, predicted: Mapping[str, np.ndarray]) -> Iterator[Measured]:
-        """Predicted against measured expression of the hidden genes, log-normalised."""
-        truth = lognorm(slide.X)[:, predicted["genes"]].toarray()
-        for metric, value in expression.imputation(truth, predicted["value"]).items():
+        """Predicted against measured expression of the hidden genes that the slide has, log-normalised."""
+        known = measured(slide)[predicted["genes"]]
+        truth = normalised(slide)[:, predicted["genes"][known]].toarray()
+        for metric, value in expression.imputation(truth, predicted["value"][:, known]).items():
             yield Measured("genes", metric, value, slide.uns["slide"], n_test=slide.n_obs)
 
     def deal(self, panel: np.ndarray) -> list[np.ndarray]:
         """The genes of the panel in `folds` parts of similar size, int `[n_hidden]` each, the same for all methods."""
         parts = np.array_split(np.random.default_rng(0).permutation(panel), self.folds)
         return [np.sort(part) for part in parts if len(part)]
-
-
-def without(slide: ad.AnnData, hidden: np.ndarray) -> ad.AnnData:
-    """A copy of the slide without counts of the `hidden` genes."""
-    copy = slide.copy()
-    copy.X = hide(slide.X, hidden)
-    return copy

@@ -12,7 +12,8 @@ import numpy as np
 from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split
 from benchmark.data.corpus import Corpus
 from benchmark.data.gene_selection import moments, top_variance
-from benchmark.data.normalisation import lognorm
+from benchmark.data.normalisation import normalised
+from benchmark.data.panel import measured
 from benchmark.metrics import expression
 from benchmark.tasks.holes import blinded, holes, window
 
@@ -103,14 +104,18 @@ class Reconstruction:
         return predicted
 
     def score(self, slide: ad.AnnData, predicted: Mapping[str, np.ndarray]) -> Iterator[Measured | NotApplicable]:
-        """Predicted against measured expression of the hidden spots, a setting that hides none with its reason."""
-        truth, name = lognorm(slide.X)[:, predicted["panel"]].toarray(), slide.uns["slide"]
+        """Predicted against measured expression of the hidden spots, of the genes that the slide has measured; a
+        setting that hides none with its reason."""
+        known, name = measured(slide)[predicted["panel"]], slide.uns["slide"]
+        truth = normalised(slide)[:, predicted["panel"][known]].toarray()
         for setting, shown, hidden, reason in self.cuts(slide):
             if not hidden.any():
                 yield NotApplicable(setting, reason, name)
                 continue
             n_hidden, n_visible = int(hidden.sum()), int((shown & ~hidden).sum())
-            scores = expression.reconstruction(truth[hidden], predicted[setting], predicted["panel_mean"])
+            scores = expression.reconstruction(
+                truth[hidden], predicted[setting][:, known], predicted["panel_mean"][known]
+            )
             for metric, value in scores.items():
                 yield Measured(setting, metric, value, name, n_visible, n_hidden)
 

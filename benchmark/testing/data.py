@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 
 from benchmark.core.contracts import Dataset, Rule
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import prepare
 from benchmark.data.slide import check_slide
 from benchmark.stats.leaderboard import leaderboard
 from benchmark.testing.options import has_options_of_known_types
@@ -75,7 +76,7 @@ def gives_the_same_slides_again(subject: Subject) -> None:
 def makes_a_corpus(subject: Subject) -> None:
     """`unitbench prepare` makes a corpus of it."""
     data = subject.make()
-    write_corpus(data.slides(), scratch(), data.record())
+    prepare(data, scratch())
 
 
 def is_a_rule(subject: Subject) -> None:
@@ -96,25 +97,33 @@ def fits(subject: Subject) -> None:
 def chooses_genes(subject: Subject) -> None:
     """`choose` gives `m` genes for each crop, int64 `[n, m]` or `[1, m]`, none twice, also for a crop of one spot or of
     none."""
-    field, member = _crops(subject)
-    genes = np.asarray(_rule(subject).choose(field, member, M, np.random.default_rng(0)))
-    n_genes = field.by_gene.shape[0]
+    field, spots = _crops(subject)
+    genes = np.asarray(_rule(subject).choose(field, spots, M, np.random.default_rng(0)))
+    n_genes = field.n_genes
     require(
-        genes.shape in ((len(member), M), (1, M)),
-        f"choose gave shape {genes.shape}, ({len(member)}, {M}) or (1, {M}) is asked",
+        genes.shape in ((len(spots), M), (1, M)),
+        f"choose gave shape {genes.shape}, ({len(spots)}, {M}) or (1, {M}) is asked",
     )
     require(np.issubdtype(genes.dtype, np.integer), f"choose gave {genes.dtype}, int64 is asked")
     require(((genes >= 0) & (genes < n_genes)).all(), f"choose gave genes outside 0 to {n_genes - 1}")
     require(all(len(set(row)) == M for row in genes.tolist()), "choose gave a gene twice in one crop")
 
 
+def chooses_measured_genes(subject: Subject) -> None:
+    """On a slide that has measured every other gene, `choose` gives such genes alone."""
+    whole, spots = _crops(subject)
+    field = replace(whole, panel=whole.panel[::2])
+    genes = np.asarray(_rule(subject).choose(field, spots, M, np.random.default_rng(0)))
+    require(bool(np.isin(genes, field.panel).all()), "choose gave a gene that the slide has not measured (field.panel)")
+
+
 def chooses_the_same_again(subject: Subject) -> None:
     """The same generator gives the same genes, and the field stays as it was."""
-    field, member = _crops(subject)
-    before = field.by_gene.data.copy()
-    first, second = (_rule(subject).choose(field, member, M, np.random.default_rng(0)) for _ in range(2))
+    field, spots = _crops(subject)
+    before = field.counts.data.copy()
+    first, second = (_rule(subject).choose(field, spots, M, np.random.default_rng(0)) for _ in range(2))
     require(np.array_equal(first, second), "choose gave other genes from the same generator")
-    require(np.array_equal(field.by_gene.data, before), "choose changed the field")
+    require(np.array_equal(field.counts.data, before), "choose changed the field")
 
 
 def is_shared_if_it_says_so(subject: Subject) -> None:
@@ -123,7 +132,8 @@ def is_shared_if_it_says_so(subject: Subject) -> None:
     if rule.shared:
         chosen = [
             np.unique(
-                rule.choose(make_field(slide), np.ones((3, slide.n_obs), bool), M, np.random.default_rng(i)), axis=0
+                rule.choose(make_field(slide), np.tile(np.arange(slide.n_obs), (3, 1)), M, np.random.default_rng(i)),
+                axis=0,
             )
             for i, slide in enumerate(subject.corpus)
         ]
@@ -154,6 +164,7 @@ RULE_CHECKS: list[Check] = [
     has_options_of_known_types,
     fits,
     chooses_genes,
+    chooses_measured_genes,
     chooses_the_same_again,
     is_shared_if_it_says_so,
     reaches_the_leaderboard,
@@ -165,8 +176,7 @@ def _rule(subject: Subject) -> Rule:
 
 
 def _crops(subject: Subject) -> tuple[Field, np.ndarray]:
-    """A slide and the members of some crops: many spots, one, none."""
-    field = make_field(subject.test_slide)
-    member = np.zeros((4, field.n_spots), dtype=bool)
-    member[0, :40], member[1, 40:60], member[2, 5] = True, True, True
-    return field, member
+    """A slide and the spots of some crops: many, one, none."""
+    spots = np.full((4, 40), -1)
+    spots[0], spots[1, :20], spots[2, 0] = np.arange(40), np.arange(40, 60), 5
+    return make_field(subject.test_slide), spots

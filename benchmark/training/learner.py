@@ -39,6 +39,7 @@ class Learner(Trained):
         module: makes the module from the training slides' gene means `[n_genes]` and the preset; None: `module_for`.
         schedule: share of the learning rate at a fraction of the budget.
         donors: share of the training donors whose slides are used. The seed draws them.
+        panels: whether the module leaves out what was not measured, as those of `module_for` do.
     """
 
     sampler: Unit
@@ -46,17 +47,16 @@ class Learner(Trained):
     module: Callable[[torch.Tensor, Preset], Masked] | None = None
     schedule: Callable[[float], float] = cosine
     donors: float = 1.0
+    panels: bool = True
     model: Masked | None = field(default=None, repr=False)
 
     def check(self, corpus: Corpus) -> None:
         """Raises UnitBenchError: settings that these slides do not allow. Called before anything runs."""
         if self.preset not in PRESETS:
             raise UnitBenchError(f"preset {self.preset!r}", "unknown", nearest(self.preset, PRESETS))
-        n_channels = offer(self.sampler, "n_channels")
-        if n_channels > len(corpus.genes):
-            raise UnitBenchError(
-                f"{self.unit} unit", f"{n_channels} channels of {len(corpus.genes)} genes", "set fewer channels"
-            )
+        n_channels, n_genes = offer(self.sampler, "n_channels"), max(corpus.measured(s).sum() for s in corpus.names)
+        if n_channels > n_genes:
+            raise UnitBenchError(f"{self.unit} unit", f"{n_channels} channels of {n_genes} genes", "set fewer channels")
         if check := offer(self.sampler, "check"):
             check(corpus)
 
@@ -104,7 +104,7 @@ class Learner(Trained):
             if read.any():
                 batch = tensors(part, self._device)
                 masked = torch.from_numpy(part.valid & hidden[part.spot]).to(self._device)
-                h = self.model.encode(batch, masked[..., None].expand_as(batch["values"]))
+                h = self.model.encode(batch, (masked[..., None] & batch["measured"]).expand_as(batch["values"]))
                 mean.add(np.where(read, part.spot, -1), self.model.decode(h, batch["valid"]))
         predicted = np.zeros(slide.shape, np.float32)
         h = torch.from_numpy(mean.values()[field.owner[hidden]]).to(self._device)[None]

@@ -17,6 +17,7 @@ class Batch:
     Attributes:
         values: log1p of counts per 10,000, float32 `[n, t, c]`; 0 where padded.
         genes: gene of each value, int64 `[n, t, 1]` (spot) or `[n, 1, c]` (the channels that all tokens share).
+        measured: which of the genes are shown, bool as `genes`; False where a slide has measured fewer genes.
         position: (y, x) of the token from the middle of its sample, in pitches, float32 `[n, t, 2]`.
         cell: (row, column) of the token's lattice cell within its crop, int64 `[n, t, 2]`; 0 where padded.
         valid: which tokens are not padding, bool `[n, t]`; they come first.
@@ -31,8 +32,16 @@ class Batch:
     valid: np.ndarray
     spot: np.ndarray
     read: np.ndarray
+    measured: np.ndarray
 
-    inputs: ClassVar[tuple[str, ...]] = ("values", "genes", "position", "cell", "valid")  # what a module reads
+    inputs: ClassVar[tuple[str, ...]] = (
+        "values",
+        "genes",
+        "measured",
+        "position",
+        "cell",
+        "valid",
+    )  # what a module reads
 
     @classmethod
     def empty(cls, n: int, t: int, c: int) -> Batch:
@@ -46,6 +55,7 @@ class Batch:
             valid=np.zeros((n, t), bool),
             spot=np.full((n, t), -1, np.int64),
             read=np.zeros((n, t), bool),
+            measured=np.zeros((n, 1, c), bool),
         )
 
     def __len__(self) -> int:

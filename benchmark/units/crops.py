@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-import torch
 
 from benchmark.core.contracts import Rule
 from benchmark.units.batch import Batch
 from benchmark.units.expression import Field
 
 VALUES_AT_ONCE = 2**25  # 128 MiB of float32
+SLIDE_TOKENS = 8192  # a larger slide is shown in random parts, since attention costs the square of its spots
 # The samples in which a spot is embedded. "overlap": crops half a size apart, so a spot lies in several; "centre": one
 # crop around each spot; "tiles": crops side by side; "self": each spot alone; "slide": the whole slide.
 Context = Literal["overlap", "centre", "tiles", "self", "slide"]
@@ -38,44 +38,40 @@ def occupancy(lattice: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, n
     return starts, inside.ravel()
 
 
-def members(field: Field, starts: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Which spots lie in each of the crops that begin in the cells `starts` `[n, 2]`: bool `[n, n_spots]`."""
-    start, on = starts[:, None, :], field.lattice[:, 0] >= 0
-    return ((field.lattice >= start) & (field.lattice < start + size)).all(axis=2) & on
+def channels(field: Field, rule: Rule, spots: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
+    """Up to `m` genes of each crop, chosen by its visible spots, int64 `[n, m]`, or `[1, m]` for all.
+
+    A slide that has measured fewer genes shows all of them; the rest is -1.
+
+    Args:
+        spots: of each crop, `[n, t]`, -1 where padded.
+    """
+    looked_at = np.where((spots >= 0) & field.visible[spots], spots, -1)
+    genes = rule.choose(field, looked_at, min(m, len(field.panel)), rng)
+    return np.pad(genes, ((0, 0), (0, m - genes.shape[1])), constant_values=-1)
 
 
 def fill(
-    batch: Batch, rows: np.ndarray, field: Field, member: np.ndarray, starts: np.ndarray, genes: np.ndarray
+    batch: Batch, rows: np.ndarray, field: Field, spots: np.ndarray, starts: np.ndarray, genes: np.ndarray
 ) -> None:
     """Write the crops of one slide into some rows of an empty batch.
 
     Args:
         rows: of the batch, `[n]`.
-        member: the spots of each crop, bool `[n, n_spots]`.
+        spots: of each crop, `[n, t]`, -1 where padded.
         starts: the first cell of each crop, `[n, 2]`.
-        genes: the channels of each crop, int `[n, c]`, or of all of them, `[1, c]`.
+        genes: the channels of each crop, int `[n, c]`, or of all of them, `[1, c]`; -1 where padded.
     """
-    n, c = len(member), genes.shape[1]
-    if len(genes) > (at_once := max(1, VALUES_AT_ONCE // (field.n_spots * c))):
-        for i in range(0, n, at_once):
-            chunk = slice(i, i + at_once)
-            fill(batch, rows[chunk], field, member[chunk], starts[chunk], genes[chunk])
-        return
-    count = member.sum(axis=1)
-    t = int(count.max())
-    order = np.argsort(~member, axis=1, kind="stable")[:, :t]
-    valid = np.arange(t) < count[:, None]
-    position, cell = field.position[order], field.lattice[order]
-    centre = (position * valid[:, :, None]).sum(axis=1, keepdims=True) / count[:, None, None]
-    dense = torch.from_numpy(field.by_gene[genes.ravel()].toarray()).view(len(genes), c, -1).expand(n, -1, -1)
-    values = dense.gather(2, torch.from_numpy(order)[:, None].expand(-1, c, -1)).transpose(1, 2).numpy()
-    values[~valid] = 0
-    batch.values[rows, :t] = values
-    batch.genes[rows, 0] = genes
+    t, valid = spots.shape[1], spots >= 0
+    position, cell = field.position[spots], field.lattice[spots]
+    centre = (position * valid[:, :, None]).sum(axis=1, keepdims=True) / valid.sum(axis=1)[:, None, None]
+    batch.values[rows, :t] = field.values(spots, genes)
+    batch.genes[rows, 0] = np.maximum(genes, 0)
+    batch.measured[rows, 0] = genes >= 0
     batch.position[rows, :t] = (position - centre) * valid[:, :, None]
     batch.cell[rows, :t] = (cell - starts[:, None]) * valid[:, :, None]
     batch.valid[rows, :t] = batch.read[rows, :t] = valid
-    batch.spot[rows, :t] = np.where(valid, order + field.offset, -1)
+    batch.spot[rows, :t] = np.where(valid, spots + field.offset, -1)
 
 
 def cover(field: Field, context: Context, size: int, rule: Rule, m: int, tokens: int) -> Iterator[Batch]:
@@ -87,28 +83,41 @@ def cover(field: Field, context: Context, size: int, rule: Rule, m: int, tokens:
         rule, m: choose the `m` channels of each crop.
     """
     rng = np.random.default_rng(0)  # so a rule that draws gives the same channels to the same slide
-    on = np.flatnonzero(field.lattice[:, 0] >= 0)
-    starts = _starts(field.lattice[on], context, size)
-    at_once = max(1, tokens // {"self": 1, "slide": len(on)}.get(context, min(size**2, len(on))))
-    for i in range(0, len(starts), at_once):
-        chunk = slice(i, i + at_once)
-        if context == "self":
-            member = on[chunk, None] == np.arange(field.n_spots)
-        else:
-            side = np.iinfo(np.int32).max if context == "slide" else size
-            member = members(field, starts[chunk], (side, side))
-        batch = Batch.empty(len(member), int(member.sum(axis=1).max()), m)
-        genes = rule.choose(field, member & field.visible, m, rng)
-        fill(batch, np.arange(len(member)), field, member, starts[chunk], genes)
+    on, n_before = np.flatnonzero(field.lattice[:, 0] >= 0), 0
+    for spots, starts in _crops(field, on, context, size, tokens, rng):
+        batch = Batch.empty(len(spots), spots.shape[1], m)
+        fill(batch, np.arange(len(spots)), field, spots, starts, channels(field, rule, spots, m, rng))
         if context == "centre":
-            batch.read[:] = batch.spot == (on[chunk] + field.offset)[:, None]
+            batch.read[:] = batch.spot == (on[n_before : n_before + len(spots)] + field.offset)[:, None]
+        n_before += len(spots)
         yield batch
+
+
+def _crops(
+    field: Field, on: np.ndarray, context: Context, size: int, tokens: int, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Spots `[n, t]` and first cells `[n, 2]` of the crops that `cover` shows together, for the spots `on` `[n_on]`."""
+    if context == "slide":
+        for part in parts(on, rng):
+            yield part[None], field.lattice[on].min(axis=0, keepdims=True)
+        return
+    starts = _starts(field.lattice[on], context, size)
+    at_once = max(1, tokens // (1 if context == "self" else min(size**2, len(on))))
+    for i in range(0, len(starts), at_once):
+        chunk = starts[i : i + at_once]
+        yield on[i : i + at_once, None] if context == "self" else field.inside(chunk, (size, size)), chunk
+
+
+def parts(spots: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """The spots `[n]` of a slide in as few random parts of similar size as a sample of the slide can hold."""
+    n_parts = -(-len(spots) // SLIDE_TOKENS)
+    if n_parts == 1:
+        return [spots]
+    return [np.sort(part) for part in np.array_split(rng.permutation(spots), n_parts)]
 
 
 def _starts(lattice: np.ndarray, context: Context, size: int) -> np.ndarray:
     """The first cell of each crop, `[n_crops, 2]`: crops that cover spots in these cells, none of them empty."""
-    if context == "slide":
-        return lattice.min(axis=0, keepdims=True)
     if context == "self":
         return lattice
     if context == "centre":

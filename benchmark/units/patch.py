@@ -12,7 +12,7 @@ import numpy as np
 from benchmark.core.contracts import Rule, UnitName
 from benchmark.core.errors import UnitBenchError
 from benchmark.units.batch import Batch
-from benchmark.units.crops import VALUES_AT_ONCE, Context, cover, fill, members, occupancy
+from benchmark.units.crops import VALUES_AT_ONCE, Context, channels, cover, fill, occupancy
 from benchmark.units.expression import Field, fields, stretched
 from benchmark.units.rules import VarianceDraw
 
@@ -87,8 +87,8 @@ class PatchUnit:
             starts, _ = crops[number]
             starts = starts[rng.integers(len(starts), size=len(rows))]
             slide = slides[number]
-            member = members(slide, starts, (self.size, self.size))
-            fill(batch, rows, slide, member, starts, self.rule.choose(slide, member, self.n_channels, rng))
+            spots = slide.inside(starts, (self.size, self.size))
+            fill(batch, rows, slide, spots, starts, channels(slide, self.rule, spots, self.n_channels, rng))
         return batch
 
     def lay(self, field: Field) -> Field:

@@ -1,4 +1,4 @@
-"""The slide unit: all spots of a slide are the tokens of one sample, with their positions."""
+"""The slide unit: the spots of a slide are the tokens of one sample, with their positions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.core.contracts import Rule, UnitName
 from benchmark.units.batch import Batch
-from benchmark.units.crops import Context, cover, fill
+from benchmark.units.crops import SLIDE_TOKENS, Context, channels, cover, fill, parts
 from benchmark.units.expression import Field, fields
 from benchmark.units.rules import VarianceDraw
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SlideUnit:
-    """One crop that holds the whole slide.
+    """One crop that holds the whole slide. Of a slide of more than `SLIDE_TOKENS` spots a sample holds a random part.
 
     Attributes:
         rule: chooses the `n_channels` genes of each sample.
@@ -40,20 +40,20 @@ class SlideUnit:
         return replace(self, rule=self.rule.fit(corpus, self.n_channels))
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
-        """Mean number of spots of a slide."""
-        return float(np.mean([slide.n_spots for slide in fields(corpus)]))
+        """Mean number of spots of a sample."""
+        return float(np.mean([min(slide.n_spots, SLIDE_TOKENS) for slide in fields(corpus)]))
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch:
         """`n` slides, each equally often: whole passes through the corpus in random order."""
         slides = fields(corpus)
         passes = [rng.permutation(len(slides)) for _ in range(-(-n // len(slides)))]
         chosen = np.concatenate(passes)[:n]
-        batch = Batch.empty(n, max(slide.n_spots for slide in slides), self.n_channels)
+        batch = Batch.empty(n, min(max(slide.n_spots for slide in slides), SLIDE_TOKENS), self.n_channels)
         for row, number in enumerate(chosen):
             slide = slides[number]
-            everything = np.ones((1, slide.n_spots), dtype=bool)
-            genes = self.rule.choose(slide, everything, self.n_channels, rng)
-            fill(batch, np.array([row]), slide, everything, np.zeros((1, 2), np.int64), genes)
+            spots = parts(np.arange(slide.n_spots), rng)[0][None]
+            genes = channels(slide, self.rule, spots, self.n_channels, rng)
+            fill(batch, np.array([row]), slide, spots, np.zeros((1, 2), np.int64), genes)
         return batch
 
     def lay(self, field: Field) -> Field:

@@ -10,9 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from benchmark.core.contracts import UnitName
-from benchmark.data.gene_selection import moments, top_variance
+from benchmark.data.gene_selection import moments, ranked_by_variance
 from benchmark.units.batch import Batch, padded
-from benchmark.units.expression import Field, by_spot
+from benchmark.units.expression import Field, fields
 
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
@@ -33,16 +33,17 @@ class SpotUnit:
 
     def fit(self, corpus: Corpus) -> Self:
         """The unit with the order of the genes."""
-        return replace(self, order=tuple(top_variance(corpus, len(corpus.genes)).tolist()))
+        return replace(self, order=tuple(ranked_by_variance(corpus).tolist()))
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
         """Mean number of genes that a spot shows."""
-        return float(np.minimum(np.diff(by_spot(corpus).indptr), self.n_tokens).mean())
+        shown = [np.minimum(np.diff(field.counts.indptr), self.n_tokens) for field in fields(corpus)]
+        return float(np.concatenate(shown).mean())
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch:
         """`n` random spots with replacement. `draw_weighted` explains the draw of genes."""
         spots = rng.integers(corpus.n_spots, size=n)
-        values, genes, valid = rows(by_spot(corpus), spots)
+        values, genes, valid = rows(of_corpus(corpus, spots))
         _, variance = moments(corpus)
         time = rng.standard_exponential(values.shape, dtype=np.float32) / np.maximum(variance[genes], 1e-10)
         return self._batch(values, genes, valid, time, spots)
@@ -58,7 +59,7 @@ class SpotUnit:
         at_once = max(1, tokens // self.n_tokens)
         for i in range(0, field.n_spots, at_once):
             spots = np.arange(i, min(i + at_once, field.n_spots))
-            values, genes, valid = rows(field.by_spot, spots)
+            values, genes, valid = rows(field.rows(spots))
             yield self._batch(values, genes, valid, rank[genes], spots + field.offset)
 
     def _batch(
@@ -79,12 +80,21 @@ class SpotUnit:
             valid=valid,
             spot=np.where(valid, spots[:, None], -1),
             read=valid,
+            measured=np.ones((*valid.shape, 1), bool),
         )
 
 
-def rows(matrix: sp.csr_matrix, spots: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values, columns and validity of the non-zero entries of some rows of a CSR matrix, padded to `[n, t]` each."""
-    part = matrix[spots]
+def of_corpus(corpus: Corpus, spots: np.ndarray) -> sp.csr_matrix:
+    """The values of some spots `[n]` of a corpus, CSR `[n, n_genes]`."""
+    slides = fields(corpus)
+    number = np.searchsorted([slide.offset for slide in slides], spots, side="right") - 1
+    order = np.argsort(number, kind="stable")
+    found = [slides[k].rows(spots[number == k] - slides[k].offset) for k in np.unique(number)]
+    return sp.vstack(found, format="csr")[np.argsort(order)]
+
+
+def rows(part: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values, columns and validity of the non-zero entries of each row of a CSR matrix, padded to `[n, t]` each."""
     length = np.diff(part.indptr)
     t = padded(max(int(length.max()), 1))
     valid = np.arange(t) < length[:, None]

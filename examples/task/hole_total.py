@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.core.contracts import KeyScore, Measured, Metric
-from benchmark.data.normalisation import lognorm
+from benchmark.data.normalisation import normalised
 from benchmark.tasks.holes import blinded, holes
 
 
@@ -34,7 +34,7 @@ class HoleTotal:
         return {"total": total}
 
     def score(self, slide, predicted):
-        truth = np.asarray(lognorm(slide.X)[self.hidden(slide)].sum(axis=1)).ravel()
+        truth = np.asarray(normalised(slide)[self.hidden(slide)].sum(axis=1)).ravel()
         rmse = float(np.sqrt(np.mean((predicted["total"] - truth) ** 2)))
         yield Measured("hole", "rmse_total", rmse, slide.uns["slide"], n_test=len(truth))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.core.errors import UnitBenchError
 from benchmark.data.gene_selection import top_variance
-from benchmark.data.normalisation import lognorm
+from benchmark.data.normalisation import normalised
 from benchmark.data.tiles import View, has_image, no_image, tiles
 from methods.generation.pairs import REGULARISATION
 
@@ -56,7 +56,7 @@ class Atlas:
 
     def read(self, slide: ad.AnnData, spots: np.ndarray) -> np.ndarray:
         """The panel's values in some spots of any slide, `[n, n_genes]`."""
-        return lognorm(slide.X)[spots][:, self.panel].toarray()
+        return normalised(slide)[spots][:, self.panel].toarray()
 
     def locate(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates `[n, d]` and state `[n]` of spots with these values `[n, n_genes]`."""
@@ -93,7 +93,7 @@ def make_atlas(corpus: Corpus, view: View, n_genes: int, n_states: int, seed: in
     images = tuple(tiles(corpus, name, view) for name in corpus.names)
     start = np.cumsum([0, *map(len, images[:-1])])
     panel = top_variance(corpus, n_genes)
-    values = np.vstack([lognorm(slide.X)[:, panel].toarray() for slide in corpus])
+    values = np.vstack([normalised(slide)[:, panel].toarray() for slide in corpus])
     if len(values) < 10 * n_states:
         raise UnitBenchError("generator", f"{len(values)} spots for {n_states} states", "set fewer n_states")
     pca = PCA(min(COMPONENTS, *values.shape), svd_solver="full").fit(values)

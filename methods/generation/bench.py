@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from benchmark.core.contracts import Measured
-from benchmark.data.corpus import Corpus, write_corpus
+from benchmark.data.corpus import Corpus
+from benchmark.data.prepare import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.tasks.generation import Generation
 from benchmark.training.budget import Budget

@@ -60,4 +60,4 @@ class Patch(Learner):
 
             check_image(backbone, channels, rule.shared, tokens, embed)
             module = partial(MaskedImage, size=size, n_channels=n_channels, backbone=backbone, masking=masking)
-        super().__init__(unit, preset, module, donors=donors)
+        super().__init__(unit, preset, module, donors=donors, panels=tokens == "bound" and backbone == "trunk")

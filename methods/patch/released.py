@@ -84,7 +84,9 @@ class PatchReleased(Learner):
             lattice="released",
             crops_per_slide=int(2 * (STRETCHED + 1) ** 2 / size**2),
         )
-        super().__init__(unit, preset, partial(Released, size=size, n_channels=n_channels), warm_up_then_constant)
+        super().__init__(
+            unit, preset, partial(Released, size=size, n_channels=n_channels), warm_up_then_constant, panels=False
+        )
 
     @torch.inference_mode()
     def reconstruct(self, slide: ad.AnnData, hidden: np.ndarray) -> np.ndarray:

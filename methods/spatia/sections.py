@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
-from benchmark.data.normalisation import library_size, lognorm
+from benchmark.data.normalisation import normalised, sizes
 from benchmark.data.tiles import View, cut, has_image, no_image, tiles
 
 if TYPE_CHECKING:
@@ -149,8 +149,8 @@ def section(
     offset = (position[near] - position[:, None]) * near_valid[..., None]
     low, high = position.min(axis=0), position.max(axis=0)
     return Section(
-        values=lognorm(slide.X),
-        depth=np.log1p(library_size(slide.X))[:, None],
+        values=normalised(slide),
+        depth=np.log1p(sizes(slide))[:, None],
         position=(position - low) / max(float((high - low).max()), 1.0),
         near=near,
         offset=offset,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from benchmark.data.gene_selection import draw_weighted, moments, top_variance
-from benchmark.data.normalisation import library_size, lognorm
+from benchmark.data.gene_selection import draw_weighted, moments, ranked_by_variance
+from benchmark.data.normalisation import lognorm
 from benchmark.units.batch import padded
 from benchmark.units.spot import rows
 from methods.spatia.batch import Batch
@@ -59,7 +59,7 @@ class SpatiaUnit:
     def fit(self, corpus: Corpus) -> SpatiaUnit:
         """The unit with the variance and the rank of each gene."""
         rank = np.empty(len(corpus.genes))
-        rank[top_variance(corpus, len(rank))] = np.arange(len(rank))
+        rank[ranked_by_variance(corpus)] = np.arange(len(rank))
         return replace(self, variance=np.maximum(moments(corpus)[1], 1e-10), rank=rank)
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
@@ -127,13 +127,15 @@ def visible(values: sp.csr_matrix, depth: np.ndarray, hidden: np.ndarray) -> tup
 
     Args:
         values: log1p of counts per 10,000, CSR `[n, n_genes]`.
-        depth: log1p of a spot's counts, `[n, 1]`.
+        depth: log1p of a spot's counts of all genes, `[n, 1]`.
         hidden: which genes each spot hides, bool `[n, n_genes]`.
     """
-    counts = values.expm1().multiply(np.expm1(depth) / 1e4).multiply(~hidden).tocsr()
+    counts = values.expm1().multiply(np.expm1(depth) / 1e4).tocsr()
     counts.data = np.rint(counts.data)  # counts are whole numbers: no rounding error tells of the hidden ones
+    size = np.maximum(np.rint(np.expm1(depth)) - counts.multiply(hidden).sum(axis=1).reshape(-1, 1), 1)
+    counts = counts.multiply(~hidden).tocsr()
     counts.eliminate_zeros()
-    return lognorm(counts), np.log1p(library_size(counts))[:, None]
+    return lognorm(counts, size.ravel().astype(np.float32)), np.log1p(size)
 
 
 def _clumps(slide: Section, n: int, rng: np.random.Generator) -> np.ndarray:

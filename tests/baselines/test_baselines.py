@@ -12,9 +12,9 @@ from baselines.interpolation import GeneMean, InverseDistance, NeighbourMean, Ze
 from baselines.noise import Noise
 from baselines.pca import PCA
 from baselines.random_features import RandomFeatures
-from benchmark.data.corpus import write_corpus
 from benchmark.data.gene_selection import moments, top_dispersion, top_variance
 from benchmark.data.normalisation import lognorm
+from benchmark.data.prepare import write_corpus
 from benchmark.data.slide import make_slide
 from benchmark.data.splits import donor_folds, random_spots
 from benchmark.datasets.her2st import Her2st

@@ -17,7 +17,7 @@ from baselines.scgpt.method import Scgpt, ScgptSpatial
 from baselines.scgpt.module import Generative, Objective
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.registry import make as make_plugin
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.model.trunk import PRESETS, Preset
 from benchmark.training import loop as pretrain_module

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from baselines.scgpt import unit as unit_module
 from baselines.scgpt.unit import ScGPTUnit, nonzero_mean
 from benchmark.core.errors import UnitBenchError
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 
 N = 48
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.data.corpus import write_corpus
 from benchmark.data.labels import clean
 from benchmark.data.names import check_donor, check_slide_name, check_twins, is_missing
+from benchmark.data.prepare import write_corpus
 from tests.data.test_corpus import a_slide
 
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.data.corpus import write_corpus
 from benchmark.data.panel import common_genes, warning
+from benchmark.data.prepare import write_corpus
 from tests.data.test_corpus import a_slide
 
 panels = st.dictionaries(

@@ -7,8 +7,8 @@ from PIL import Image
 from benchmark.core.errors import UnitBenchError
 from benchmark.data import image as image_module
 from benchmark.data import tiles as tiles_module
-from benchmark.data.corpus import write_corpus
 from benchmark.data.image import tissue_mask
+from benchmark.data.prepare import write_corpus
 from benchmark.data.tiles import View, cut, tiles
 from benchmark.datasets.h5ad_folder import H5adFolder
 from benchmark.datasets.her2st import Her2st

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from tests.helpers.bad_inputs import BAD
 from tests.helpers.h5ad_folder import Folder, a_file
 from tests.helpers.paths import ROOT

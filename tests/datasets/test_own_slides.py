@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmark.core.files import sha256
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from tests.helpers.bad_inputs import with_obs, with_raw, with_spatial
 from tests.helpers.h5ad_folder import BINNED, PICTURE, Folder, a_file, pictured
 

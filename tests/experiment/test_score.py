@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmark.core.scores import COLUMNS
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.experiment.rows import PRETRAINED_ON
 from benchmark.experiment.score import score_arms

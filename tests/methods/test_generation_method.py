@@ -9,7 +9,7 @@ import torch
 from benchmark.core.contracts import Measured, NotApplicable
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.registry import make
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from benchmark.data.tiles import View, cut
 from benchmark.datasets.simulated import Simulated
 from benchmark.metrics.morphology import FEATURES

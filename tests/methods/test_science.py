@@ -6,7 +6,7 @@ import pytest
 from baselines.pca import PCA
 from benchmark.core import registry
 from benchmark.core.config import read_config
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from benchmark.data.splits import donor_folds
 from benchmark.metrics.labels import classification as metrics
 from benchmark.tasks.probes import predict

@@ -9,8 +9,8 @@ from benchmark.core.config import read_config
 from benchmark.core.contracts import offer
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.registry import make
-from benchmark.data.corpus import write_corpus
 from benchmark.data.normalisation import hide
+from benchmark.data.prepare import write_corpus
 from benchmark.training.budget import Budget
 from methods.spatia import inference, presets
 from methods.spatia.method import Spatia

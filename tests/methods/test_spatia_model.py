@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from benchmark.training.flops import count_flops
 from benchmark.training.loop import tensors
 from methods.spatia import presets

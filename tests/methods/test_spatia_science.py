@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.metrics.labels import classification as metrics
 from benchmark.tasks.probes import predict

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from benchmark.data.corpus import write_corpus
 from benchmark.data.normalisation import hide, library_size, lognorm
+from benchmark.data.prepare import write_corpus
 from benchmark.data.slide import check_slide
 from benchmark.data.tiles import View, tiles
 from benchmark.training.loop import tensors

@@ -10,7 +10,7 @@ import torch
 
 from baselines.scgpt.method import Scgpt
 from baselines.scgpt.module import MASKED, Generative, MaskedValues
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.model.masked import RATIOS
 from benchmark.training.budget import Budget

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from benchmark.core.config import Config, build
 from benchmark.core.contracts import Spots
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from benchmark.experiment.fit import run_arms
 from benchmark.experiment.score import score_arms
 from benchmark.metrics import labels

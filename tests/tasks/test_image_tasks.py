@@ -11,9 +11,9 @@ from sklearn.decomposition import PCA
 from baselines.image_features import ImagePCA, ImageTexture, MeanColour
 from benchmark.core.config import Config, build
 from benchmark.core.contracts import Spots
-from benchmark.data.corpus import write_corpus
 from benchmark.data.gene_selection import top_log_variance
 from benchmark.data.normalisation import lognorm
+from benchmark.data.prepare import write_corpus
 from benchmark.data.tiles import cut
 from benchmark.datasets.simulated import Simulated
 from benchmark.experiment.fit import run_arms

@@ -10,9 +10,9 @@ from scipy.stats import pearsonr, spearmanr
 
 from baselines.imputation import KNNInSpace, Ridge
 from baselines.interpolation import GeneMean
-from benchmark.data.corpus import write_corpus
 from benchmark.data.gene_selection import moments, top_variance
 from benchmark.data.normalisation import library_size, lognorm
+from benchmark.data.prepare import write_corpus
 from benchmark.metrics.expression import imputation as metrics
 from benchmark.tasks.imputation import Imputation, without
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from benchmark.data.splits import donor_folds, everything
 from benchmark.tasks.annotation import Annotation
 from benchmark.tasks.domain import Domain

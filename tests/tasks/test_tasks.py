@@ -13,9 +13,9 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import kneighbors_graph
 
 from benchmark.core.contracts import NotApplicable, Spots
-from benchmark.data.corpus import write_corpus
 from benchmark.data.gene_selection import top_variance
 from benchmark.data.normalisation import lognorm
+from benchmark.data.prepare import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.metrics import labels
 from benchmark.metrics.expression import pearson

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmark.core.registry import plugins
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.testing.classes import CHECKS
 from benchmark.testing.subject import Subject, run_checks

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from baselines.slide import Slide
 from baselines.spot import Spot
 from benchmark.core.errors import UnitBenchError
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from benchmark.model.trunk import PRESETS, Preset
 from benchmark.training import learner as learner_module
 from benchmark.training.budget import Budget

@@ -10,7 +10,7 @@ from benchmark.core import registry
 from benchmark.data.gene_selection import spatial_variation
 from benchmark.data.neighbours import morans_i
 from benchmark.data.normalisation import lognorm
-from benchmark.units.expression import field
+from benchmark.units.expression import field, padded_rows
 
 RULES = sorted(registry.plugins("channels"))
 by_rule = pytest.mark.parametrize("name", RULES)
@@ -19,7 +19,12 @@ by_rule = pytest.mark.parametrize("name", RULES)
 def chosen(name, tissue, member, m=10, seed=0, hidden=None):
     rule = registry.make("channels", name, {}).fit(tissue, m)
     slide = field(tissue[tissue.names[0]], hidden=hidden)
-    return rule.choose(slide, member & slide.visible, m, np.random.default_rng(seed))
+    return rule.choose(slide, spots_of(member & slide.visible), m, np.random.default_rng(seed))
+
+
+def spots_of(member):
+    """The spots of each crop, padded with -1, from which of them it holds, bool `[n, n_spots]`."""
+    return padded_rows(*np.nonzero(member), len(member))
 
 
 def some_crops(tissue, n=6):
@@ -52,7 +57,9 @@ def test_hidden_spots_choose_no_genes(tissue, name):
     altered.X = sp.csr_matrix(counts)
     other = field(altered, hidden=hidden)
     rule = registry.make("channels", name, {}).fit(tissue, 10)
-    np.testing.assert_array_equal(rule.choose(other, member & other.visible, 10, np.random.default_rng(0)), genes)
+    np.testing.assert_array_equal(
+        rule.choose(other, spots_of(member & other.visible), 10, np.random.default_rng(0)), genes
+    )
 
 
 def test_uniform_gives_every_gene_the_same_chance(tissue):

@@ -8,9 +8,9 @@ from scipy.spatial.distance import pdist
 from scipy.stats import chisquare
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.data.corpus import write_corpus
 from benchmark.data.gene_selection import top_variance
 from benchmark.data.normalisation import lognorm
+from benchmark.data.prepare import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.units.expression import field
 from benchmark.units.patch import PatchUnit

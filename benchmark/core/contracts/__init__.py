@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark.core.contracts.breaches import breaches
-from benchmark.core.contracts.data import Dataset, Rule
+from benchmark.core.contracts.data import Dataset, DatasetOptions, Rule
 from benchmark.core.contracts.measures import KeyScore, Measured, Metric, NotApplicable, Split, Spots
 from benchmark.core.contracts.method import API_VERSION, Method, MethodOptions, UnitName
 from benchmark.core.contracts.task import Task, TaskOptions
@@ -19,6 +19,7 @@ from benchmark.core.contracts.training import Module, ModuleOptions, Samples, Un
 __all__ = [
     "API_VERSION",
     "Dataset",
+    "DatasetOptions",
     "KeyScore",
     "Measured",
     "Method",
@@ -42,7 +43,7 @@ __all__ = [
 
 _DEFAULTS = {
     name: None if callable(value) else value
-    for contract in (MethodOptions, TaskOptions, UnitOptions, ModuleOptions)
+    for contract in (MethodOptions, TaskOptions, UnitOptions, ModuleOptions, DatasetOptions)
     for name, value in vars(contract).items()
     if not name.startswith("_")
 }

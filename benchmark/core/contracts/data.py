@@ -32,6 +32,13 @@ class Dataset(Protocol):
         ...
 
 
+class DatasetOptions(Protocol):
+    """What a dataset may offer besides."""
+
+    def slide(self, name: str) -> AnnData:
+        """One slide, by its name in `record()["donors"]`. With it, the slides are read by all cores at once."""
+
+
 @runtime_checkable
 class Rule(Protocol):
     """Which genes are the channels of a crop, at pretraining and at embedding. Entry point: `unitbench.channels`.
@@ -46,11 +53,12 @@ class Rule(Protocol):
         """The rule with what it takes from the training slides, for `m` channels. Called once, before `choose`."""
         ...
 
-    def choose(self, field: Field, member: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
+    def choose(self, field: Field, spots: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:
         """Genes of each crop, int64 `[n, m]`, or `[1, m]` for all of them; no gene twice in a crop.
 
         Args:
-            field: the slide.
-            member: the spots of each crop that may be looked at, bool `[n, n_spots]`.
+            field: the slide. `field.panel` are the genes that it has measured: others cannot be chosen.
+            spots: of each crop, those that may be looked at, `[n, t]`, -1 where padded.
+            m: at most as many as there are measured genes.
         """
         ...

@@ -54,7 +54,8 @@ class Method(Protocol):
 
 class MethodOptions(Protocol):
     """What a method may offer besides. `slide` is always one slide with the genes of the corpus, raw counts in `X`,
-    without labels, and with arrays that cannot be written to.
+    without labels, and with arrays that cannot be written to. var["measured"] tells which genes it has: 0 counts of
+    another gene say nothing.
 
     No gradients can be taken in these functions, unless `reference` says why the method is no rival of the others.
 
@@ -65,6 +66,8 @@ class MethodOptions(Protocol):
         not_applicable: why it cannot be used at all (no checkpoint, say); it is then never fitted.
         n_parameters: how many it has, once fitted.
         view: field of view of the images that `generate` makes. Needed with `generate`.
+        panels: whether it takes slides that have measured different genes, as var["measured"] tells. Else it is shown
+            only the counts of genes that all its training slides have measured; obs["library_size"] counts all genes.
         diagnostics: numbers that a generator says of itself, kept as rows that nothing is ranked by.
     """
 
@@ -74,6 +77,7 @@ class MethodOptions(Protocol):
     not_applicable: str = ""
     n_parameters: int | None = None
     view: View | None = None
+    panels: bool = False
     diagnostics: Mapping[str, float] = {}
 
     def check(self, corpus: Corpus) -> None:
