@@ -68,13 +68,12 @@ def prepare(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Read the dataset, check every slide, and write the corpus that all methods read."""
     from rich.console import Console
 
-    from benchmark.core.registry import make
     from benchmark.data.prepare import prepare as prepare_corpus
+    from benchmark.experiment.layout import source
 
     run = _run(config, results)
-    dataset = make("datasets", run.config.dataset.name, run.config.dataset.options)
     console = Console(stderr=True)
-    corpus = prepare_corpus(dataset, run.corpus, lambda line: console.print(line, markup=False))
+    corpus = prepare_corpus(source(run.config), run.corpus, lambda line: console.print(line, markup=False))
     console.print(f"{len(corpus)} slides, {corpus.n_spots} spots, {len(corpus.genes)} genes → {run.corpus}")
 
 

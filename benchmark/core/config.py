@@ -20,6 +20,8 @@ MOST_REPEATS = 1000  # of a split within slides
 MOST_ENTRIES = 10_000  # that one `vary` makes
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # names of the run and of methods become names of folders
 
+PLAIN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"  # a dot ends the name of a dataset in that of a slide
+
 
 class Frozen(BaseModel):
     """Values that cannot change, without unknown keys."""
@@ -32,6 +34,19 @@ class Dataset(Frozen):
 
     name: str = Field(description="As `unitbench list` has it.")
     options: dict[str, Any] = Field(default={}, description="Keywords of its class.")
+
+
+Role = Literal["pretrain", "evaluate", "both"]
+
+
+class Part(Dataset):
+    """One of several datasets, and what its slides are for."""
+
+    role: Role = Field(
+        default="both",
+        description="`pretrain`: methods learn from its slides, which need no labels. `evaluate`: its slides are "
+        "scored, and no method is pretrained on them. `both`: methods learn from those of the training donors.",
+    )
 
 
 class Method(Frozen):
@@ -156,7 +171,11 @@ class Config(Frozen):
     """The whole experiment."""
 
     name: str = Field(pattern=NAME, description="Results go to `results/<name>`.")
-    dataset: Dataset = Field(description="Where the slides come from.")
+    dataset: Dataset | None = Field(default=None, description="Where the slides come from.")
+    datasets: dict[Annotated[str, Field(pattern=PLAIN)], Part] = Field(
+        default={},
+        description="In place of `dataset`, several, by a short name that slides and donors are called after.",
+    )
     methods: tuple[Method, ...] = Field(min_length=1, description="What is compared.")
     tasks: tuple[Task, ...] = Field(min_length=1, description="What is scored.")
     budget: Budget = Field(default=Budget(), description="What every arm may spend on pretraining.")
@@ -188,6 +207,21 @@ class Config(Frozen):
         if twice := _twice(numbers):
             raise ValueError(f"{twice[0]} is listed twice: remove one")
         return numbers
+
+    @model_validator(mode="after")
+    def _some_data(self) -> Config:
+        if (self.dataset is None) == (not self.datasets):
+            raise ValueError("give either `dataset` or `datasets`")
+        if self.datasets and all(part.role == "pretrain" for part in self.datasets.values()):
+            raise ValueError("datasets: every role is `pretrain`: give one of them `both` or `evaluate`")
+        if self.datasets and all(part.role == "evaluate" for part in self.datasets.values()):
+            raise ValueError("datasets: every role is `evaluate`: give one of them `both` or `pretrain`")
+        return self
+
+    @property
+    def sources(self) -> dict[str, Part]:
+        """The datasets by their short names; that of `dataset` is empty."""
+        return self.datasets or {"": Part.model_validate(self.dataset.model_dump() if self.dataset else {})}
 
     @model_validator(mode="after")
     def _names_differ(self) -> Config:

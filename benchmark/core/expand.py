@@ -13,6 +13,7 @@ from benchmark.core.experiments import nearest_experiment
 from benchmark.core.yaml_file import read_yaml
 
 LISTS = ("methods", "tasks")  # an entry of these may be `{include: file}`
+DATA = ("dataset", "datasets")  # one stands in place of the other
 
 
 def read_values(path: Path, above: tuple[Path, ...] = ()) -> Any:
@@ -38,6 +39,8 @@ def read_values(path: Path, above: tuple[Path, ...] = ()) -> Any:
     if not isinstance(inherited, dict):
         cause = f"expected keys and values, found {type(inherited).__name__}"
         raise UnitBenchError(base, cause, "see config/default/simulated.yaml")
+    if values.keys() & set(DATA):
+        inherited = {key: value for key, value in inherited.items() if key not in DATA}
     return inherited | values
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SLIDES_IN_MEMORY = 64
 LARGE = 100_000  # spots; a larger slide is opened anew each time, since the names of its spots take memory
-ENTRY = {"donor", "group", "n_spots", "labels", "panel", "sha256"}  # of each slide in the record
+ENTRY = {"donor", "group", "n_spots", "labels", "panel", "role", "dataset", "sha256"}  # of each slide in the record
 BLIND, OWN = "the corpus of a method", "use the slides that it names"
 
 
@@ -60,8 +60,20 @@ class Corpus:
 
     @property
     def digest(self) -> str:
-        """A fingerprint of the data: of all slides of the folder, with their genes and labels."""
-        return fingerprint({name: slide["sha256"] for name, slide in self.record["slides"].items()})
+        """A fingerprint of the data: of these slides, with their counts, genes and labels."""
+        return fingerprint({name: self.record["slides"][name]["sha256"] for name in self.names})
+
+    @property
+    def evaluated(self) -> Corpus:
+        """Those of the slides that are there to be scored, and not to be pretrained on alone."""
+        return self.subset(name for name in self.names if self.record["slides"][name]["role"] != "pretrain")
+
+    def by_dataset(self) -> dict[str, Corpus]:
+        """The slides of each dataset, by its own name."""
+        names: dict[str, list[str]] = {}
+        for name in self.names:
+            names.setdefault(self.record["slides"][name]["dataset"], []).append(name)
+        return {dataset: self.subset(slides) for dataset, slides in names.items()}
 
     @cached_property
     def genes(self) -> np.ndarray:

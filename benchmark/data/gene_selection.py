@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from benchmark.data.neighbours import morans_i
 from benchmark.data.normalisation import lognorm, normalised, sizes
+from benchmark.data.pages import give_back
 
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
@@ -108,6 +109,7 @@ def moments(corpus: Corpus, raw: bool = False) -> tuple[np.ndarray, np.ndarray]:
             values = values.expm1() if raw else values
             total += np.bincount(values.indices, values.data, minlength=len(total))  # sums in float64
             squares += np.bincount(values.indices, np.square(values.data, dtype=np.float64), minlength=len(total))
+            give_back()
     n_spots = np.maximum(n_spots, 1)
     mean = total / n_spots
     variance = np.maximum(squares / n_spots - mean**2, 0)

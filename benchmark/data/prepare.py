@@ -86,6 +86,9 @@ def write_corpus(
         (unfinished / "slides").rename(folder / "slides")
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+    for name, entry in entries.items():
+        entry["role"] = record.get("roles", {}).get(name, "both")
+        entry["dataset"] = record.get("sets", {}).get(name, record.get("name", ""))
     write_atomic(folder / "panels.npy", lambda temporary: np.save(temporary, different))
     write_json(folder / "record.json", {**record, "genes": list(genes), "slides": entries})
     return open_corpus(folder)

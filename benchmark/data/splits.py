@@ -13,11 +13,23 @@ from benchmark.core.errors import UnitBenchError
 
 @dataclass(frozen=True)
 class Fold:
-    """`fit`: slides that pretraining may see; `test`: slides that are scored. They are equal if nothing is held out."""
+    """Slides that are learned from, and slides that are scored.
+
+    Attributes:
+        fit: slides that probes learn from.
+        test: slides that are scored; the same as `fit` if nothing is held out.
+        pretrain: slides that methods are pretrained on; None: `fit`.
+    """
 
     name: str
     fit: tuple[str, ...]
     test: tuple[str, ...]
+    pretrain: tuple[str, ...] | None = None
+
+    @property
+    def learn(self) -> tuple[str, ...]:
+        """The slides that methods are pretrained on."""
+        return self.fit if self.pretrain is None else self.pretrain
 
     @property
     def transductive(self) -> bool:
@@ -114,10 +126,11 @@ def check_disjoint(fold: Fold, donors: Mapping[str, str], groups: Mapping[str, s
     Raises:
         UnitBenchError: a slide or group is on both sides of a fold that holds something out.
     """
+    seen = {*fold.fit, *fold.learn}
     shared = {
-        "slides": sorted(set(fold.fit) & set(fold.test)),
-        "donors": sorted({donors[s] for s in fold.fit} & {donors[s] for s in fold.test}),
-        "groups": sorted({groups[s] for s in fold.fit} & {groups[s] for s in fold.test}),
+        "slides": sorted(seen & set(fold.test)),
+        "donors": sorted({donors[s] for s in seen} & {donors[s] for s in fold.test}),
+        "groups": sorted({groups[s] for s in seen} & {groups[s] for s in fold.test}),
     }
     held_out = set(fold.fit) != set(fold.test)
     for what in ("slides", "groups"):
@@ -126,8 +139,9 @@ def check_disjoint(fold: Fold, donors: Mapping[str, str], groups: Mapping[str, s
                 f"fold {fold.name}", f"{what} on both sides: {', '.join(names)}", "correct the groups of the record"
             )
     return {
+        "learn": list(fold.learn),
         "fit": list(fold.fit),
         "test": list(fold.test),
         "shared": shared,
-        "transductive": fold.transductive,
+        "transductive": bool(set(fold.learn) & set(fold.test)),
     }

@@ -21,6 +21,7 @@ import scipy.sparse as sp
 
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import fingerprint, sha256, write_atomic
+from benchmark.data.pages import mapped
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -117,7 +118,7 @@ def read_arrays(path: Path, mode: Literal["r", "r+"] = "r") -> dict[str, np.ndar
     with open(path, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         about = json.loads(file.read(length))
-    whole = np.memmap(path, np.uint8, mode).view(np.ndarray)
+    whole = mapped(path, mode)
     arrays = {}
     for name, entry in about.items():
         first, last = (8 + length + offset for offset in entry["data_offsets"])

@@ -47,8 +47,11 @@ class Her2st(Frozen):
         Raises:
             UnitBenchError: a file is missing, truncated or altered, or there is no slide of that name.
         """
-        for name in self._names():
-            yield read_slide(name)
+        yield from map(self.slide, self._names())
+
+    def slide(self, name: str) -> ad.AnnData:
+        """One slide."""
+        return read_slide(name)
 
     def _names(self) -> list[str]:
         known = [PurePosixPath(path).name.removesuffix(".tsv.gz") for path in _files() if "/ST-cnts/" in path]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from benchmark.core import registry
 from benchmark.core.code import code_of, code_of_plugin
-from benchmark.core.config import Config
+from benchmark.core.config import Config, Role
 from benchmark.core.environments import find_environment
 from benchmark.core.files import fingerprint
 from benchmark.data.corpus import Corpus
@@ -37,21 +38,37 @@ def arm_of(record: Mapping) -> Arm:
     return Arm(record["method"], record["fold"], record["amount"], record["seed"])
 
 
-def folds(config: Config, groups: Mapping[str, str]) -> dict[str, Fold]:
+def folds(
+    config: Config, groups: Mapping[str, str], roles: Mapping[str, Role] = MappingProxyType({})
+) -> dict[str, Fold]:
     """The folds of pretraining by name: one for each set of held-out groups, and for splits within slides one, "all".
 
     Args:
         groups: the group of each slide.
+        roles: what each slide is for; "both" where it is left out.
     """
-    by_name = {fold.name: fold for fold in donor_folds(groups, config.splits.donor_folds)}
+    evaluated = {slide: group for slide, group in groups.items() if roles.get(slide, "both") != "pretrain"}
+    by_name = {fold.name: fold for fold in donor_folds(evaluated, config.splits.donor_folds)}
     if any(config.splits.repeats.values()):
-        by_name["all"] = everything(tuple(groups))
-    return by_name
+        by_name["all"] = everything(tuple(evaluated))
+    if set(roles.values()) <= {"both"}:
+        return by_name
+    return {name: replace(fold, pretrain=tuple(_learned(fold, groups, roles))) for name, fold in by_name.items()}
+
+
+def _learned(fold: Fold, slides: Iterable[str], roles: Mapping[str, Role]) -> Iterator[str]:
+    """The slides that methods are pretrained on in a fold."""
+    for slide in slides:
+        role = roles.get(slide, "both")
+        if role == "pretrain" or (role == "both" and slide in fold.fit):
+            yield slide
 
 
 def folds_of(config: Config, corpus: Corpus) -> dict[str, Fold]:
     """The folds of a prepared corpus."""
-    return folds(config, {name: corpus.record["slides"][name]["group"] for name in corpus.names})
+    entries = corpus.record["slides"]
+    groups, roles = ({name: entries[name][what] for name in corpus.names} for what in ("group", "role"))
+    return folds(config, groups, roles)
 
 
 def arms(config: Config, method: str, unit: str, fold: str) -> Iterator[Arm]:
@@ -74,4 +91,4 @@ def arm_key(config: Config, corpus: Corpus, fold: Fold, arm: Arm) -> str:
     code = [code_of(FITS), code_of_plugin("methods", entry.method, entry.options)]
     slides = [corpus.record["slides"][slide]["sha256"] for slide in corpus.names]
     settings = [entry.model_dump(), plugin.version, config.budget.axis, arm.amount, arm.seed, here]
-    return fingerprint([*settings, *code, fold.fit, fold.test, *slides])
+    return fingerprint([*settings, *code, fold.learn, fold.fit, fold.test, *slides])

@@ -136,7 +136,14 @@ class _Attempt:
             else:
                 self._known = {name: self.old[name] for name in ("spent", "parameters")} | {"fitted": True}
             outputs = Outputs(
-                self.config, self.corpus, self.fold, self.folder, self.old, self._new(), self._again, self.plugin.home
+                self.config,
+                self.corpus.evaluated,
+                self.fold,
+                self.folder,
+                self.old,
+                self._new(),
+                self._again,
+                self.plugin.home,
             )
             self._known |= outputs.make()
             if broken := self._known["broken"]:
@@ -162,7 +169,7 @@ class _Attempt:
         from benchmark.training.spending import watched_fit
 
         method = self._fitted = self._new()
-        arm, corpus = self.arm, self.corpus.for_methods(self.fold.fit, offer(method, "panels"))
+        arm, corpus = self.arm, self.corpus.for_methods(self.fold.learn, offer(method, "panels"))
         budget = Budget(self.config.budget.axis, arm.amount, self.config.precision, self.folder.checkpoint, self.report)
         with WORK:
             watched_fit(method, corpus, budget, arm.seed, trusted=self.plugin.built_in)
@@ -183,7 +190,7 @@ class _Attempt:
                 method = self._fitted = self._new()
                 budget = Budget(self.config.budget.axis, 0.0, self.config.precision)
                 with WORK:
-                    corpus = self.corpus.for_methods(self.fold.fit, offer(method, "panels"))
+                    corpus = self.corpus.for_methods(self.fold.learn, offer(method, "panels"))
                     method.fit(corpus, budget, self.arm.seed)
                     if self.old["spent"]:
                         offer(method, "load")(self.folder.weights)

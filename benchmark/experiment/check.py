@@ -20,7 +20,13 @@ def check_tasks(config: Config, corpus: Corpus) -> list[str]:
     """A line for each label that does not fit between slides. Raises UnitBenchError: a task can score nothing."""
     folds = folds_of(config, corpus).values()
     tasks = [registry.make("tasks", entry.task, entry.options) for entry in config.tasks]
-    return list(dict.fromkeys(line for task in tasks for line in check_labels(task, corpus, folds)))
+    lines = (
+        line
+        for part in corpus.evaluated.by_dataset().values()
+        for task in tasks
+        for line in check_labels(task, part, folds)
+    )
+    return list(dict.fromkeys(lines))
 
 
 def check_methods(config: Config, corpus: Corpus, pairs: Iterable[tuple[str, str]]) -> int:
@@ -39,7 +45,7 @@ def check_methods(config: Config, corpus: Corpus, pairs: Iterable[tuple[str, str
     by_name, n_checks = folds_of(config, corpus), 0
     for label, fold in pairs:
         entry = config.method(label)
-        ask = partial(_ask, entry.method, entry.options, corpus, by_name[fold].fit)
+        ask = partial(_ask, entry.method, entry.options, corpus, by_name[fold].learn)
         try:
             built_in = registry.find("methods", entry.method).built_in
             n_checks += ask() if built_in else apart("it was asked whether it can serve these slides", ask)

@@ -35,9 +35,10 @@ def depends(run: Run, step: str, job: str = "") -> dict[str, Any]:
     """
     code = {"code": code_of(MODULES[step])}
     if step == "prepare":
-        dataset = run.config.dataset
-        plugin = code_of_plugin("datasets", dataset.name, dataset.options)
-        return code | dataset.model_dump(mode="json") | {"record": fingerprint(run.dataset), "plugin": plugin}
+        sources = run.config.sources.values()
+        plugins = [code_of_plugin("datasets", part.name, part.options) for part in sources]
+        asked = run.config.model_dump(mode="json", include={"dataset", "datasets"})
+        return code | asked | {"record": fingerprint(run.dataset), "plugins": plugins}
     if step == "pretrain":
         return code | _of_fit(run, job)
     if step == "score":
@@ -49,7 +50,7 @@ def depends(run: Run, step: str, job: str = "") -> dict[str, Any]:
 
 def _of_fit(run: Run, job: str) -> dict[str, Any]:
     """A job in another environment depends on the recipe of that, and not on the version of PyTorch here."""
-    by_name = folds(run.config, run.dataset["groups"])
+    by_name = folds(run.config, run.dataset["groups"], run.dataset.get("roles", {}))
     used = sorted({fold for _, fold in run.jobs[job]})
     here = machine(run.config.precision)
     environment = job.partition("@")[2]
@@ -58,7 +59,7 @@ def _of_fit(run: Run, job: str) -> dict[str, Any]:
     return {
         **here,
         **run.config.model_dump(mode="json", include={"budget", "seeds"}),
-        "folds": {name: [by_name[name].fit, by_name[name].test] for name in used},
+        "folds": {name: [by_name[name].learn, by_name[name].fit, by_name[name].test] for name in used},
         "methods": [_of_method(run, label) for label in dict.fromkeys(label for label, _ in run.jobs[job])],
         "tasks": task_keys(run.config),
     }
@@ -70,7 +71,7 @@ def _of_score(run: Run) -> dict[str, Any]:
         task.model_dump(mode="json") | {"code": code_of_plugin("tasks", task.task, task.options)}
         for task in run.config.tasks
     ]
-    return shared | {"dataset": run.config.dataset.name, "tasks": tasks}
+    return shared | {"dataset": run.dataset["name"], "tasks": tasks}
 
 
 def _of_method(run: Run, label: str) -> dict[str, Any]:

@@ -7,13 +7,15 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 from benchmark.core import registry
 from benchmark.core.config import Config, Method, read_config
-from benchmark.core.contracts import offer
+from benchmark.core.contracts import Dataset, offer
 from benchmark.core.environments import Environment, find_environment
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.files import fingerprint
+from benchmark.datasets.together import Together
 from benchmark.experiment.arms import Arm, arms, folds
 from benchmark.experiment.depends import depends
 from benchmark.stats.options import LEAST_ENTRANTS
@@ -115,7 +117,7 @@ class Run:
     @cached_property
     def dataset(self) -> dict:
         """The record of the dataset: what its corpus depends on."""
-        return registry.make("datasets", self.config.dataset.name, self.config.dataset.options).record()
+        return source(self.config).record()
 
     @cached_property
     def jobs(self) -> dict[str, list[tuple[str, str]]]:
@@ -124,7 +126,7 @@ class Run:
         A job runs in one environment: "fold0-1" in the main one, "fold0-1@scgpt" in another. A process in any
         environment finds the same jobs, even where methods of other environments are not installed.
         """
-        groups = self.dataset["groups"]
+        by_name = folds(self.config, self.dataset["groups"], self.dataset.get("roles", {}))
         size = self.config.methods_per_job
         labels_in: dict[str, list[str]] = {}
         for method in self.config.methods:
@@ -132,7 +134,7 @@ class Run:
             labels_in.setdefault(f"@{environment}" if environment else "", []).append(method.label)
         return {
             f"{fold}-{first // size}{environment}": [(label, fold) for label in labels[first : first + size]]
-            for fold in folds(self.config, groups)
+            for fold in by_name
             for environment, labels in labels_in.items()
             for first in range(0, len(labels), size)
         }
@@ -191,6 +193,14 @@ class Run:
         return once + [f"{step}.{job}" for step in ("pretrain", "score") for job in self.jobs]
 
 
+def source(config: Config) -> Dataset:
+    """The dataset of a config; several are one, `Together`."""
+    made = {name: registry.make("datasets", part.name, part.options) for name, part in config.sources.items()}
+    if not config.datasets:
+        return cast(Dataset, made[""])
+    return Together(made, {name: part.role for name, part in config.datasets.items()})
+
+
 def _needs(method: Method) -> str:
     """The environment that a method needs; "": the main one. A method that cannot be used needs no other."""
     plugin = registry.plugins("methods").get(method.method)
@@ -216,5 +226,6 @@ def open_run(config: Path | str, results: Path | str = "results", job: str | Non
         registry.find("methods", method.method)
     for task in values.tasks:
         registry.find("tasks", task.task)
-    registry.find("datasets", values.dataset.name)
+    for part in values.sources.values():
+        registry.find("datasets", part.name)
     return run

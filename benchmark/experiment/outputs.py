@@ -81,13 +81,13 @@ class Outputs:
 
     @cached_property
     def _training(self) -> Corpus:
-        """The training slides, as the method is shown them."""
+        """The training slides of the task, as the method is shown them."""
         return self.corpus.for_methods(self.fold.fit, offer(self.method, "panels"))
 
     @property
     def _genes(self) -> np.ndarray | None:
         """The genes that the method is shown of a slide, bool `[n_genes]`; None: all that it has measured."""
-        return None if offer(self.method, "panels") else self._training.common
+        return None if offer(self.method, "panels") else self.corpus.subset(self.fold.learn).common
 
     def _served(self, task: Task) -> bool:
         """Whether the fold has slides for the task."""

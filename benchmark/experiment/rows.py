@@ -29,7 +29,7 @@ OF_THE_METHOD = "method"  # the setting of numbers that a method says of itself;
 
 @dataclass(frozen=True)
 class ArmRows:
-    """Makes the rows of the arm that `record` is about."""
+    """Makes the rows of the arm that `record` is about, on the slides of one dataset."""
 
     config: Config
     corpus: Corpus
@@ -40,7 +40,7 @@ class ArmRows:
         """What all rows of the arm have in common."""
         config, record = self.config, self.record
         return {
-            "dataset": self.corpus.record["name"],
+            "dataset": self.corpus.record["slides"][self.corpus.names[0]]["dataset"],
             "data": self.corpus.digest,
             "method": record["method"],
             "options": config.method(record["method"]).canonical,
@@ -65,7 +65,7 @@ class ArmRows:
         if spent := record["spent"]:
             costs |= {metric: spent[name] for name, metric in COSTS.items()}
             costs |= {f"{self.config.budget.axis}_target": spent["amount"]}
-            costs |= {"epochs": spent["spots"] / self.corpus.subset(record["seen"]["fit"]).n_spots}
+            costs |= {"epochs": spent["spots"] / self.corpus.subset(record["seen"]["learn"]).n_spots}
         for metric, value in costs.items():
             row = shared | {"task": "cost", "metric": metric}
             if value is not None:

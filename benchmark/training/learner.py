@@ -12,6 +12,7 @@ import torch
 from benchmark.core.contracts import Unit, UnitName, offer
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.data.gene_selection import moments
+from benchmark.data.pages import give_back
 from benchmark.model.masked import Masked, MaskedGenes, MaskedSpots
 from benchmark.model.trunk import PRESETS, Preset
 from benchmark.training.budget import Budget, Meter
@@ -88,6 +89,7 @@ class Learner(Trained):
             h = self.model.embed(tensors(part, self._device))
             t = h.shape[1]  # the spot unit gives one vector for all tokens of a spot
             mean.add(np.where(part.read, part.spot, -1)[:, :t], h)
+            give_back()
         return mean.values()[field.owner]
 
     @torch.inference_mode()

@@ -11,6 +11,7 @@ import torch
 
 from benchmark.core.contracts import Unit, offer
 from benchmark.core.errors import UnitBenchError
+from benchmark.data.pages import give_back
 from benchmark.training.budget import Budget, Meter
 from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.resources import MemoryAndEnergy, clock
@@ -95,6 +96,7 @@ class Samples:
     def __getitem__(self, k: int) -> Batch:
         draw, row = divmod(k, self._steps)
         if draw != self._draw:
+            give_back()
             rng = np.random.default_rng([self._seed, draw])
             self._drawn, self._draw = self._unit.draw(self._corpus, self._n * self._steps, rng), draw
         return self._drawn[row * self._n : (row + 1) * self._n]

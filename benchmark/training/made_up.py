@@ -39,4 +39,4 @@ class MadeUp:
             counts = sp.random(len(cell), self.n_genes, 0.25, "csr", np.float32, np.random.default_rng(seed))
             counts.data = np.ceil(-2 * np.log1p(-counts.data))
             obsm = {"lattice": cell, "position": cell.astype(np.float32)}
-            yield SimpleNamespace(X=counts, obsm=obsm, n_obs=len(cell))
+            yield SimpleNamespace(X=counts, obs={}, var={}, obsm=obsm, n_obs=len(cell), n_vars=self.n_genes)

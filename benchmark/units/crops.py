@@ -11,7 +11,7 @@ from benchmark.core.contracts import Rule
 from benchmark.units.batch import Batch
 from benchmark.units.expression import Field
 
-VALUES_AT_ONCE = 2**25  # 128 MiB of float32
+VALUES_AT_ONCE = 2**20  # are read together: 4 MiB of float32, which a processor's cache holds
 SLIDE_TOKENS = 8192  # a larger slide is shown in random parts, since attention costs the square of its spots
 # The samples in which a spot is embedded. "overlap": crops half a size apart, so a spot lies in several; "centre": one
 # crop around each spot; "tiles": crops side by side; "self": each spot alone; "slide": the whole slide.
@@ -65,7 +65,10 @@ def fill(
     t, valid = spots.shape[1], spots >= 0
     position, cell = field.position[spots], field.lattice[spots]
     centre = (position * valid[:, :, None]).sum(axis=1, keepdims=True) / valid.sum(axis=1)[:, None, None]
-    batch.values[rows, :t] = field.values(spots, genes)
+    at_once = max(1, VALUES_AT_ONCE // max(1, t * genes.shape[1]))
+    for i in range(0, len(rows), at_once):
+        chunk = slice(i, i + at_once)
+        batch.values[rows[chunk], :t] = field.values(spots[chunk], genes if len(genes) == 1 else genes[chunk])
     batch.genes[rows, 0] = np.maximum(genes, 0)
     batch.measured[rows, 0] = genes >= 0
     batch.position[rows, :t] = (position - centre) * valid[:, :, None]

@@ -72,7 +72,7 @@ class Field:
         place = np.full(self.n_genes, -1, np.int32)
         place[self.panel] = np.arange(len(self.panel))
         mean, square = np.zeros((2, len(spots), len(self.panel)), np.float32)
-        kernels.add_moments(*self._parts, spots, place, mean, square)
+        kernels.moments(*self._parts, spots, place, mean, square)
         return mean, square
 
     def rows(self, spots: np.ndarray) -> sp.csr_matrix:

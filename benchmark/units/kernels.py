@@ -42,8 +42,8 @@ def pick(indptr, indices, data, scale, spots, genes, column, out):
 
 
 @njit(cache=True, nogil=True)
-def add_moments(indptr, indices, data, scale, spots, place, mean, square):
-    """Add to the mean, and to the mean square, of every gene over the spots of each crop.
+def moments(indptr, indices, data, scale, spots, place, mean, square):
+    """Write the mean, and the mean square, of every gene over the spots of each crop.
 
     Args:
         spots: of each crop, `[n, t]`.
@@ -72,5 +72,8 @@ def add_moments(indptr, indices, data, scale, spots, place, mean, square):
                     value = table[small]
                 else:
                     value = np.log1p(count * scale[spot])
-                mean[i, k] += value / np.float32(n)
-                square[i, k] += value * value / np.float32(n)
+                mean[i, k] += value
+                square[i, k] += value * value
+        if n > 0:
+            mean[i] /= np.float32(n)
+            square[i] /= np.float32(n)

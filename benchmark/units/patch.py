@@ -12,13 +12,14 @@ import numpy as np
 from benchmark.core.contracts import Rule, UnitName
 from benchmark.core.errors import UnitBenchError
 from benchmark.units.batch import Batch
-from benchmark.units.crops import VALUES_AT_ONCE, Context, channels, cover, fill, occupancy
+from benchmark.units.crops import Context, channels, cover, fill, occupancy
 from benchmark.units.expression import Field, fields, stretched
 from benchmark.units.rules import VarianceDraw
 
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
 
+MOST_VALUES = 2**25  # of a draw: 128 MiB of float32
 Lattice = Literal["physical", "released"]
 STRETCHED = 139  # the last cell of an axis in the released code's lattice
 
@@ -48,8 +49,8 @@ class PatchUnit:
 
     @property
     def at_once(self) -> int:
-        """Crops to draw at a time: as many as `VALUES_AT_ONCE` allows, at most 2,048."""
-        return max(1, min(2048, VALUES_AT_ONCE // (self.size**2 * self.n_channels)))
+        """Crops to draw at a time: as many as `MOST_VALUES` allows, at most 2,048."""
+        return max(1, min(2048, MOST_VALUES // (self.size**2 * self.n_channels)))
 
     def fit(self, corpus: Corpus) -> Self:
         """The unit with its rule fitted."""
