@@ -279,7 +279,7 @@ def _fields_at(model: Any, path: tuple) -> list[str]:
         if isinstance(part, str) and part in model.model_fields:
             annotation = model.model_fields[part].annotation
             model = next(iter(getattr(annotation, "__args__", ())), annotation)
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def read_config(path: Path) -> Config:

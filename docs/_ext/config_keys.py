@@ -29,7 +29,7 @@ class ConfigKeys(SphinxDirective):
         loaded = import_module(module)
         self.env.note_dependency(loaded.__file__)
         rows = [
-            f"| `{key}` | {_type(field)} | {_default(field)} | {field.description} |"
+            f"| `{field.alias or key}` | {_type(field)} | {_default(field)} | {field.description} |"
             for key, field in getattr(loaded, name).model_fields.items()
         ]
         return self.parse_text_to_nodes("\n".join(["| key | value | default | meaning |", "|---|---|---|---|", *rows]))
