@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SLIDES_IN_MEMORY = 64
 LARGE = 100_000  # spots; a larger slide is opened anew each time, since the names of its spots take memory
 ENTRY = {"donor", "group", "n_spots", "labels", "panel", "role", "dataset", "sha256"}  # of each slide in the record
+PANELS = "panels.npy"
 BLIND, OWN = "the corpus of a method", "use the slides that it names"
 
 
@@ -165,7 +166,7 @@ def _read(folder: Path, name: str, digest: str) -> ad.AnnData:
 
 def _read_panels(folder: Path) -> np.ndarray:
     """The different panels of the slides: which genes each has measured, bool `[n_panels, n_genes]`."""
-    return read_array(folder / "panels.npy")
+    return read_array(folder / PANELS)
 
 
 def open_corpus(folder: Path) -> Corpus:
@@ -186,4 +187,5 @@ def _read_record(folder: Path) -> dict[str, Any]:
 def is_whole(folder: Path) -> bool:
     """Whether all slides that the record of a prepared folder names are there. Their values are checked when read."""
     slides = read_json(Path(folder) / "record.json")["slides"]
-    return all(path.is_file() for name in slides for path in stored.paths(Path(folder), name))
+    files = [path for name in slides for path in stored.paths(Path(folder), name)]
+    return all(path.is_file() for path in (Path(folder) / PANELS, *files))

@@ -19,7 +19,7 @@ from benchmark.core.contracts import Dataset, offer
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import fingerprint, write_atomic, write_json
 from benchmark.data import stored
-from benchmark.data.corpus import LARGE, Corpus, open_corpus
+from benchmark.data.corpus import LARGE, PANELS, Corpus, open_corpus
 from benchmark.data.names import check_twins
 from benchmark.data.panel import union, warning
 from benchmark.data.slide import check_slide, noted
@@ -89,7 +89,7 @@ def write_corpus(
     for name, entry in entries.items():
         entry["role"] = record.get("roles", {}).get(name, "both")
         entry["dataset"] = record.get("sets", {}).get(name, record.get("name", ""))
-    write_atomic(folder / "panels.npy", lambda temporary: np.save(temporary, different))
+    write_atomic(folder / PANELS, lambda temporary: np.save(temporary, different))
     write_json(folder / "record.json", {**record, "genes": list(genes), "slides": entries})
     return open_corpus(folder)
 

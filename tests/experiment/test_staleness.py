@@ -97,7 +97,8 @@ GONE = {
     "jobs/fold0-0.arms.json": {"pretrain fold0-0", "score fold0-0"} | TABLES,
     "arms/pca/fold0/0-seed0/arm.json": {"pretrain fold0-0", "score fold0-0"} | TABLES,
     "arms/pca/fold0/0-seed0/out.npz": {"pretrain fold0-0", "score fold0-0"} | TABLES,
-    **dict.fromkeys(["corpus/record.json", "corpus/slides/a.h5ad"], {"prepare"} | FITS | TABLES),
+    **{f"corpus/{file}": {"prepare"} | FITS | TABLES for file in ("record.json", "panels.npy", "slides/a.h5ad")},
+    "corpus/slides/a.safetensors": {"prepare"} | FITS | TABLES,
     "checked/fold0-0.*": {"check", "pretrain fold0-0", "score fold0-0"} | TABLES,  # its arms are used again
     "config.yaml": set(),
 }

@@ -469,8 +469,8 @@ BAD = [
     ),
     Bad(
         "slides that name genes differently",
-        "no gene is in every slide: it has a, b, c, those before it have ENSG1, ENSG2, ENSG3",
-        "use the same gene names in all slides",
+        "0 of its 3 genes are in the slides before it: it has a, b, c, they have ENSG1, ENSG2, ENSG3",
+        "use the same gene names in all slides: symbols or Ensembl ids",
         written(of_other_genes),
         "slide two",
     ),

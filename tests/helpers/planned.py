@@ -41,8 +41,9 @@ def outputs(config: str) -> dict[str, dict[str, str]]:
     from benchmark.experiment.layout import open_run
 
     run = open_run(config)
+    slide = [run.corpus / file for file in ("panels.npy", "slides/a.safetensors", "slides/a.h5ad")]
     made = {
-        "prepare": {run.record: json.dumps({"slides": {"a": {}}}), run.corpus / "slides/a.h5ad": ""},
+        "prepare": {run.record: json.dumps({"slides": {"a": {}}}), **dict.fromkeys(slide, "")},
         "check": dict.fromkeys(map(run.checked, run.jobs), ""),
         "leaderboard": dict.fromkeys(run.tables, ""),
         "report": dict.fromkeys(run.pages, ""),
