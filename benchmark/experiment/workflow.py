@@ -103,7 +103,7 @@ def _call_snakemake(
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--cores", cores]
     command += ["--configfile", str(file.resolve())]
     if resume:
-        subprocess.run([*command, "--unlock"], check=True, capture_output=True)
+        _unlock([*command, "--unlock"])
     child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     try:
         watch(run, plan, lambda: child.poll() is None, console)
@@ -111,6 +111,15 @@ def _call_snakemake(
         _stop(child)
         raise
     return child.returncode
+
+
+def _unlock(command: list[str]) -> None:
+    """Remove the lock of a run that was cut off. Raises UnitBenchError: Snakemake cannot."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no words of its own"])[-1]
+        where = Path(".snakemake/locks").absolute()
+        raise UnitBenchError(where, f"Snakemake cannot unlock the run ({last})", "delete this folder")
 
 
 def _stop(child: subprocess.Popen) -> None:

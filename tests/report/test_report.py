@@ -260,3 +260,25 @@ def test_the_picture_is_the_same_every_time(rows, tmp_path):
         readme_figure(leaderboard(rows), example_predictions(), tmp_path / name) for name in ("a.png", "b.png")
     )
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_what_users_name_is_text_on_the_page_and_never_markup(tmp_path):
+    hostile = "</script><img src=x onerror=alert(1)><script>alert(2)</script>"
+    rows = example_rows()
+    names = {name: f"{name}{hostile}" for name in ("slide", "donor", "fold")}
+    changed = rows.assign(
+        **{column: rows[column].where(rows[column] == "pooled", suffix) for column, suffix in names.items()}
+    )
+    changed["reason"] = changed["reason"].where(changed["reason"] == "", hostile)
+    maps = example_predictions().assign(slide=f"s{hostile}", donor=f"d{hostile}")
+    maps["label"] = maps["label"].astype(str) + hostile
+    manifest = MANIFEST | {"data": {"sha256": "feed", "title": hostile, "licence": hostile}}
+    html = write_report(changed, leaderboard(changed), maps, manifest, tmp_path / "report.html").read_text()
+    page = Page(html)
+    tags = [tag for tag, _ in page.elements]
+    calm = Page(
+        write_report(rows, leaderboard(rows), example_predictions(), MANIFEST, tmp_path / "calm.html").read_text()
+    )
+    assert not [attributes for _, attributes in page.elements if "onerror" in attributes]
+    assert tags.count("script") == [tag for tag, _ in calm.elements].count("script")
+    assert any("onerror=alert(1)" in text for text in page.text), "it is shown as it was named"
