@@ -10,7 +10,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, fi
 from benchmark.core.config import Frozen, build
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.yaml_file import read_yaml
-from benchmark.datasets.genes import Genes
 
 AnyDescription = TypeVar("AnyDescription", bound=Frozen)
 KEYS = "the keys are in docs/own_data.md"
@@ -108,7 +107,6 @@ class Description(Frozen):
     )
     lattice: Grid = Field(description="Where the spots lie.")
     image: Picture | None = Field(default=None, description="An image inside the slides.")
-    genes: Genes | None = Field(default=None, description="How genes are named.")
     files: dict[str, Digest] = Field(
         default={},
         description="The sha256 of each file, by its path below `folder`. "

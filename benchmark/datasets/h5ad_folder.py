@@ -30,7 +30,7 @@ class H5adFolder(Frozen):
         It names all that the slides depend on: the description, and the sha256 of every file.
         """
         about, files = self._description, self._files()
-        individuals = {p.stem: donor_and_group(read_file(p, backed="r"), about, p.stem, p) for p in files.values()}
+        individuals = {p.stem: donor_and_group(read_file(p, backed="r"), about, p) for p in files.values()}
         return {
             **about.model_dump(include={"name", "title", "source", "licence", "citation", "technology", "labels"}),
             "files": [

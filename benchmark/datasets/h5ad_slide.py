@@ -17,7 +17,6 @@ from benchmark.data.image import rgb
 from benchmark.data.names import check_donor
 from benchmark.data.slide import check_counts, check_slide, make_slide
 from benchmark.datasets.description import Description, Grid, InObs, InUns, Origin, Picture
-from benchmark.datasets.genes import named
 from benchmark.datasets.h5ad_file import read_file
 
 if TYPE_CHECKING:
@@ -37,35 +36,26 @@ def read_slide(path: Path, about: Description, digest: str | None = None) -> ad.
     """
     if digest and path.is_file():
         check_file(path, digest)
-    return slide_of(read_file(path), about, path.stem, path)
-
-
-def slide_of(data: ad.AnnData, about: Description, name: str, path: Path) -> ad.AnnData:
-    """The slide of this name in the schema of `benchmark/data/slide.py`. Spots off the tissue are left out, and counted.
-
-    Raises:
-        UnitBenchError: the data are not as described; the message names the file `path`.
-    """
+    data = read_file(path)
     off = _off_tissue(data)
     data = data[~off].copy() if off.any() else data
     counts, genes = _counts(data, about.counts, path)
-    counts, genes, unnamed = named(counts, genes, data.var, about.genes, path)
     laid = _lay(data, about.lattice, path)
-    donor, group = donor_and_group(data, about, name, path)
+    donor, group = donor_and_group(data, about, path)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*names are not unique")  # `check_slide` refuses them, in one line
         slide = make_slide(
             counts,
             genes,
             data.obs_names,
-            name=name,
+            name=path.stem,
             donor=donor,
             group=group,
             position=laid.position,
             lattice=laid.cell,
             lattice_record=laid.record,
         )
-    slide.uns["join"] = {"spots_off_the_tissue_left_out": int(off.sum())} | unnamed | _add_labels(slide, data, about)
+    slide.uns["join"] = {"spots_off_the_tissue_left_out": int(off.sum())} | _add_labels(slide, data, about)
     if about.image:
         slide.obsm["pixel"], slide.uns["image"] = _image(data, about.image, about.lattice.pitch, path)
     return check_slide(slide, path)
@@ -126,19 +116,16 @@ def _add_labels(slide: ad.AnnData, data: ad.AnnData, about: Description) -> dict
     return lost
 
 
-def donor_and_group(data: ad.AnnData, about: Description, name: str, path: Path) -> tuple[str, str]:
+def donor_and_group(data: ad.AnnData, about: Description, path: Path) -> tuple[str, str]:
     """Donor and group of the slide; the group is the donor, unless the description gives another.
 
     Raises:
         UnitBenchError: one of them is not where the description says, or is missing there.
     """
-    return (
-        _value(data, about.donor, name, path, "donor"),
-        _value(data, about.group or about.donor, name, path, "group"),
-    )
+    return _value(data, about.donor, path, "donor"), _value(data, about.group or about.donor, path, "group")
 
 
-def _value(data: ad.AnnData, origin: Origin, name: str, path: Path, what: str) -> str:
+def _value(data: ad.AnnData, origin: Origin, path: Path, what: str) -> str:
     """The donor or group of the slide, from where the description says."""
     if isinstance(origin, InObs):
         values = _column(data, origin.obs, path, f"no {what}").unique()
@@ -149,7 +136,7 @@ def _value(data: ad.AnnData, origin: Origin, name: str, path: Path, what: str) -
         value = values[0]
     else:
         key, known, where = (
-            (origin.uns, data.uns, "uns") if isinstance(origin, InUns) else (name, origin, "description")
+            (origin.uns, data.uns, "uns") if isinstance(origin, InUns) else (path.stem, origin, "description")
         )
         if key not in known:
             raise UnitBenchError(path, f"no {what}: {key!r} is not in its {where}", nearest(key, known))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
+import numpy as np
+import pandas as pd
 from pydantic import BeforeValidator, Field, field_validator
 
 from benchmark.core.config import Frozen
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.files import sha256
 from benchmark.data.download import check_file
+from benchmark.data import labels
+from benchmark.data.lattice import Lattice
+from benchmark.data.slide import check_slide, make_slide
 from benchmark.data.source import local_folder
-from benchmark.datasets.description import Description, Digest, Grid, Name, Picture, read_description
-from benchmark.datasets.genes import Genes
-from benchmark.datasets.h5ad_slide import slide_of
+from benchmark.datasets.description import Digest, Name, read_description
+from benchmark.datasets.genes import Genes, named
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -73,14 +77,23 @@ class SampleDescription(Frozen):
         """The path of each slide below the folder."""
         return self.slides or {self.name: "."}
 
-    @property
-    def lattice(self) -> Grid:
-        raise NotImplementedError
 
-    @property
-    def picture(self) -> Picture | None:
-        """The image of each slide."""
-        return None
+class Sample(NamedTuple):
+    """What a reader makes of the files of one slide.
+
+    data: the counts, with a column of var for the symbols of the genes.
+    noted: how much of what was left out, for `uns["join"]`.
+    label: of each spot, in a file of the sample itself.
+    pixel: (x, y) of each spot in the image, before its `scale`, `[n_spots, 2]`.
+    image: `uns["image"]` but for microns_per_pixel, which follows from the lattice.
+    """
+
+    data: ad.AnnData
+    laid: Lattice
+    noted: dict[str, int]
+    label: pd.Series | None = None
+    pixel: np.ndarray | None = None
+    image: dict[str, Any] | None = None
 
 
 class SampleFolder(Frozen):
@@ -89,18 +102,22 @@ class SampleFolder(Frozen):
     kind: ClassVar[type[SampleDescription]]
     describe: Path
 
-    def parts(self, folder: Path) -> dict[str, Path]:
+    def place(self, name: str) -> Path:
+        """The folder of a slide."""
+        return self._folder / self.about.folders[name]
+
+    def parts(self, name: str) -> dict[str, Path]:
         """The files, and folders of files, that a slide is made of, by what they are; one is the `matrix`."""
         raise NotImplementedError
 
-    def load(self, parts: Mapping[str, Path]) -> tuple[ad.AnnData, dict[str, int]]:
-        """A sample in scanpy's layout, and how much of what was left out."""
+    def load(self, parts: Mapping[str, Path]) -> Sample:
+        """Raises UnitBenchError: a file is damaged, or does not fit the others."""
         raise NotImplementedError
 
     def record(self) -> dict[str, Any]:
         """What this dataset is. It names the sha256 of every file that the slides depend on; no counts are read."""
         about, folder = self.about, self._folder
-        files = sorted({file for name in about.folders for part in self._parts(name).values() for file in _files(part)})
+        files = sorted({file for name in about.folders for part in self.parts(name).values() for file in _files(part)})
         return {
             **about.model_dump(include={"name", "source", "licence", "citation"}),
             "title": about.title or about.name,
@@ -123,11 +140,7 @@ class SampleFolder(Frozen):
                 raise UnitBenchError(file, "file not found", "restore it, or correct `files` in the description")
             check_file(file, digest)
         for name in self.about.folders:
-            parts = self._parts(name)
-            data, noted = self.load(parts)
-            slide = slide_of(data, self._layout(name), name, parts["matrix"])
-            slide.uns["join"] |= noted
-            yield slide
+            yield self._slide(name, self.parts(name))
 
     @cached_property
     def about(self) -> Any:
@@ -144,11 +157,10 @@ class SampleFolder(Frozen):
         given = self.about.folder
         folder = given if given.is_absolute() else local_folder(str(given))
         if folder is None or not folder.is_dir():
-            raise UnitBenchError(self.describe, f"no folder {given}", "set UNITBENCH_DATA to the folder that contains it")
+            raise UnitBenchError(
+                self.describe, f"no folder {given}", "set UNITBENCH_DATA to the folder that contains it"
+            )
         return folder
-
-    def _parts(self, name: str) -> dict[str, Path]:
-        return self.parts(self._folder / self.about.folders[name])
 
     def _of(self, key: str, name: str) -> str:
         """The donor or group of a slide."""
@@ -157,18 +169,50 @@ class SampleFolder(Frozen):
             raise UnitBenchError(self.describe, f"no {key}: slide {name!r} is not in `{key}`", "add it")
         return given[name] if isinstance(given, dict) else given
 
-    def _layout(self, name: str) -> Description:
-        """How the sample lies in the AnnData of `load`."""
-        about = self.about
-        return Description(
-            **about.model_dump(include={"name", "title", "folder", "source", "licence"}),
-            technology=about.technology,
-            donor={name: self._of("donor", name)},
-            group={name: self._of("group", name)},
-            lattice=about.lattice,
-            image=about.picture,
-            genes=about.genes,
+    def _slide(self, name: str, parts: Mapping[str, Path]) -> ad.AnnData:
+        sample, where = self.load(parts), parts["matrix"]
+        data = sample.data
+        counts, genes, unnamed = named(data.X, data.var_names, data.var, self.about.genes, where)
+        slide = make_slide(
+            counts,
+            genes,
+            data.obs_names,
+            name=name,
+            donor=self._of("donor", name),
+            group=self._of("group", name),
+            position=sample.laid.position,
+            lattice=sample.laid.cell,
+            lattice_record=sample.laid.record,
         )
+        slide.uns["join"] = sample.noted | unnamed
+        if sample.image is not None:
+            slide.obsm["pixel"] = np.asarray(sample.pixel, dtype=np.float32)
+            slide.uns["image"] = sample.image | {"microns_per_pixel": microns_per_pixel(sample, where)}
+        return check_slide(slide, where)
+
+
+def microns_per_pixel(sample: Sample, where: Path) -> float:
+    """Of the image in its file: the spots spread in it as they do on the lattice, whose pitch is in µm.
+
+    Raises:
+        UnitBenchError: all spots are at one place of the image.
+    """
+    pixels, pitches = (np.sqrt(xy.var(axis=0).sum()) for xy in (sample.pixel, sample.laid.position.astype(float)))
+    if not pixels > 0:
+        raise UnitBenchError(where, "all spots are at one place of the image", "correct their pixels, or drop `image`")
+    return float(sample.laid.record["pitch"] * pitches / (pixels * sample.image["scale"]))
+
+
+def placed(lay: Callable[..., Lattice], down: pd.Series, across: pd.Series, pitch: float, where: Path) -> Lattice:
+    """The spots on a lattice of `benchmark.data.lattice`, of a pitch in µm.
+
+    Raises:
+        UnitBenchError: they do not fit it; the line names the file `where`.
+    """
+    try:
+        return lay(down, across, pitch, "µm")
+    except UnitBenchError as error:
+        raise UnitBenchError(where, error.cause, error.remedy) from None
 
 
 def _files(part: Path) -> list[Path]:

@@ -114,14 +114,16 @@ def of_barcodes(rows: pd.DataFrame, barcodes: pd.Index, path: Path, matrix: Path
     """
     if len(lost := barcodes[~barcodes.isin(rows.index)]):
         cause = (
-            f"positions are missing: {len(lost):,} of {len(barcodes):,} barcodes of {matrix.name} have no row, "
+            f"positions are missing: {len(lost):,} of {len(barcodes):,} spots of {matrix.name} have no row, "
             f"such as {_examples(lost)}; rows are such as {_examples(rows.index)}"
         )
         raise UnitBenchError(path, cause, ONE_RUN)
     rows = rows.loc[barcodes]
     for column in rows:
         if len(wrong := rows.index[~np.isfinite(rows[column].to_numpy(float))]):
-            cause = f"positions are missing: {len(wrong):,} row(s) have no number in {column}, such as {_examples(wrong)}"
+            cause = (
+                f"positions are missing: {len(wrong):,} row(s) have no number in {column}, such as {_examples(wrong)}"
+            )
             raise UnitBenchError(path, cause, "complete the table")
     return rows
 

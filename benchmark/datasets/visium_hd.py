@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+import pandas as pd
 from pydantic import Field
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.datasets.description import Grid
+from benchmark.data.lattice import Lattice, square
+from benchmark.datasets.samples import placed
 from benchmark.datasets.tenx import find, scale_factor
 from benchmark.datasets.visium import Visium, VisiumDescription
 
@@ -19,30 +21,30 @@ class VisiumHDDescription(VisiumDescription):
     technology: ClassVar = "10x Visium HD, square bins"
     bin_size: int = Field(default=8, gt=0, description="Side of a bin in µm: Space Ranger makes 2, 8 and 16.")
 
-    @property
-    def lattice(self) -> Grid:
-        return Grid(kind="square", pitch=self.bin_size, unit="µm")
-
 
 class VisiumHD(Visium):
     """Square bins of Visium HD as Space Ranger writes them, described by a short YAML file."""
 
     kind: ClassVar = VisiumHDDescription
 
-    def parts(self, folder: Path) -> dict[str, Path]:
-        """Those of the folder square_<size>um, in `binned_outputs` or in the folder itself.
+    def place(self, name: str) -> Path:
+        """The folder square_<size>um, in `binned_outputs` or in the folder itself.
 
         Raises:
             UnitBenchError: there is no such folder, or its bins have another size.
         """
-        size = self.about.bin_size
+        size, folder = self.about.bin_size, super().place(name)
         bins = folder / "binned_outputs" if (folder / "binned_outputs").is_dir() else folder
         if not (inside := bins / f"square_{size:03d}um").is_dir():
-            sizes = sorted(int(path.name[7:10]) for path in bins.glob("square_???um"))
+            sizes = sorted(int(path.name[7:10]) for path in bins.glob("square_[0-9][0-9][0-9]um"))
             has = f"bins of {', '.join(map(str, sizes))} µm" if sizes else "no folder square_…um"
             remedy = "correct `bin_size`" if sizes else "give the folder `outs` of Space Ranger"
             raise UnitBenchError(bins, f"no bins of {size} µm; it has {has}", remedy)
         scale = find(inside / "spatial", "scalefactors_json.json")
         if (told := scale_factor(scale, "bin_size_um")) != size:
-            raise UnitBenchError(scale, f"bin_size_um is {told:g}, in a folder of {size} µm", "restore the folder of the run")
-        return super().parts(inside) | {"scale": scale}
+            cause = f"bin_size_um is {told:g}, in a folder of {size} µm"
+            raise UnitBenchError(scale, cause, "restore the folder of the run")
+        return inside
+
+    def lay(self, spots: pd.DataFrame, where: Path) -> Lattice:
+        return placed(square, spots["array_row"], spots["array_col"], self.about.bin_size, where)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.datasets.description import Grid
-from benchmark.datasets.samples import SampleDescription, SampleFolder
+from benchmark.data.lattice import binned
+from benchmark.datasets.samples import Sample, SampleDescription, SampleFolder, placed
 from benchmark.datasets.tenx import ONE_RUN, find, of_barcodes, read_matrix, read_rows
-
-if TYPE_CHECKING:
-    import anndata as ad
 
 LEAST_ALIKE = 0.9  # correlation of the counts of the cells in the matrix and in the table
 
@@ -27,23 +24,20 @@ class XeniumDescription(SampleDescription):
     technology: ClassVar = "10x Xenium, single cells"
     pitch: float = Field(default=10, gt=0, description="Side of a cell of the lattice in µm, about a cell.")
 
-    @property
-    def lattice(self) -> Grid:
-        return Grid(kind="binned", pitch=self.pitch, unit="µm")
-
 
 class Xenium(SampleFolder):
     """Cells of Xenium, described by a short YAML file such as config/datasets/xenium_mouse_brain.yaml."""
 
     kind: ClassVar = XeniumDescription
 
-    def parts(self, folder: Path) -> dict[str, Path]:
+    def parts(self, name: str) -> dict[str, Path]:
+        folder = self.place(name)
         return {
             "matrix": find(folder, "cell_feature_matrix.h5", "cell_feature_matrix"),
             "cells": find(folder, "cells.parquet", "cells.csv.gz", "cells.csv"),
         }
 
-    def load(self, parts: Mapping[str, Path]) -> tuple[ad.AnnData, dict[str, int]]:
+    def load(self, parts: Mapping[str, Path]) -> Sample:
         """Cells at their centres in µm. Images are left alone: their names and codecs differ from version to version.
 
         Raises:
@@ -53,8 +47,8 @@ class Xenium(SampleFolder):
         rows = read_rows(parts["cells"], ["cell_id", "x_centroid", "y_centroid"], ["transcript_counts"])
         cells = of_barcodes(rows, data.obs_names, parts["cells"], parts["matrix"])
         check_alike(np.asarray(data.X.sum(axis=1)).ravel(), cells, parts["cells"])
-        data.obsm["spatial"] = cells[["x_centroid", "y_centroid"]].to_numpy()
-        return data, noted | {"cells_without_a_row_of_counts": len(rows) - len(cells)}
+        laid = placed(binned, cells["y_centroid"], cells["x_centroid"], self.about.pitch, parts["cells"])
+        return Sample(data, laid, noted | {"cells_without_a_row_of_counts": len(rows) - len(cells)})
 
 
 def check_alike(counts: np.ndarray, cells: pd.DataFrame, path: Path) -> None:

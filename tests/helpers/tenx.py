@@ -37,7 +37,7 @@ class Folder:
 
 def write_matrix(path, counts, barcodes, ids=IDS, symbols=SYMBOLS, types=None):
     """An HDF5 file of 10x, format 3: features × barcodes by columns, which is `counts` `[n_barcodes, n_features]`."""
-    counts = sp.csr_matrix(np.asarray(counts, dtype=np.int32))
+    counts = sp.csr_matrix(counts).astype(np.int32)
     with h5py.File(path, "w") as file:
         matrix = file.create_group("matrix")
         for name in ("data", "indices", "indptr"):
