@@ -1,15 +1,17 @@
-"""The short YAML file that describes a folder of `.h5ad` slides: its keys, typed."""
+"""The short YAML file that describes a folder of `.h5ad` or `.zarr` slides: its keys, typed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from benchmark.core.config import Frozen, build
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.yaml_file import read_yaml
+from benchmark.datasets.genes import Genes
+from benchmark.datasets.label_table import LabelTable
 
 AnyDescription = TypeVar("AnyDescription", bound=Frozen)
 KEYS = "the keys are in docs/own_data.md"
@@ -25,7 +27,7 @@ Digest = Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$"), AfterValidator(str.l
 
 
 class Grid(Frozen):
-    """The lattice, and its positions: in two columns of obs (square, hex), or (x, y) in a key of obsm (binned)."""
+    """The lattice, and where the positions are: indices of an array (square, hex), or (x, y) of any unit (binned)."""
 
     kind: Literal["square", "hex", "binned"] = Field(
         description="`square`: a square array. `hex`: Visium's, whose columns step by 2 within a row. "
@@ -37,10 +39,33 @@ class Grid(Frozen):
     unit: str = Field(description="Of the pitch, such as µm.")
     row: str = Field(default="array_row", description="Of `square` and `hex`: the column of obs with the row's index.")
     column: str = Field(default="array_col", description="Likewise the column's index.")
-    spatial: str = Field(default="spatial", description="Of `binned`: the key of obsm with (x, y), in the same unit.")
+    spatial: str = Field(default="spatial", description="Of `binned`: the key of obsm with (x, y).")
+    axes: tuple[str, str] | None = Field(
+        default=None,
+        description="Of `binned`: the columns of (x, y) where that key holds a table. Null: those named x and y.",
+    )
+    x: str | None = Field(default=None, description="Of `binned`: a column of obs with x, in place of `spatial`.")
+    y: str | None = Field(default=None, description="Likewise y.")
+    scale: float | None = Field(
+        default=None,
+        gt=0,
+        description="Of `binned`: positions times it are in the unit of the pitch. "
+        "It is µm per pixel, where they are pixels. Null: they have that unit.",
+    )
     shape: tuple[int, int] | None = Field(
         default=None, description="Rows and columns of the whole array. Spots beyond it stay, and are counted."
     )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Grid:
+        for key in ("axes", "x", "y", "scale"):
+            if self.kind != "binned" and getattr(self, key) is not None:
+                raise ValueError(f"`{key}` is of the kind `binned`: {self.kind} takes `row` and `column`")
+        if (self.x is None) != (self.y is None):
+            raise ValueError("`x` and `y` go together: name both columns of obs")
+        if self.x is not None and {"spatial", "axes"} & self.model_fields_set:
+            raise ValueError("positions are in `spatial`, or in `x` and `y`: name one of them")
+        return self
 
 
 class Picture(Frozen):
@@ -60,9 +85,9 @@ class InUns(Frozen):
 
 
 class InObs(Frozen):
-    """A column of obs, with one value in a slide."""
+    """A column of obs. That of a donor or group has one value in a slide."""
 
-    obs: str = Field(description="A column of obs, with one value in the whole slide.")
+    obs: str = Field(description="A column of obs.")
 
 
 def _one_form(value: object) -> object:
@@ -90,12 +115,19 @@ class Description(Frozen):
         pattern="^(X|raw|layers/.+)$",
         description="Where the raw counts are: `X`, `raw`, or a layer, such as `layers/counts`.",
     )
+    slide: InObs | None = Field(
+        default=None,
+        description="Column of obs that names the slide of each spot. Null: each file is one slide, named after it.",
+    )
+    genes: Genes | None = Field(default=None, description="What genes are called. Null: as in the index of var.")
     label: str | None = Field(
         default=None,
-        description="Column of obs that holds the labels. A slide without it is unlabelled. Null: there are none.",
+        description="Column of obs that holds the labels. A slide without it is unlabelled. "
+        "Null: there are none, or they are in `label_table`.",
     )
+    label_table: LabelTable | None = Field(default=None, description="Labels by barcode, in a table of their own.")
     labels: str = Field(default="none", description="What the labels mean, and who gave them.")
-    unlabelled: tuple[Name, ...] = Field(default=(), description='Values of that column that mean "no label".')
+    unlabelled: tuple[Name, ...] = Field(default=(), description='Labels that mean "no label".')
     keep: tuple[str, ...] = Field(
         default=(), description="More columns of obs with labels, for tasks with an option `key`."
     )
@@ -109,9 +141,15 @@ class Description(Frozen):
     image: Picture | None = Field(default=None, description="An image inside the slides.")
     files: dict[str, Digest] = Field(
         default={},
-        description="The sha256 of each file, by its path below `folder`. "
-        "Without it, every `.h5ad` file that lies in the folder itself is read.",
+        description="The sha256 of each file or store, by its path below `folder`. "
+        "Without it, every `.h5ad` file and `.zarr` store that lies in the folder itself is read.",
     )
+
+    @model_validator(mode="after")
+    def _labels_once(self) -> Description:
+        if self.label is not None and self.label_table is not None:
+            raise ValueError("labels come from `label` or from `label_table`: leave one out")
+        return self
 
     @property
     def columns(self) -> dict[str, str]:
@@ -128,7 +166,7 @@ class Description(Frozen):
 
 
 def read_description(path: Path, kind: type[AnyDescription]) -> AnyDescription:
-    """The description in a YAML file, of the class `kind`.
+    """The description in a YAML file, of the class `kind`. The table of genes lies beside that file.
 
     Raises:
         UnitBenchError: the file is missing, is not YAML, or has a key or value that is not understood.
@@ -136,7 +174,11 @@ def read_description(path: Path, kind: type[AnyDescription]) -> AnyDescription:
     values = read_yaml(path)
     if missing := _missing(kind, values):
         raise UnitBenchError(path, f"key(s) missing: {', '.join(missing)}", f"add them; {KEYS}")
-    return build(kind, values, path)
+    about = build(kind, values, path)
+    if (genes := getattr(about, "genes", None)) and genes.table:
+        beside = genes.model_copy(update={"table": path.parent / genes.table})
+        about = about.model_copy(update={"genes": beside})
+    return about
 
 
 def _missing(kind: type[Frozen], values: object) -> list[str]:

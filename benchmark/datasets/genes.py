@@ -23,7 +23,9 @@ class Genes(Frozen):
 
     column: str | None = Field(default=None, description="Column of var with the names. Null: the index of var.")
     strip_versions: bool = Field(default=False, description="Ensembl ids lose their version: ENSG00000141510.12.")
-    table: Path | None = Field(default=None, description="A table with a name for each id: CSV, TSV or Parquet.")
+    table: Path | None = Field(
+        default=None, description="A CSV, TSV or Parquet file: its path from the folder of the description."
+    )
     from_: str | None = Field(default=None, alias="from", description="Its column of ids, or whatever the genes have.")
     to: str | None = Field(default=None, description="Its column of names.")
 

@@ -1,4 +1,4 @@
-"""Any folder of `.h5ad` slides, described by a short YAML file such as config/datasets/dlpfc.yaml."""
+"""Any folder of `.h5ad` or `.zarr` slides, described by a short YAML file such as config/datasets/dlpfc.yaml."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 from benchmark.core.config import Frozen
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import sha256
+from benchmark.data.names import check_twins
 from benchmark.data.source import local_folder
 from benchmark.datasets.description import Description, read_description
-from benchmark.datasets.h5ad_file import read_file, slide_files
-from benchmark.datasets.h5ad_slide import donor_and_group, read_slide
+from benchmark.datasets.h5ad_file import checksum, names_of_files, opened, size, slide_files
+from benchmark.datasets.h5ad_part import donor_and_group, parts
+from benchmark.datasets.h5ad_slide import read_slide
+from benchmark.datasets.label_table import LabelJoin
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -27,51 +30,107 @@ class H5adFolder(Frozen):
     def record(self) -> dict[str, Any]:
         """What this dataset is. Donors and groups are read from the slides, whose counts stay on disk.
 
-        It names all that the slides depend on: the description, and the sha256 of every file.
+        It names all that the slides depend on: the description, and the sha256 of every file and table.
         """
-        about, files = self._description, self._files()
-        individuals = {p.stem: donor_and_group(read_file(p, backed="r"), about, p) for p in files.values()}
+        about, individuals = self._description, {}
+        for path in self._files.values():
+            with opened(path) as file:
+                individuals |= {part.name: donor_and_group(part, about) for part in parts(file, about)}
         return {
             **about.model_dump(include={"name", "title", "source", "licence", "citation", "technology", "labels"}),
             "files": [
-                {"path": name, "sha256": about.files.get(name) or sha256(path), "bytes": path.stat().st_size}
-                for name, path in files.items()
+                {"path": name, "sha256": about.files.get(name) or checksum(path), "bytes": size(path)}
+                for name, path in self._files.items()
             ],
+            "tables": {path.name: sha256(path) for path in self._tables if path.is_file()},
             "donors": {slide: donor for slide, (donor, _) in individuals.items()},
             "groups": {slide: group for slide, (_, group) in individuals.items()},
-            "description": about.model_dump(mode="json", exclude={"folder", "files"}),
+            "description": about.model_dump(
+                mode="json",
+                by_alias=True,
+                exclude={"folder": True, "files": True, "genes": {"table"}, "label_table": {"path"}},
+            ),
         }
 
     def slides(self) -> Iterator[ad.AnnData]:
-        """The slides, named after their files, read one at a time.
+        """The slides, read one at a time.
 
         Raises:
             UnitBenchError: the description or a slide is missing, damaged, altered or not as described, or no slide has
                 a column of labels that the description names.
         """
-        about, labelled = self._description, set[str]()
-        for name, path in self._files().items():
-            slide = read_slide(path, about, about.files.get(name))
-            labelled.update(slide.obs.columns[slide.obs.notna().any()])
-            yield slide
+        about, names, labelled = self._description, self._names, set[str]()
+        table = LabelJoin(about.label_table, self._folder, about.unlabelled) if about.label_table else None
+        for name, path in self._files.items():
+            self._check(name, path)
+            with opened(path) as file:
+                for part in parts(file, about):
+                    slide = read_slide(part, about, table)
+                    labelled.update(slide.obs.columns[slide.obs.notna().any()])
+                    if table and part.name == names[-1]:
+                        left = table.rows_left(names, slide.obs_names)
+                        slide.uns["join"]["rows_of_the_label_table_for_no_spot_of_any_slide"] = left
+                    yield slide
+        if table and "label" not in labelled:
+            remedy = "correct `label_table.label`, or `unlabelled`"
+            raise UnitBenchError(table.path, "no slide has a label in this table", remedy)
         for column, kept in about.columns.items():
             if kept not in labelled:
-                raise UnitBenchError(
-                    self.describe,
-                    f"no slide has a label in obs[{column!r}]",
-                    f"correct it, or leave it out; columns of {path.name}: {', '.join(read_file(path, 'r').obs)}",
-                )
+                cause = f"no slide has a label in obs[{column!r}]"
+                with opened(path) as file:
+                    known = ", ".join(map(str, file.obs))
+                remedy = f"correct it, or leave it out; columns of {path.name}: {known}"
+                raise UnitBenchError(self.describe, cause, remedy)
+
+    def _check(self, name: str, path: Path) -> None:
+        """Raises UnitBenchError: the file or store is not the one that the description has the sha256 of."""
+        digest = self._description.files.get(name)
+        if digest and path.exists() and checksum(path) != digest:
+            raise UnitBenchError(path, "altered: sha256 differs from the record", "replace it or delete it")
 
     @cached_property
     def _description(self) -> Description:
         return read_description(self.describe, Description)
 
-    def _files(self) -> dict[str, Path]:
-        """The files of the slides, by their path below the folder."""
+    @cached_property
+    def _folder(self) -> Path:
+        """The folder of the slides."""
         about = self._description
         folder = about.folder if about.folder.is_absolute() else local_folder(str(about.folder))
         if folder is None or not folder.is_dir():
             raise UnitBenchError(
                 self.describe, f"no folder {about.folder}", "set UNITBENCH_DATA to the folder that contains it"
             )
-        return slide_files(folder, list(about.files), self.describe)
+        return folder
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        """The files and stores, by their path below the folder."""
+        return slide_files(self._folder, list(self._description.files), self.describe)
+
+    @property
+    def _tables(self) -> list[Path]:
+        """The tables that the description names."""
+        about = self._description
+        genes = [about.genes.table] if about.genes and about.genes.table else []
+        return genes + ([self._folder / about.label_table.path] if about.label_table else [])
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        """The names of all slides, in order.
+
+        Raises:
+            UnitBenchError: two slides have one name, or one that differs in case alone.
+        """
+        if self._description.slide is None:
+            return tuple(names_of_files(self._files, self.describe))
+        found: dict[str, str] = {}
+        for name, path in self._files.items():
+            with opened(path) as file:
+                for part in parts(file, self._description):
+                    if part.name in found:
+                        cause = f"{found[part.name]!r} and {name!r} both hold a slide {part.name!r}"
+                        raise UnitBenchError(self.describe, cause, "rename one")
+                    found[part.name] = name
+        check_twins(found, "slide")
+        return tuple(found)

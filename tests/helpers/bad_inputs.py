@@ -168,17 +168,23 @@ def of_other_genes():
 RAMP = np.tile(np.linspace(0, 1, 60), (5, 1))
 BAD = [
     # Files
-    Bad("a folder without `.h5ad` files", "no .h5ad files; it has 1 .h5", "give .h5ad files", only("one.h5"), "slides"),
     Bad(
-        "`.h5ad` files in subfolders alone",
-        "1 .h5ad in its subfolders, which are read if `files` lists them",
+        "a folder without slides",
+        "no .h5ad or .zarr slides; it has 1 .h5",
+        "give .h5ad or .zarr slides",
+        only("one.h5"),
+        "slides",
+    ),
+    Bad(
+        "slides in subfolders alone",
+        "1 in its subfolders, which are read if `files` lists them",
         "correct `folder`",
         only("deep/one.h5ad"),
         "slides",
     ),
     Bad(
         "a listed file of another kind",
-        "'one.h5' in `files` is no .h5ad file",
+        "'one.h5' in `files` is no .h5ad or .zarr",
         "convert it to .h5ad",
         described(files={"one.h5": ZEROS}),
         "two.yaml",
