@@ -1,81 +1,29 @@
-"""What the readers of vendors' folders share: the keys of a description, the samples that it names, the record."""
+"""What the readers of 10x Genomics' folders share: the samples of a description become slides, with a record."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import BeforeValidator, Field, field_validator
 
 from benchmark.core.config import Frozen
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.files import sha256
 from benchmark.data.download import check_file
-from benchmark.data import labels
 from benchmark.data.lattice import Lattice
 from benchmark.data.slide import check_slide, make_slide
-from benchmark.data.source import local_folder
-from benchmark.datasets.description import Digest, Name, read_description
-from benchmark.datasets.genes import Genes, named
+from benchmark.data.source import described_folder
+from benchmark.datasets.description import read_description
+from benchmark.datasets.genes import named
+from benchmark.datasets.label_table import LabelJoin
+from benchmark.datasets.sample_description import SampleDescription
 
 if TYPE_CHECKING:
     import anndata as ad
-
-NAMES_OF_GENES = {"symbols": {"column": "symbols"}, "ids": {}}
-NOT_STATED = "not stated"
-
-
-def _short(value: object) -> object:
-    if isinstance(value, str):
-        if value not in NAMES_OF_GENES:
-            raise ValueError(f"give `symbols`, `ids`, or keys and values, not {value!r}")
-        return NAMES_OF_GENES[value]
-    return value
-
-
-class SampleDescription(Frozen):
-    """The keys of the YAML file that these readers share. Only the first three are needed."""
-
-    page: ClassVar[str] = "docs/readers.md"
-    technology: ClassVar[str]
-
-    name: str = Field(description="Short.")
-    folder: Path = Field(description="Folder of the files: a path below `UNITBENCH_DATA`, or an absolute one.")
-    donor: Name | dict[Name, Name] = Field(description="The individual, or that of each slide.")
-    group: Name | dict[Name, Name] | None = Field(
-        default=None, description="Slides of one group stay on one side of a split. Null: the donor."
-    )
-    slides: dict[Name, str] = Field(
-        default={}, description="The subfolder of each slide. Without it the folder is one slide, with its `name`."
-    )
-    title: str = Field(default="", description="What the tissue is, in words. Left out: the name.")
-    source: str = Field(default=NOT_STATED, description="Where the data come from.")
-    licence: str = Field(default=NOT_STATED, description="Under which they may be used.")
-    citation: str | None = Field(default=None, description="A DOI.")
-    genes: Annotated[Genes, BeforeValidator(_short)] = Field(
-        default=Genes(column="symbols"),
-        description="Names of the genes: `symbols`, `ids`, or the keys of [](own_data.md), which begin from the ids.",
-    )
-    files: dict[str, Digest] = Field(
-        default={}, description="The sha256 of files, by path below `folder`. Those listed are checked."
-    )
-
-    @field_validator("slides")
-    @classmethod
-    def _inside(cls, slides: dict[str, str]) -> dict[str, str]:
-        for path in slides.values():
-            if Path(path).is_absolute() or ".." in Path(path).parts:
-                raise ValueError(f"{path!r} is no subfolder: give a path below `folder`")
-        return slides
-
-    @property
-    def folders(self) -> dict[str, str]:
-        """The path of each slide below the folder."""
-        return self.slides or {self.name: "."}
 
 
 class Sample(NamedTuple):
@@ -83,7 +31,6 @@ class Sample(NamedTuple):
 
     data: the counts, with a column of var for the symbols of the genes.
     noted: how much of what was left out, for `uns["join"]`.
-    label: of each spot, in a file of the sample itself.
     pixel: (x, y) of each spot in the image, before its `scale`, `[n_spots, 2]`.
     image: `uns["image"]` but for microns_per_pixel, which follows from the lattice.
     """
@@ -91,7 +38,6 @@ class Sample(NamedTuple):
     data: ad.AnnData
     laid: Lattice
     noted: dict[str, int]
-    label: pd.Series | None = None
     pixel: np.ndarray | None = None
     image: dict[str, Any] | None = None
 
@@ -122,11 +68,16 @@ class SampleFolder(Frozen):
             **about.model_dump(include={"name", "source", "licence", "citation"}),
             "title": about.title or about.name,
             "technology": about.technology,
-            "labels": "none",
+            "labels": about.labels,
             "files": [{"path": file.relative_to(folder).as_posix(), "sha256": sha256(file)} for file in files],
+            "tables": {path.name: sha256(path) for path in self._tables if path.is_file()},
             "donors": {name: self._of("donor", name) for name in about.folders},
             "groups": {name: self._of("group", name) for name in about.folders},
-            "description": about.model_dump(mode="json", exclude={"folder", "files"}),
+            "description": about.model_dump(
+                mode="json",
+                by_alias=True,
+                exclude={"folder": True, "files": True, "genes": {"table"}, "label_table": {"path"}},
+            ),
         }
 
     def slides(self) -> Iterator[ad.AnnData]:
@@ -135,12 +86,24 @@ class SampleFolder(Frozen):
         Raises:
             UnitBenchError: the description or a file is missing, damaged, altered, or does not fit the others.
         """
-        for path, digest in self.about.files.items():
+        about = self.about
+        for path, digest in about.files.items():
             if not (file := self._folder / path).is_file():
                 raise UnitBenchError(file, "file not found", "restore it, or correct `files` in the description")
             check_file(file, digest)
-        for name in self.about.folders:
-            yield self._slide(name, self.parts(name))
+        table = LabelJoin(about.label_table, self._folder, about.unlabelled) if about.label_table else None
+        labelled, last = False, [*about.folders][-1]
+        for name in about.folders:
+            slide = self._slide(name, self.parts(name), table)
+            labelled = labelled or "label" in slide.obs
+            if table and name == last:
+                left = table.rows_left(about.folders, slide.obs_names)
+                slide.uns["join"]["rows_of_the_label_table_for_no_spot_of_any_slide"] = left
+            yield slide
+        if table and not labelled:
+            raise UnitBenchError(
+                table.path, "no slide has a label in this table", "correct `label_table.label`, or `unlabelled`"
+            )
 
     @cached_property
     def about(self) -> Any:
@@ -154,13 +117,13 @@ class SampleFolder(Frozen):
 
     @cached_property
     def _folder(self) -> Path:
-        given = self.about.folder
-        folder = given if given.is_absolute() else local_folder(str(given))
-        if folder is None or not folder.is_dir():
-            raise UnitBenchError(
-                self.describe, f"no folder {given}", "set UNITBENCH_DATA to the folder that contains it"
-            )
-        return folder
+        return described_folder(self.about.folder, self.describe)
+
+    @property
+    def _tables(self) -> list[Path]:
+        """The tables that the description names."""
+        genes, labels = self.about.genes.table, self.about.label_table
+        return ([genes] if genes else []) + ([self._folder / labels.path] if labels else [])
 
     def _of(self, key: str, name: str) -> str:
         """The donor or group of a slide."""
@@ -169,7 +132,7 @@ class SampleFolder(Frozen):
             raise UnitBenchError(self.describe, f"no {key}: slide {name!r} is not in `{key}`", "add it")
         return given[name] if isinstance(given, dict) else given
 
-    def _slide(self, name: str, parts: Mapping[str, Path]) -> ad.AnnData:
+    def _slide(self, name: str, parts: Mapping[str, Path], table: LabelJoin | None) -> ad.AnnData:
         sample, where = self.load(parts), parts["matrix"]
         data = sample.data
         counts, genes, unnamed = named(data.X, data.var_names, data.var, self.about.genes, where)
@@ -185,22 +148,34 @@ class SampleFolder(Frozen):
             lattice_record=sample.laid.record,
         )
         slide.uns["join"] = sample.noted | unnamed
+        if table:
+            found, noted = table.labels(name, slide.obs_names)
+            slide.uns["join"] |= noted
+            if len(found.categories):
+                slide.obs["label"] = found
         if sample.image is not None:
             slide.obsm["pixel"] = np.asarray(sample.pixel, dtype=np.float32)
-            slide.uns["image"] = sample.image | {"microns_per_pixel": microns_per_pixel(sample, where)}
+            in_file = sample.pixel * sample.image["scale"]
+            scale = microns_per_pixel(in_file, sample.laid.position, sample.laid.record["pitch"], where)
+            slide.uns["image"] = sample.image | {"microns_per_pixel": scale}
         return check_slide(slide, where)
 
 
-def microns_per_pixel(sample: Sample, where: Path) -> float:
-    """Of the image in its file: the spots spread in it as they do on the lattice, whose pitch is in µm.
+def microns_per_pixel(pixel: np.ndarray, position: np.ndarray, pitch: float, where: Path) -> float:
+    """The scale of an image: the spots spread in it as they do on the lattice.
+
+    Args:
+        pixel: (x, y) of each spot in the image, `[n_spots, 2]`.
+        position: (y, x) of each spot in pitches, `[n_spots, 2]`.
+        pitch: in µm.
 
     Raises:
         UnitBenchError: all spots are at one place of the image.
     """
-    pixels, pitches = (np.sqrt(xy.var(axis=0).sum()) for xy in (sample.pixel, sample.laid.position.astype(float)))
+    pixels, pitches = (np.sqrt(np.var(place, axis=0, dtype=float).sum()) for place in (pixel, position))
     if not pixels > 0:
         raise UnitBenchError(where, "all spots are at one place of the image", "correct their pixels, or drop `image`")
-    return float(sample.laid.record["pitch"] * pitches / (pixels * sample.image["scale"]))
+    return float(pitch * pitches / pixels)
 
 
 def placed(lay: Callable[..., Lattice], down: pd.Series, across: pd.Series, pitch: float, where: Path) -> Lattice:

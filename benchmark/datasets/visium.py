@@ -11,7 +11,8 @@ from pydantic import Field
 
 from benchmark.core.config import Frozen
 from benchmark.data.lattice import Lattice, hexagonal
-from benchmark.datasets.samples import Sample, SampleDescription, SampleFolder, placed
+from benchmark.datasets.sample_description import SampleDescription
+from benchmark.datasets.samples import Sample, SampleFolder, placed
 from benchmark.datasets.tenx import find, of_barcodes, read_image, read_matrix, read_rows, scale_factor
 
 MATRIX = ("filtered_feature_bc_matrix.h5", "filtered_feature_bc_matrix")

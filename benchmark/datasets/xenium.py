@@ -12,7 +12,8 @@ from pydantic import Field
 
 from benchmark.core.errors import UnitBenchError
 from benchmark.data.lattice import binned
-from benchmark.datasets.samples import Sample, SampleDescription, SampleFolder, placed
+from benchmark.datasets.sample_description import SampleDescription
+from benchmark.datasets.samples import Sample, SampleFolder, placed
 from benchmark.datasets.tenx import ONE_RUN, find, of_barcodes, read_matrix, read_rows
 
 LEAST_ALIKE = 0.9  # correlation of the counts of the cells in the matrix and in the table

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.core.errors import UnitBenchError
 from benchmark.datasets.h5ad_folder import H5adFolder
 from benchmark.datasets.visium import Visium
 from tests.helpers.paths import CONFIG
