@@ -71,15 +71,15 @@ def names_of_files(files: dict[str, Path], where: object) -> dict[str, str]:
     return slides
 
 
-def checksum(path: Path, within: Iterable[Path]) -> str:
+def checksum(path: Path, within: Iterable[Path] = ()) -> str:
     """The sha256 of a file. That of a store is of the list that `sha256sum` makes of its files, sorted by path.
 
     Args:
-        within: the store itself, or the folders of it whose files count.
+        within: folders of the store, where no others count.
     """
     if path.is_file():
         return sha256(path)
-    found = {file for folder in within for file in folder.rglob("*") if file.is_file()}
+    found = {file for folder in within or (path,) for file in folder.rglob("*") if file.is_file()}
     files = sorted(file.relative_to(path).as_posix() for file in found)
     return hashlib.sha256("".join(f"{sha256(path / file)}  {file}\n" for file in files).encode()).hexdigest()
 

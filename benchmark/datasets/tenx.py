@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 GENE = "Gene Expression"  # of `feature_type`; all else is a control, a protein or an unused codeword
 ONE_RUN = "give both files of one run"
+RESTORE = "restore the file of the run"
 
 
 def find(folder: Path, *names: str) -> Path:
@@ -68,7 +69,7 @@ def read_matrix(path: Path) -> tuple[ad.AnnData, dict[str, int]]:
     data.var = pd.DataFrame({"symbols": np.asarray(symbols, str)}, index=np.asarray(ids, str))
     gene = kind == GENE
     if not gene.any():
-        has = ", ".join(f"{n} of the type {name!r}" for name, n in Counter(kind).most_common(3)) or "none"
+        has = ", ".join(f"{n} of the type {name!r}" for name, n in Counter(kind.tolist()).most_common(3)) or "none"
         raise UnitBenchError(path, f"no feature of the type {GENE!r}; it has {has}", "give the matrix of the genes")
     noted = {"features_that_are_no_genes": int((~gene).sum()), "counts_of_features_that_are_no_genes": 0}
     if not gene.all():
@@ -159,7 +160,10 @@ def scale_factor(path: Path, key: str) -> float:
     Raises:
         UnitBenchError: the file is damaged, or lacks it.
     """
-    value = read_json(path, dict).get(key)
+    try:
+        value = read_json(path, dict).get(key)
+    except UnitBenchError as error:
+        raise UnitBenchError(path, error.cause, RESTORE) from None
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise UnitBenchError(path, f"{key} is {value!r}, no number above 0", "restore the file of the run")
+        raise UnitBenchError(path, f"{key} is {value!r}, no number above 0", RESTORE)
     return float(value)
