@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+import zarr
 
 from tests.helpers.h5ad_folder import BINNED, PICTURE, Folder, a_file, pictured
 
@@ -121,6 +122,10 @@ def hollow(file):
     )
 
 
+def old(file):
+    del file["obs"].attrs["encoding-type"]
+
+
 def of_objects(file):
     del file["X"]
     file.create_dataset("X", data=np.full((6, 3), "1", dtype=object), dtype=h5py.string_dtype()).attrs.update(
@@ -165,6 +170,64 @@ def of_other_genes():
     return data
 
 
+def with_table(*rows, **changes):
+    """A table of labels beside the slides, and a description of it; a row is split at its blanks."""
+
+    def harm(folder):
+        (folder.path / "labels.csv").write_text("".join(",".join(row.split()) + "\n" for row in rows))
+        return {"label": None, "label_table": LABELS | changes}
+
+    return harm
+
+
+def with_symbols(*rows, **changes):
+    """A table of genes beside the description, and a description of it."""
+
+    def harm(folder):
+        (folder.describe.parent / "symbols.csv").write_text("id,symbol\n" + "".join(f"{row}\n" for row in rows))
+        return {"genes": {"table": "symbols.csv", "from": "id", "to": "symbol"} | changes}
+
+    return harm
+
+
+def store(content):
+    """A folder sdata.zarr with these groups."""
+
+    def harm(folder):
+        for name in ["", *content]:
+            zarr.open_group(folder.path / "sdata.zarr" / name, mode="a")
+
+    return harm
+
+
+def altered_store(folder):
+    folder.write("three.zarr", a_file())
+    return {"files": {"three.zarr": ZEROS}}
+
+
+def of_sections(*names):
+    """Two files, whose spots are of these slides."""
+
+    def harm(folder):
+        for name in ("one.h5ad", "two.h5ad"):
+            folder.write(name, with_obs(section=list(names)))
+        return {"slide": {"obs": "section"}}
+
+    return harm
+
+
+def versioned():
+    data = a_file()
+    data.var_names = ["ENSG00000000001.1", "ENSG00000000001.2", "c"]
+    return data
+
+
+def in_a_table(*columns):
+    data = a_file()
+    return with_spatial(pd.DataFrame(data.obsm["spatial"], index=data.obs_names, columns=list(columns)))
+
+
+LABELS = {"path": "labels.csv", "barcode": "spot", "label": "domain"}
 RAMP = np.tile(np.linspace(0, 1, 60), (5, 1))
 BAD = [
     # Files
@@ -217,6 +280,60 @@ BAD = [
         "X declares 10,000,000 × 1,000,000 values, and the file stores 0 bytes of them",
         "replace it",
         damaged(hollow),
+    ),
+    Bad(
+        "a file of an old anndata",
+        "written by anndata before 0.7",
+        "read it with anndata, and write it again",
+        damaged(old),
+    ),
+    Bad(
+        "a store that is not the one described",
+        "altered: sha256 differs from the record",
+        "replace it or delete it",
+        altered_store,
+        "three.zarr",
+    ),
+    Bad(
+        "a `.zarr` folder that is no store",
+        "cannot be read (",
+        "replace it",
+        lambda f: (f.path / "a.zarr").mkdir(),
+        "a.zarr",
+    ),
+    Bad(
+        "a store of SpatialData",
+        "no AnnData: it has …tables, and no obs",
+        "read it with the dataset `spatialdata`",
+        store(["tables"]),
+        "sdata.zarr",
+    ),
+    # Several slides in a file
+    Bad(
+        "a column of slides that is not there",
+        "slides are not named: no obs['sample']",
+        "columns: array_row, array_col, layer",
+        described(slide={"obs": "sample"}),
+    ),
+    Bad(
+        "spots without a slide",
+        "2 spot(s) have no slide in obs['section']",
+        "drop those spots, or name their slide",
+        of_sections("a", "a", "b", "b", "nan", None),
+    ),
+    Bad(
+        "a slide that lies in two files",
+        "'one.h5ad' and 'two.h5ad' both hold a slide 'a'",
+        "rename one",
+        of_sections("a", "a", "a", "b", "b", "b"),
+        "two.yaml",
+    ),
+    Bad(
+        "a slide of a file whose name is reserved",
+        "the slide's name 'all' is reserved",
+        "rename the slide",
+        of_sections("a", "a", "a", "all", "all", "all"),
+        "one.h5ad: obs['section']",
     ),
     # Names
     Bad(
@@ -294,6 +411,45 @@ BAD = [
     Bad("two spots of one name", "duplicate spot 'x'", "make the spot names", written(lambda: renamed("obs_names"))),
     Bad("two genes of one name", "duplicate gene 'x'", "make the gene names", written(lambda: renamed("var_names"))),
     Bad(
+        "a column of gene names that is not there",
+        "no var['symbol'], which `genes.column` names",
+        "known: none",
+        described(genes={"column": "symbol"}),
+    ),
+    Bad(
+        "ids that differ in their version alone",
+        "genes 'ENSG00000000001.1' and 'ENSG00000000001.2' would both be 'ENSG00000000001' without version",
+        "leave out one of them",
+        written(versioned, genes={"strip_versions": True}),
+    ),
+    Bad(
+        "a table of genes whose columns are not named",
+        "`genes.to` names no column",
+        "name one of: id, symbol",
+        with_symbols("a,A", to=None),
+        "symbols.csv",
+    ),
+    Bad(
+        "a table with two names for a gene",
+        "'a' has two names, 'A' and 'B'",
+        "leave one row for each gene",
+        with_symbols("a,A", "a,B"),
+        "symbols.csv",
+    ),
+    Bad(
+        "a table of other genes",
+        "no gene is in the table …symbols.csv: the slide has a, b, c, the table's column 'id' ENSG1, ENSG2",
+        "correct `genes.from`",
+        with_symbols("ENSG1,A", "ENSG2,B"),
+    ),
+    Bad(
+        "columns of a table of genes without the table",
+        "genes: `from` and `to` are columns of `table`",
+        "correct it",
+        described(genes={"from": "id"}),
+        "two.yaml",
+    ),
+    Bad(
         "slides that name genes differently",
         "no gene is in every slide: it has a, b, c, those before it have ENSG1, ENSG2, ENSG3",
         "use the same gene names in all slides",
@@ -330,6 +486,45 @@ BAD = [
         "positions are missing: obsm['spatial'] has one column",
         "give x and y",
         written(lambda: with_spatial(np.ones((6, 1))), lattice=BINNED),
+    ),
+    Bad(
+        "positions in a table whose columns are not x and y",
+        "obsm['spatial'] is a table without a column 'x'",
+        "name those of x and y in `lattice.axes`: across, down",
+        written(lambda: in_a_table("across", "down"), lattice=BINNED),
+    ),
+    Bad(
+        "a column of such a table that is not there",
+        "obsm['spatial'] is a table without a column 'acros'",
+        "did you mean 'across'?",
+        written(lambda: in_a_table("across", "down"), lattice=BINNED | {"axes": ["acros", "down"]}),
+    ),
+    Bad(
+        "names of columns for an array, which has none",
+        "obsm['spatial'] is an array, whose columns have no names such as 'x'",
+        "leave `lattice.axes` out",
+        described(lattice=BINNED | {"axes": ["x", "y"]}),
+    ),
+    Bad(
+        "a column for x and none for y",
+        "lattice: `x` and `y` go together",
+        "correct it",
+        described(lattice=BINNED | {"x": "array_col"}),
+        "two.yaml",
+    ),
+    Bad(
+        "positions in two places",
+        "lattice: positions are in `spatial`, or in `x` and `y`",
+        "correct it",
+        described(lattice=BINNED | {"x": "array_col", "y": "array_row", "spatial": "spatial"}),
+        "two.yaml",
+    ),
+    Bad(
+        "a scale for the indices of an array",
+        "lattice: `scale` is of the kind `binned`: hex takes `row` and `column`",
+        "correct it",
+        described(lattice={"kind": "hex", "pitch": 100, "unit": "µm", "scale": 0.5}),
+        "two.yaml",
     ),
     Bad(
         "`hex` for an array that is not Visium's",
@@ -407,6 +602,97 @@ BAD = [
         "no slide has a label in obs['layer']",
         "correct it, or leave it out",
         unlabelled,
+        "two.yaml",
+    ),
+    # Labels in a table
+    Bad(
+        "a table of labels that is not there",
+        "file not found",
+        "restore it, or correct the path",
+        described(label=None, label_table=LABELS),
+        "labels.csv",
+    ),
+    Bad(
+        "a table of another kind",
+        "a table of the kind '.xlsx' is not read",
+        "give .csv, .tsv or .parquet",
+        lambda folder: (
+            (folder.path / "labels.xlsx").write_bytes(b"x")
+            and {"label": None, "label_table": LABELS | {"path": "labels.xlsx"}}
+        ),
+        "labels.xlsx",
+    ),
+    Bad(
+        "a damaged table",
+        "cannot be read (",
+        "replace it",
+        lambda folder: (
+            (folder.path / "labels.parquet").write_bytes(b"x")
+            and {"label": None, "label_table": LABELS | {"path": "labels.parquet"}}
+        ),
+        "labels.parquet",
+    ),
+    Bad(
+        "a table of labels whose columns are not named",
+        "`label_table.label` names no column",
+        "name one of: spot, domain, cluster",
+        with_table("spot domain cluster", "spot0 L1 1", label=None),
+        "labels.csv",
+    ),
+    Bad(
+        "a column that the table of labels lacks",
+        "no column 'spots', which `label_table.barcode` names",
+        "did you mean 'spot'?",
+        with_table("spot domain", "spot0 L1", barcode="spots"),
+        "labels.csv",
+    ),
+    Bad(
+        "a table of labels of other spots",
+        "no spot is in the table, which has the barcodes AAAC-1, AAAG-1, and the data have spot0, spot1, spot2",
+        "make the barcodes of both alike",
+        with_table("spot domain", "AAAC-1 L1", "AAAG-1 L2"),
+        "labels.csv",
+    ),
+    Bad(
+        "a slide none of whose spots is in its rows of the table",
+        "slide one: no spot is in the table, which has the barcodes spot0-1, and the data have spot0, spot1, spot2",
+        "make the barcodes of both alike",
+        with_table("spot domain section", "spot0-1 L1 one", "spot0 L1 two", slide="section"),
+        "labels.csv",
+    ),
+    Bad(
+        "a table of labels of other slides",
+        "no slide is in the table, which has the slides s1, s2, and the data have one, two",
+        "make the slides of both alike",
+        with_table("spot domain section", "spot0 L1 s1", "spot0 L1 s2", slide="section"),
+        "labels.csv",
+    ),
+    Bad(
+        "a spot with two labels in the table",
+        "barcode 'spot0' has two labels, 'L1' and 'L2'",
+        "leave one row for each spot",
+        with_table("spot domain section", "spot0 L1 one", "spot0 L2 one", slide="section"),
+        "labels.csv",
+    ),
+    Bad(
+        "a barcode that two slides have, and a table that does not name them",
+        "barcode 'spot0' is in the slides 'one' and 'two'",
+        "name its column of slides in `label_table.slide`",
+        with_table("spot domain", "spot0 L1"),
+        "labels.csv",
+    ),
+    Bad(
+        "a table without any label",
+        "no slide has a label in this table",
+        "correct `label_table.label`, or `unlabelled`",
+        with_table("spot domain section", "spot0 NA one", "spot1 unsure two", slide="section"),
+        "labels.csv",
+    ),
+    Bad(
+        "labels in two places",
+        "labels come from `label` or from `label_table`",
+        "correct it",
+        described(label_table=LABELS),
         "two.yaml",
     ),
     # Images

@@ -1,4 +1,6 @@
-"""A folder of small `.h5ad` slides with its description, for the tests of their reader."""
+"""A folder of small `.h5ad` and `.zarr` slides with its description, for the tests of their reader."""
+
+import warnings
 
 import anndata as ad
 import numpy as np
@@ -48,9 +50,11 @@ class Folder:
         self.path, self.describe = path / "slides", path / "two.yaml"
         self.path.mkdir()
 
-    def write(self, name, data):
+    def write(self, name, data, zarr_format=3):
         (self.path / name).parent.mkdir(exist_ok=True)
-        data.write_h5ad(self.path / name)
+        with warnings.catch_warnings(), ad.settings.override(zarr_write_format=zarr_format):
+            warnings.simplefilter("ignore")  # of what will be the default in a later release
+            (data.write_zarr if name.endswith(".zarr") else data.write_h5ad)(self.path / name)
 
     def dataset(self, **changes):
         values = DESCRIPTION | {"folder": str(self.path)} | changes
