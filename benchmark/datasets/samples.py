@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -94,7 +95,9 @@ class SampleFolder(Frozen):
         table = LabelJoin(about.label_table, self._folder, about.unlabelled) if about.label_table else None
         labelled, last = False, [*about.folders][-1]
         for name in about.folders:
-            slide = self._slide(name, self.parts(name), table)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*names are not unique")  # `check_slide` refuses them, in one line
+                slide = self._slide(name, self.parts(name), table)
             labelled = labelled or "label" in slide.obs
             if table and name == last:
                 left = table.rows_left(about.folders, slide.obs_names)

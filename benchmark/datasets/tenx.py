@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,14 +54,12 @@ def read_matrix(path: Path) -> tuple[ad.AnnData, dict[str, int]]:
     import scanpy  # slow to import
 
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*names are not unique")
-            if path.is_dir():
-                data = scanpy.read_10x_mtx(path, var_names="gene_ids", gex_only=False)
-                ids, symbols = data.var_names, data.var["gene_symbols"]
-            else:
-                data = scanpy.read_10x_h5(path, gex_only=False)
-                ids, symbols = data.var["gene_ids"], data.var_names
+        if path.is_dir():
+            data = scanpy.read_10x_mtx(path, var_names="gene_ids", gex_only=False)
+            ids, symbols = data.var_names, data.var["gene_symbols"]
+        else:
+            data = scanpy.read_10x_h5(path, gex_only=False)
+            ids, symbols = data.var["gene_ids"], data.var_names
     except Exception as error:  # scanpy, h5py and pandas raise errors of many types for a damaged file
         raise UnitBenchError(path, f"cannot be read ({said(error)})", "give a matrix as 10x writes it") from error
     kind = data.var.get("feature_types", pd.Series(GENE, range(data.n_vars))).to_numpy(dtype=str)  # old files: no kinds
