@@ -144,7 +144,8 @@ class Annotation(Part):
         Raises:
             UnitBenchError: a spot is not in its region.
         """
-        found = of_barcodes(self.centres(self.region), self.instances, self.region, self.path)
+        remedy = "leave these rows out of the table, or write the whole region"
+        found = of_barcodes(self.centres(self.region), self.instances, self.region, self.path, remedy)
         return found.set_axis(self.obs.index)
 
     @cached_property

@@ -13,6 +13,7 @@ import pandas as pd
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.data.image import check_size, rgb
 from benchmark.data.labels import text
+from benchmark.datasets.tenx import said
 
 REGIONS = ("shapes", "labels")  # the groups whose elements a table may annotate
 
@@ -31,7 +32,10 @@ def find_element(store: Path, groups: Sequence[str], name: str | None, key: str)
     there = {path.name: path for group in groups for path in sorted((store / group).glob("[!.]*")) if path.is_dir()}
     if not there:
         has = ", ".join(sorted(path.name for path in store.glob("[!.]*"))) or "nothing"
-        raise UnitBenchError(store, f"no {' or '.join(groups)}; it has {has}", "give a store that SpatialData wrote")
+        remedy = (
+            "give a store that SpatialData wrote" if "tables" in groups else f"drop `{key}`, or write the store whole"
+        )
+        raise UnitBenchError(store, f"no {' or '.join(groups)}; it has {has}", remedy)
     if name is None and len(there) > 1:
         raise UnitBenchError(store, f"{len(there)} {groups[0]}: {', '.join(there)}", f"name one in `{key}`")
     if name is not None and name not in there:
@@ -117,5 +121,6 @@ def _quietly(element: Path, read: Any) -> Any:
     except UnitBenchError:
         raise
     except Exception as error:
-        cause = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UnitBenchError(element, f"cannot be read ({cause})", "write the store again with spatialdata") from error
+        raise UnitBenchError(
+            element, f"cannot be read ({said(error)})", "write the store again with spatialdata"
+        ) from error

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 import pandas as pd
 
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     import anndata as ad
 
 GENE = "Gene Expression"  # of `feature_type`; all else is a control, a protein or an unused codeword
+SAMPLE = "give the folder of one sample, or correct `folder` and `slides`"
 ONE_RUN = "give both files of one run"
 RESTORE = "restore the file of the run"
 
 
-def find(folder: Path, *names: str) -> Path:
+def find(folder: Path, *names: str, remedy: str = SAMPLE) -> Path:
     """The first of these files or folders that is there. A name may follow the sample's: `<sample>_<name>`.
 
     Raises:
@@ -39,7 +41,7 @@ def find(folder: Path, *names: str) -> Path:
             return found[0]
     has = ", ".join(path.name for path in there[:5]) + (f" and {len(there) - 5} more" if len(there) > 5 else "")
     cause = f"no {' or '.join(names)}; it has {has or 'nothing'}" if folder.is_dir() else "no such folder"
-    raise UnitBenchError(folder, cause, "give the folder of one sample, or correct `folder` and `slides`")
+    raise UnitBenchError(folder, cause, remedy)
 
 
 def read_matrix(path: Path) -> tuple[ad.AnnData, dict[str, int]]:
@@ -58,8 +60,11 @@ def read_matrix(path: Path) -> tuple[ad.AnnData, dict[str, int]]:
             data = scanpy.read_10x_mtx(path, var_names="gene_ids", gex_only=False)
             ids, symbols = data.var_names, data.var["gene_symbols"]
         else:
+            _check_matrix(path)
             data = scanpy.read_10x_h5(path, gex_only=False)
             ids, symbols = data.var["gene_ids"], data.var_names
+    except UnitBenchError:
+        raise
     except Exception as error:  # scanpy, h5py and pandas raise errors of many types for a damaged file
         raise UnitBenchError(path, f"cannot be read ({said(error)})", "give a matrix as 10x writes it") from error
     kind = data.var.get("feature_types", pd.Series(GENE, range(data.n_vars))).to_numpy(dtype=str)  # old files: no kinds
@@ -72,6 +77,14 @@ def read_matrix(path: Path) -> tuple[ad.AnnData, dict[str, int]]:
     if not gene.all():
         noted["counts_of_features_that_are_no_genes"] = int(data.X[:, ~gene].sum())
     return data[:, gene].copy(), noted
+
+
+def _check_matrix(path: Path) -> None:
+    """Raises UnitBenchError: the file has no matrix of 10x. h5py has errors of its own for a damaged one."""
+    with h5py.File(path, "r") as file:
+        if "matrix" not in file:
+            cause = f"no matrix of 10x: it has {', '.join(file) or 'nothing'}"
+            raise UnitBenchError(path, cause, "give a matrix as 10x writes it")
 
 
 def read_rows(path: Path, columns: list[str], optional: Sequence[str] = ()) -> pd.DataFrame:
@@ -104,7 +117,9 @@ def read_rows(path: Path, columns: list[str], optional: Sequence[str] = ()) -> p
     return rows.apply(pd.to_numeric, errors="coerce").set_axis(names)
 
 
-def of_barcodes(rows: pd.DataFrame, barcodes: pd.Index, path: Path, matrix: Path) -> pd.DataFrame:
+def of_barcodes(
+    rows: pd.DataFrame, barcodes: pd.Index, path: Path, matrix: Path, remedy: str = ONE_RUN
+) -> pd.DataFrame:
     """The row of each barcode of the matrix, in its order.
 
     Raises:
@@ -115,7 +130,7 @@ def of_barcodes(rows: pd.DataFrame, barcodes: pd.Index, path: Path, matrix: Path
             f"positions are missing: {len(lost):,} of {len(barcodes):,} spots of {matrix.name} have no row, "
             f"such as {_examples(lost)}; rows are such as {_examples(rows.index)}"
         )
-        raise UnitBenchError(path, cause, ONE_RUN)
+        raise UnitBenchError(path, cause, remedy)
     rows = rows.loc[barcodes]
     for column in rows:
         if len(wrong := rows.index[~np.isfinite(rows[column].to_numpy(float))]):

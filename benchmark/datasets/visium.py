@@ -18,6 +18,7 @@ from benchmark.datasets.tenx import find, of_barcodes, read_image, read_matrix, 
 MATRIX = ("filtered_feature_bc_matrix.h5", "filtered_feature_bc_matrix")
 POSITIONS = ("tissue_positions.parquet", "tissue_positions.csv", "tissue_positions_list.csv")
 COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
+NO_IMAGE = "restore it, or drop `image` from the description"
 PITCH_MICRONS = 100.0  # centre to centre
 
 
@@ -48,7 +49,7 @@ class Visium(SampleFolder):
         folder = self.place(name)
         parts = {"matrix": find(folder, *MATRIX), "positions": find(folder / "spatial", *POSITIONS)}
         if image := self.about.image:
-            parts["image"] = find(folder / "spatial", f"tissue_{image.resolution}_image.png")
+            parts["image"] = find(folder / "spatial", f"tissue_{image.resolution}_image.png", remedy=NO_IMAGE)
             parts["scale"] = find(folder / "spatial", "scalefactors_json.json")
         return parts
 
