@@ -129,8 +129,9 @@ def _image(part: Part, wanted: Picture, grid: Grid) -> tuple[np.ndarray, dict[st
 
     pixel = xy(part, "spatial").astype(np.float32)
     try:
-        libraries = part.file.read("uns/spatial") if "spatial" in part.file.keys("uns") else {}
-        (library,) = [libraries[part.name]] if part.name in libraries else libraries.values()
+        known = part.file.keys("uns/spatial")
+        (name,) = [part.name] if part.name in known else known
+        library = part.file.read(f"uns/spatial/{name}")
         pixels = np.asarray(library["images"][wanted.resolution])
         scale = float(library["scalefactors"][f"tissue_{wanted.resolution}_scalef"])
     except (KeyError, ValueError, TypeError, AttributeError) as error:

@@ -133,14 +133,16 @@ def test_donors_and_groups_of_the_slides_of_a_file_may_stand_in_the_description(
         folder.read(slide={"obs": "section"}, donor={"obs": "mouse"})
 
 
-def test_the_image_of_a_slide_is_the_one_of_its_name(folder):
+@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+def test_the_image_of_a_slide_is_the_one_of_its_name(folder, suffix):
     grey = {name: np.full((5, 60), value, np.uint8) for name, value in (("a", 10), ("b", 200))}
     data = pictured(grey["a"])
     data.obs["section"] = list("aaabbb")
     library = data.uns["spatial"]["library"]
     data.uns["spatial"] = {name: library | {"images": {"lowres": grey[name]}} for name in "ab"}
-    folder.write("both.h5ad", data)
-    a, b = folder.read(slide={"obs": "section"}, image={"stain": "H&E", "kind": "colour"})
+    data.raw = data
+    folder.write(f"both.{suffix}", data)
+    a, b = folder.read(counts="raw", slide={"obs": "section"}, image={"stain": "H&E", "kind": "colour"})
     assert (a.uns["image"]["pixels"] == 10).all() and (b.uns["image"]["pixels"] == 200).all()
 
 

@@ -56,8 +56,8 @@ def with_counts(**values):
     return a_file(counts)
 
 
-def with_obs(**columns):
-    data = a_file()
+def with_obs(data=None, **columns):
+    data = a_file() if data is None else data
     for name, value in columns.items():
         data.obs[name] = value
     return data
@@ -406,8 +406,19 @@ BAD = [
         "write the file again",
         damaged(falling, sparse),
     ),
+    Bad(
+        "such a matrix of which some rows are asked",
+        "cannot be read (the sparse counts are damaged: indptr does not fit indices",
+        "replace it",
+        damaged(falling, lambda: with_obs(sparse(), in_tissue=[1, 1, 0, 0, 1, 1])),
+    ),
     Bad("one spot", "1 spot(s)", "a slide needs at least 2", written(lambda: a_file()[:1].copy())),
-    Bad("no spot on the tissue", "0 spots", "a slide needs at least 2", written(lambda: with_obs(in_tissue=[0] * 6))),
+    Bad(
+        "no spot on the tissue",
+        "0 spots",
+        "a slide needs at least 2",
+        written(lambda: with_obs(sparse(), in_tissue=[0] * 6)),
+    ),
     Bad("two spots of one name", "duplicate spot 'x'", "make the spot names", written(lambda: renamed("obs_names"))),
     Bad("two genes of one name", "duplicate gene 'x'", "make the gene names", written(lambda: renamed("var_names"))),
     Bad(
@@ -441,6 +452,13 @@ BAD = [
         "no gene is in the table …symbols.csv: the slide has a, b, c, the table's column 'id' ENSG1, ENSG2",
         "correct `genes.from`",
         with_symbols("ENSG1,A", "ENSG2,B"),
+    ),
+    Bad(
+        "a key of `genes` that is not known",
+        "unknown key 'genes.form'",
+        "did you mean 'from'?",
+        with_symbols("a,A", form="id"),
+        "two.yaml",
     ),
     Bad(
         "columns of a table of genes without the table",
