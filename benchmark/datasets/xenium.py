@@ -53,7 +53,7 @@ class Xenium(SampleFolder):
 
 
 def check_alike(counts: np.ndarray, cells: pd.DataFrame, path: Path) -> None:
-    """Raises UnitBenchError: the cells have other counts in the table. Some versions number them anew in one file.
+    """Raises UnitBenchError: the cells have other counts in the table. Ids that count from 1 fit any two files.
 
     Args:
         counts: of each cell in the matrix, `[n_cells]`.

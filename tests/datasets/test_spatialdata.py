@@ -36,7 +36,7 @@ def test_positions_are_those_of_the_coordinate_system_that_is_asked(stores):
 
 
 def test_a_missing_label_makes_no_class(stores):
-    """SpatialData writes NaN in a column of text as the word "nan" (spatialdata#1152)."""
+    """SpatialData writes NaN in a column of text as the word "nan"."""
     stores.write(tables={"table": table(layer=["a", "b", np.nan, None, "a", "b"])})
     (slide,) = stores.read(label="layer")
     assert slide.obs["label"].cat.categories.tolist() == ["a", "b"]

@@ -67,7 +67,7 @@ def test_cells_of_a_parquet_file_are_joined_by_bytes_numbers_or_text(folder, ids
 
 
 def test_cells_that_are_numbered_anew_in_one_file_are_refused(folder):
-    """The names agree, and the cells do not (spatialdata-io#180)."""
+    """The names agree, and the cells do not."""
     moved = cells().assign(cell_id=np.roll(cells()["cell_id"], 1))
     write_xenium(folder, table=moved)
     with pytest.raises(UnitBenchError, match=r"cells.csv.gz: its cells are others than those of the matrix"):
