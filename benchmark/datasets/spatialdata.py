@@ -76,10 +76,10 @@ class SpatialData(H5adFolder):
 
     def _within(self, path: Path) -> list[Path]:
         about = self._description
-        with self._opened(path) as slides:
-            elements = [slides[0].path, *(slide.region for slide in slides)]
         image = [find_element(path, ("images",), about.image.element, "image.element")] if about.image else []
-        return elements + image
+        with self._opened(path) as slides:
+            regions = [slide.region for slide in slides]
+        return [find_element(path, ("tables",), about.table, "table"), *regions, *image]
 
     @cached_property
     def _files(self) -> dict[str, Path]:
