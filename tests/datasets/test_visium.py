@@ -5,12 +5,24 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from benchmark.data.image import rgb
 from benchmark.datasets.h5ad_folder import H5adFolder
 from benchmark.datasets.visium import Visium
 from tests.helpers.paths import CONFIG
 from tests.helpers.real import DATA, needs_data
-from tests.helpers.tenx import COLUMNS, IDS, ON_TISSUE, SPOT_COUNTS, Folder, hexagons, write_matrix, write_visium
+from tests.helpers.tenx import (
+    COLUMNS,
+    IDS,
+    ON_TISSUE,
+    SPOT_COUNTS,
+    Folder,
+    hexagons,
+    write_matrix,
+    write_scale,
+    write_visium,
+)
 
 
 @pytest.fixture
@@ -113,9 +125,16 @@ def test_a_folder_made_of_real_tissue_gives_the_slide_of_its_file(tmp_path, monk
     table = data.obs[["array_row", "array_col"]].assign(barcode=data.obs_names, in_tissue=1)
     table = table.assign(pxl_row_in_fullres=pixel[:, 1], pxl_col_in_fullres=pixel[:, 0])[COLUMNS]
     table.to_csv(folder.at("spatial/tissue_positions_list.csv"), index=False, header=False)
-    (made,) = folder.read()
+    (library,) = data.uns["spatial"].values()
+    Image.fromarray(rgb(library["images"]["lowres"], "")).save(folder.at("spatial/tissue_lowres_image.png"))
+    scale = float(library["scalefactors"]["tissue_lowres_scalef"])
+    write_scale(folder.at("spatial/scalefactors_json.json"), tissue_lowres_scalef=scale)
+    (made,) = folder.read(image={"stain": "H&E", "resolution": "lowres"})
     real = next(H5adFolder(describe=CONFIG / "datasets/dlpfc.yaml").slides())
     assert real.uns["slide"] == "151673" and made.obs_names.equals(real.obs_names)
     assert (made.X != real.X).nnz == 0 and made.var_names.equals(real.var_names)
     steps = [slide.obsm["position"] - slide.obsm["position"][0] for slide in (made, real)]
     np.testing.assert_allclose(*steps, atol=1e-4)
+    assert np.array_equal(made.uns["image"]["pixels"], real.uns["image"]["pixels"])
+    assert np.array_equal(made.obsm["pixel"], real.obsm["pixel"])
+    assert made.uns["image"]["microns_per_pixel"] == pytest.approx(real.uns["image"]["microns_per_pixel"], rel=0.01)
