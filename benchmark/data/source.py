@@ -26,6 +26,21 @@ def local_folder(folder: str) -> Path | None:
     return path if (path := Path(data) / folder).is_dir() else None
 
 
+def described_folder(folder: Path, where: object) -> Path:
+    """The folder that a description names: an absolute one, or one below UNITBENCH_DATA.
+
+    Args:
+        where: the description, for the message.
+
+    Raises:
+        UnitBenchError: there is no such folder.
+    """
+    found = folder if folder.is_absolute() else local_folder(str(folder))
+    if found is None or not found.is_dir():
+        raise UnitBenchError(where, f"no folder {folder}", "set UNITBENCH_DATA to the folder that contains it")
+    return found
+
+
 def locate(folder: str, file: Mapping[str, Any], url: str) -> Path:
     """Path of a file, its checksum verified.
 

@@ -14,7 +14,7 @@ from benchmark.datasets.genes import Genes
 from benchmark.datasets.label_table import LabelTable
 
 AnyDescription = TypeVar("AnyDescription", bound=Frozen)
-KEYS = "the keys are in docs/own_data.md"
+PAGE = "docs/own_data.md"  # where the keys of a description are listed, unless its class names another
 
 
 def _name(value: object) -> object:
@@ -173,7 +173,8 @@ def read_description(path: Path, kind: type[AnyDescription]) -> AnyDescription:
     """
     values = read_yaml(path)
     if missing := _missing(kind, values):
-        raise UnitBenchError(path, f"key(s) missing: {', '.join(missing)}", f"add them; {KEYS}")
+        page = getattr(kind, "page", PAGE)
+        raise UnitBenchError(path, f"key(s) missing: {', '.join(missing)}", f"add them; the keys are in {page}")
     about = build(kind, values, path)
     if (genes := getattr(about, "genes", None)) and genes.table:
         beside = genes.model_copy(update={"table": path.parent / genes.table})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -72,17 +72,23 @@ def names_of_files(files: dict[str, Path], where: object) -> dict[str, str]:
     return slides
 
 
-def checksum(path: Path) -> str:
-    """The sha256 of a file. That of a store is of the list that `sha256sum` makes of its files, sorted by path."""
+def checksum(path: Path, within: Iterable[Path] = ()) -> str:
+    """The sha256 of a file. That of a store is of the list that `sha256sum` makes of its files, sorted by path.
+
+    Args:
+        within: folders of the store, where no others count.
+    """
     if path.is_file():
         return sha256(path)
-    files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    found = {file for folder in within or (path,) for file in folder.rglob("*") if file.is_file()}
+    files = sorted(file.relative_to(path).as_posix() for file in found)
     return hashlib.sha256("".join(f"{sha256(path / file)}  {file}\n" for file in files).encode()).hexdigest()
 
 
-def size(path: Path) -> int:
-    """The bytes of a file, or of all files of a store."""
-    return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
+def size(parts: Iterable[Path]) -> int:
+    """The bytes of files, and of all files of folders."""
+    files = {file for part in parts for file in ([part] if part.is_file() else part.rglob("*")) if file.is_file()}
+    return sum(file.stat().st_size for file in files)
 
 
 class AnnDataFile:
@@ -150,7 +156,7 @@ def opened(path: Path) -> Iterator[AnnDataFile]:
     Raises:
         UnitBenchError: it is missing or damaged, declares far more than it holds, or is no AnnData.
     """
-    is_store = path.suffix.lower() == ".zarr"
+    is_store = path.suffix.lower() != ".h5ad"  # a table inside a store has no suffix
     if not (path.is_dir() if is_store else path.is_file()):
         kind = "folder" if is_store else "file"
         what = f"is no {kind}" if path.exists() else "broken link" if path.is_symlink() else "file not found"

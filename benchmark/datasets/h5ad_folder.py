@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark.core.config import Frozen
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import sha256
 from benchmark.data.names import check_twins
-from benchmark.data.source import local_folder
+from benchmark.data.source import described_folder
 from benchmark.datasets.description import Description, read_description
 from benchmark.datasets.h5ad_file import checksum, names_of_files, opened, size, slide_files
-from benchmark.datasets.h5ad_part import donor_and_group, parts
+from benchmark.datasets.h5ad_part import Part, donor_and_group, parts
 from benchmark.datasets.h5ad_slide import read_slide
 from benchmark.datasets.label_table import LabelJoin
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 class H5adFolder(Frozen):
     """`describe`: path of the YAML file."""
 
+    kind: ClassVar[type[Description]] = Description
     describe: Path
 
     def record(self) -> dict[str, Any]:
@@ -34,12 +36,16 @@ class H5adFolder(Frozen):
         """
         about, individuals = self._description, {}
         for path in self._files.values():
-            with opened(path) as file:
-                individuals |= {part.name: donor_and_group(part, about) for part in parts(file, about)}
+            with self._opened(path) as slides:
+                individuals |= {slide.name: donor_and_group(slide, about) for slide in slides}
         return {
             **about.model_dump(include={"name", "title", "source", "licence", "citation", "technology", "labels"}),
             "files": [
-                {"path": name, "sha256": about.files.get(name) or checksum(path), "bytes": size(path)}
+                {
+                    "path": name,
+                    "sha256": about.files.get(name) or checksum(path, self._within(path)),
+                    "bytes": size(self._within(path)),
+                }
                 for name, path in self._files.items()
             ],
             "tables": {path.name: sha256(path) for path in self._tables if path.is_file()},
@@ -63,9 +69,9 @@ class H5adFolder(Frozen):
         table = LabelJoin(about.label_table, self._folder, about.unlabelled) if about.label_table else None
         for name, path in self._files.items():
             self._check(name, path)
-            with opened(path) as file:
-                for part in parts(file, about):
-                    slide = read_slide(part, about, table)
+            with self._opened(path) as slides:
+                for part in slides:
+                    slide = self._read(part, table)
                     labelled.update(slide.obs.columns[slide.obs.notna().any()])
                     if table and part.name == names[-1]:
                         left = table.rows_left(names, slide.obs_names)
@@ -77,31 +83,39 @@ class H5adFolder(Frozen):
         for column, kept in about.columns.items():
             if kept not in labelled:
                 cause = f"no slide has a label in obs[{column!r}]"
-                with opened(path) as file:
-                    known = ", ".join(map(str, file.obs))
+                with self._opened(path) as slides:
+                    known = ", ".join(map(str, slides[0].file.obs))
                 remedy = f"correct it, or leave it out; columns of {path.name}: {known}"
                 raise UnitBenchError(self.describe, cause, remedy)
 
     def _check(self, name: str, path: Path) -> None:
         """Raises UnitBenchError: the file or store is not the one that the description has the sha256 of."""
         digest = self._description.files.get(name)
-        if digest and path.exists() and checksum(path) != digest:
+        if digest and path.exists() and checksum(path, self._within(path)) != digest:
             raise UnitBenchError(path, "altered: sha256 differs from the record", "replace it or delete it")
 
+    @contextmanager
+    def _opened(self, path: Path) -> Iterator[list[Part]]:
+        """The slides of a file or store, while it is open."""
+        with opened(path) as file:
+            yield parts(file, self._description)
+
+    def _read(self, part: Part, table: LabelJoin | None) -> ad.AnnData:
+        return read_slide(part, self._description, table)
+
+    def _within(self, path: Path) -> list[Path]:
+        """The parts of a file or store that are read."""
+        return [path]
+
     @cached_property
-    def _description(self) -> Description:
-        return read_description(self.describe, Description)
+    def _description(self) -> Any:
+        """The description, of the class `kind`."""
+        return read_description(self.describe, self.kind)
 
     @cached_property
     def _folder(self) -> Path:
         """The folder of the slides."""
-        about = self._description
-        folder = about.folder if about.folder.is_absolute() else local_folder(str(about.folder))
-        if folder is None or not folder.is_dir():
-            raise UnitBenchError(
-                self.describe, f"no folder {about.folder}", "set UNITBENCH_DATA to the folder that contains it"
-            )
-        return folder
+        return described_folder(self._description.folder, self.describe)
 
     @cached_property
     def _files(self) -> dict[str, Path]:
@@ -126,8 +140,8 @@ class H5adFolder(Frozen):
             return tuple(names_of_files(self._files, self.describe))
         found: dict[str, str] = {}
         for name, path in self._files.items():
-            with opened(path) as file:
-                for part in parts(file, self._description):
+            with self._opened(path) as slides:
+                for part in slides:
                     if part.name in found:
                         cause = f"{found[part.name]!r} and {name!r} both hold a slide {part.name!r}"
                         raise UnitBenchError(self.describe, cause, "rename one")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ class Part:
         off = pd.to_numeric(self.obs["in_tissue"].astype(object), errors="coerce").to_numpy() == 0
         spots = self.spots.copy()
         spots[spots] = ~off
-        return Part(self.file, self.name, spots)
+        return replace(self, spots=spots)
 
 
 def parts(file: AnnDataFile, about: Description) -> list[Part]:

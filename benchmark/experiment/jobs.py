@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.core.errors import UnitBenchError, nearest
-from benchmark.core.files import locked, write_json
+from benchmark.core.files import write_json
 from benchmark.core.scores import write_rows, write_table
 from benchmark.core.timing import WORK
 from benchmark.data.corpus import Corpus, open_corpus
@@ -87,10 +87,9 @@ def score_job(run: Run, corpus: Corpus, job: str) -> None:
 
 
 def track_run(run: Run) -> None:
-    """Write the leaderboard into MLflow's database, and count what was written. Two at once take turns."""
+    """Write the leaderboard into MLflow's database, and count what was written."""
     from benchmark.experiment.summary import written
     from benchmark.report.mlflow_board import track
 
     rows, board, *_ = written(run)
-    with locked(run.database):
-        write_json(run.tracked, track(rows, board, run.database, run.config.name)._asdict())
+    write_json(run.tracked, track(rows, board, run.database, run.config.name)._asdict())

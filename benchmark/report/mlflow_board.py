@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.core.files import fingerprint
+from benchmark.core.files import fingerprint, locked
 from benchmark.stats.contests import leading
 from benchmark.stats.leaderboard import headline
 from benchmark.stats.names import budget_label, entrant_name, self_reported
@@ -39,7 +39,7 @@ class Counts(NamedTuple):
 def track(rows: pd.DataFrame, board: pd.DataFrame, database: Path, experiment: str) -> Counts:
     """Make the experiment in `database` show `board`: new and changed runs are written, vanished ones are removed.
 
-    Only one process may call this, since it makes the SQLite file. The artifacts' folder is beside the database.
+    Two processes that call this take turns. The artifacts' folder is beside the database.
 
     Args:
         rows: score rows.
@@ -48,10 +48,14 @@ def track(rows: pd.DataFrame, board: pd.DataFrame, database: Path, experiment: s
     Raises:
         UnitBenchError: the database is damaged.
     """
+    database = Path(database).resolve()
+    with locked(database):
+        return _track(rows, board, database, experiment)
+
+
+def _track(rows: pd.DataFrame, board: pd.DataFrame, database: Path, experiment: str) -> Counts:
     from mlflow.tracking import MlflowClient
 
-    database = Path(database).resolve()
-    database.parent.mkdir(parents=True, exist_ok=True)
     with _readable(database):
         client = MlflowClient(tracking_uri=f"sqlite:///{database}")
         present = client.get_experiment_by_name(experiment)

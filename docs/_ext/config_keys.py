@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from importlib import import_module
 from pathlib import Path
@@ -20,7 +21,7 @@ LIMITS = {"ge": "at least {}", "gt": "above {}", "lt": "below {}", "min_length":
 
 
 class ConfigKeys(SphinxDirective):
-    """One row a field: its name, type, default and description."""
+    """One row for each field that the model itself has: its name, type, default and description."""
 
     required_arguments = 1
 
@@ -28,9 +29,11 @@ class ConfigKeys(SphinxDirective):
         module, name = self.arguments[0].split(":")
         loaded = import_module(module)
         self.env.note_dependency(loaded.__file__)
+        model = getattr(loaded, name)
         rows = [
             f"| `{field.alias or key}` | {_type(field)} | {_default(field)} | {field.description} |"
-            for key, field in getattr(loaded, name).model_fields.items()
+            for key, field in model.model_fields.items()
+            if key in inspect.get_annotations(model)
         ]
         return self.parse_text_to_nodes("\n".join(["| key | value | default | meaning |", "|---|---|---|---|", *rows]))
 

@@ -22,7 +22,17 @@ def site(tmp_path, monkeypatch):
 def test_the_built_in_ones_come_by_entry_point():
     for kind, names in {
         "methods": {"pca", "coordinates", "random", "noise", "spot", "patch", "slide"},
-        "datasets": {"simulated", "her2st", "h5ad_folder", "cosmx", "merscope"},
+        "datasets": {
+            "simulated",
+            "her2st",
+            "h5ad_folder",
+            "cosmx",
+            "merscope",
+            "xenium",
+            "visium",
+            "visium_hd",
+            "spatialdata",
+        },
         "tasks": {"domain", "clustering", "reconstruction"},
     }.items():
         plugins = registry.plugins(kind)

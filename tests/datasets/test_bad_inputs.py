@@ -1,6 +1,5 @@
 """What is refused: each bad input is one line with its file, cause and remedy, and leaves nothing in the corpus."""
 
-import re
 from contextlib import suppress
 
 import pytest
@@ -10,11 +9,7 @@ from benchmark.data.prepare import write_corpus
 from tests.helpers.bad_inputs import BAD
 from tests.helpers.h5ad_folder import Folder, a_file
 from tests.helpers.paths import ROOT
-
-
-def matches(piece: str, text: str) -> bool:
-    """Whether the text has the piece; `…` stands for anything."""
-    return bool(re.search(".*".join(map(re.escape, piece.split("…"))), text))
+from tests.helpers.refusals import matches
 
 
 @pytest.mark.filterwarnings("ignore:.*names are not unique")

@@ -9,6 +9,7 @@ from benchmark.data.prepare import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.testing.classes import CHECKS
 from benchmark.testing.subject import Subject, run_checks
+from tests.helpers.bad_samples import MAKE
 from tests.helpers.paths import CONFIG
 from tests.helpers.real import DATA
 
@@ -27,8 +28,10 @@ OPTIONS = {
     "h5ad_folder": {"describe": str(CONFIG / "datasets/dlpfc.yaml")},
     "cosmx": {"describe": str(CONFIG / "datasets/cosmx_lung12_mini.yaml")},
     "merscope": {"describe": str(CONFIG / "datasets/merscope_brain_mini.yaml")},
+    "xenium": {"describe": str(CONFIG / "datasets/xenium_mouse_brain.yaml")},
 }
-FROM_FILES = ("her2st", "h5ad_folder", "cosmx", "merscope")
+FROM_FILES = ("her2st", "h5ad_folder", "cosmx", "merscope", "xenium")
+MADE = ("visium", "visium_hd", "spatialdata")  # of small folders
 BUILT_IN = [
     pytest.param(
         kind,
@@ -52,10 +55,11 @@ def large(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("kind", "name"), BUILT_IN)
-def test_every_built_in_plugin_keeps_its_contract(kind, name, micro_trunk, large, monkeypatch):
+def test_every_built_in_plugin_keeps_its_contract(kind, name, micro_trunk, large, monkeypatch, tmp_path):
     if name in FROM_FILES:
         monkeypatch.setenv("UNITBENCH_DATA", str(DATA))
-    subject = Subject(kind, name, OPTIONS.get(name, {}))
+    options = {"describe": str(MAKE[name](tmp_path).dataset().describe)} if name in MADE else OPTIONS.get(name, {})
+    subject = Subject(kind, name, options)
     if name == "patch_released":
         subject.corpus = large
     outcomes = list(run_checks(subject, CHECKS[kind]))
