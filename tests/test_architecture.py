@@ -144,7 +144,7 @@ def test_what_reads_only_the_record_imports_no_reader_and_no_tests():
 
 
 def test_training_needs_no_more_than_a_bare_machine_has():
-    """Modules, units and loop import torch, NumPy, SciPy, Lightning and timm alone, and pretrain with those."""
+    """Modules, units and loop import torch, NumPy, SciPy, Numba, Lightning and timm alone, and pretrain with those."""
     run("""
         import sys
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from benchmark.core.errors import UnitBenchError
 from benchmark.data.normalisation import hide
 
 if TYPE_CHECKING:
     import anndata as ad
+    import pandas as pd
 
 LEAST_SHARED = 10  # genes that a slide shares with those before it, or half of its own genes if that is fewer
 FEW_COMMON = 0.5  # share of the largest panel: if fewer genes are in every slide, there is a warning
@@ -46,6 +46,8 @@ def union(panels: Mapping[str, pd.Index]) -> pd.Index:
     Raises:
         UnitBenchError: a slide shares hardly a gene with those before it. The line has examples of both sides.
     """
+    import pandas as pd  # slow to import, and training does without
+
     first, *rest = panels
     genes, known = list(panels[first]), set(panels[first])
     for name in rest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import anndata as ad
 
     from benchmark.data.corpus import Corpus
+
+MOST_VALUES = 2**25  # of a slide that are kept in memory: 256 MiB with their genes
+SPOTS_AT_ONCE = 4096  # are read together
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,12 @@ class Field:
             spots: `[n, t]`, -1 where padded.
             genes: `[n, c]`, or `[1, c]` for all; -1 where padded.
         """
-        values, column = np.zeros((*spots.shape, genes.shape[1]), np.float32), np.full(self.n_genes, -1, np.int32)
-        kernels.pick(*self._parts, spots, genes, column, values)
-        return np.log1p(values, out=values)
+        out, column = np.zeros((*spots.shape, genes.shape[1]), np.float32), np.full(self.n_genes, -1, np.int32)
+        genes = np.ascontiguousarray(genes, dtype=np.int64)
+        for chunk in _chunks(spots):
+            parts, local = self._of(spots[chunk])
+            kernels.pick(*parts, local, genes if len(genes) == 1 else genes[chunk], column, out[chunk])
+        return out
 
     def moments(self, spots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and mean square of every measured gene over the spots of each crop, float32 `[n, n_panel]` each.
@@ -71,9 +78,11 @@ class Field:
         """
         place = np.full(self.n_genes, -1, np.int32)
         place[self.panel] = np.arange(len(self.panel))
-        mean, square = np.zeros((2, len(spots), len(self.panel)), np.float32)
-        kernels.moments(*self._parts, spots, place, mean, square)
-        return mean, square
+        out = np.zeros((len(spots), len(self.panel), 2), np.float32)
+        for chunk in _chunks(spots):
+            parts, local = self._of(spots[chunk])
+            kernels.moments(*parts, local, place, out[chunk])
+        return out[:, :, 0], out[:, :, 1]
 
     def rows(self, spots: np.ndarray) -> sp.csr_matrix:
         """The values of some spots `[n]`, CSR `[n, n_genes]`."""
@@ -107,12 +116,26 @@ class Field:
         values = self.rows(np.flatnonzero(self.visible))[:, self.panel]
         return self.panel[by_dispersion(values.expm1())]
 
+    def prepare(self) -> None:
+        """Compute what is kept in memory now, and not when it is first asked for."""
+        self._grid  # noqa: B018
+        if self.counts.nnz <= MOST_VALUES:
+            self._whole  # noqa: B018
+
+    def _of(self, spots: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+        """The values of these spots `[n, t]` as parts of a CSR matrix, and their rows in it, `[n, t]`.
+
+        Those of a small slide are computed once, those of a large one as they are asked for.
+        """
+        if self.counts.nnz <= MOST_VALUES:
+            return self._whole, np.ascontiguousarray(spots, dtype=np.int64)
+        used, local = np.unique(spots, return_inverse=True)
+        padding = int(used[0] < 0)
+        return _parts(self.rows(used[padding:])), local.reshape(spots.shape) - padding
+
     @cached_property
-    def _parts(self) -> tuple[np.ndarray, ...]:
-        """The parts of `counts`, and `scale`, of the types that the compiled loops take."""
-        types = (np.int64, np.int32, np.float32, np.float32)
-        arrays = (self.counts.indptr, self.counts.indices, self.counts.data, self.scale)
-        return tuple(_fixed(array, kind) for array, kind in zip(arrays, types, strict=True))
+    def _whole(self) -> tuple[np.ndarray, ...]:
+        return _parts(self.rows(np.arange(self.n_spots)))
 
     @property
     def _shape(self) -> np.ndarray:
@@ -139,11 +162,15 @@ def padded_rows(row: np.ndarray, values: np.ndarray, n_rows: int) -> np.ndarray:
     return table
 
 
-def _fixed(array: np.ndarray, kind: type) -> np.ndarray:
-    """The array as this type, read-only: the loops are then compiled once."""
-    fixed = np.ascontiguousarray(array, dtype=kind).view(np.ndarray)
-    fixed.flags.writeable = False
-    return fixed
+def _chunks(spots: np.ndarray) -> Iterator[slice]:
+    """The crops `[n, t]` in parts of about `SPOTS_AT_ONCE` spots."""
+    at_once = max(1, SPOTS_AT_ONCE // max(1, spots.shape[1]))
+    return (slice(i, i + at_once) for i in range(0, len(spots), at_once))
+
+
+def _parts(matrix: sp.csr_matrix) -> tuple[np.ndarray, ...]:
+    """Its three arrays, of the types for which the loops are compiled."""
+    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), matrix.data
 
 
 def field(slide: ad.AnnData, offset: int = 0, hidden: np.ndarray | None = None) -> Field:
@@ -183,6 +210,7 @@ def fields(corpus: Corpus) -> tuple[Field, ...]:
     """Every slide of the corpus. They are cached, since the arms of one job pretrain on the same slides."""
     slides, offset = [], 0
     for slide in corpus:
-        slides.append(field(slide, offset))
+        slides.append(made := field(slide, offset))
+        made.prepare()
         offset += slide.n_obs
     return tuple(slides)

@@ -182,6 +182,7 @@ def wide(b: int, t: int, c: int) -> dict[str, torch.Tensor]:
         "values": torch.zeros(b, t, c),
         "position": (position - position.mean(0)).expand(b, -1, -1),
         "valid": torch.ones(b, t, dtype=torch.bool),
+        "measured": torch.ones(b, 1, c, dtype=torch.bool),
     }
 
 

@@ -25,6 +25,7 @@ def inputs(kind: type, t: int, b: int = 3) -> tuple[dict[str, torch.Tensor], tor
     batch = {
         "values": torch.rand(b, t, c, generator=generator),
         "genes": torch.randint(N_GENES, (b, 1, M) if spots else (b, t, 1), generator=generator),
+        "measured": torch.ones((b, 1, M) if spots else (b, t, 1), dtype=torch.bool),
         "position": torch.rand(b, t, 2, generator=generator) * 9,
         "cell": torch.randint(9, (b, t, 2), generator=generator),
         "valid": (torch.arange(t) < t - 2).expand(b, t).contiguous(),

@@ -82,6 +82,7 @@ def spots_at(t: int, c: int = 4) -> tuple[dict, torch.Tensor]:
     batch = {
         "values": torch.rand(1, t, c),
         "genes": torch.arange(c)[None, None],
+        "measured": torch.ones(1, 1, c, dtype=torch.bool),
         "position": torch.rand(1, t, 2),
         "valid": torch.ones(1, t, dtype=torch.bool),
     }
