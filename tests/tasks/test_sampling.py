@@ -1,4 +1,4 @@
-"""Samples of large slides: labels and slides keep their shares, scores hardly move, rows say so; small ones: as ever."""
+"""Samples of large slides: labels keep their shares, scores hardly move, rows say so; small slides are as ever."""
 
 from collections import Counter
 from dataclasses import replace
