@@ -7,6 +7,8 @@ import warnings
 import numpy as np
 import scipy.sparse as sp
 
+GENES_AT_ONCE = 64  # of Moran's I, in double precision
+
 
 def neighbour_mean(values: np.ndarray, position: np.ndarray, k: int) -> np.ndarray:
     """Mean of `values` `[n_spots, d]` over each spot and its `k` nearest others, `[n_spots, d]`; k = 0 changes nothing.
@@ -38,9 +40,14 @@ def morans_i(values: sp.csr_matrix, position: np.ndarray, k: int = 6) -> np.ndar
 
     others = _near(position, k) - sp.eye_array(len(position), dtype=np.float32, format="csr")
     others.eliminate_zeros()
+    others, by_gene = sp.csr_matrix(others), sp.csc_matrix(values)
+    found = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*were constant")
-        return np.nan_to_num(of_rows(sp.csr_matrix(others), sp.csr_matrix(values.T, dtype=np.float64)))
+        for start in range(0, by_gene.shape[1], GENES_AT_ONCE):
+            some = by_gene[:, start : start + GENES_AT_ONCE]
+            found.append(of_rows(others, sp.csr_matrix(some.T, dtype=np.float64)))
+    return np.nan_to_num(np.concatenate(found))
 
 
 def _near(position: np.ndarray, k: int) -> sp.csr_array:

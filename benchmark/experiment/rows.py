@@ -98,6 +98,7 @@ class ArmRows:
         if isinstance(result, NotApplicable):
             return Score(**row, metric="any", status="not applicable", reason=result.reason)
         check_declared(task.name, result)
+        row["note"] = "; ".join(filter(None, (row.get("note"), result.note)))
         return Score(**row, metric=result.metric, value=result.value, n_train=result.n_train, n_test=result.n_test)
 
 

@@ -1,4 +1,4 @@
-"""Slides drawn with their labels and each method's prediction: small multiples in SVG."""
+"""Slides drawn with their labels and each method's prediction: small multiples in SVG, of dots or of pixels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from plotly.colors import qualitative
 
+from benchmark.report.rasters import picture
 from benchmark.report.words import full_name
 
 OKABE_ITO = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#8c8c8c"]
@@ -24,7 +25,8 @@ def slides(predictions: pd.DataFrame, ranking: pd.DataFrame) -> list[dict]:
     """One record per slide: its size, and its panels, the labels first, then the methods in the order of `ranking`.
 
     Args:
-        predictions: slide, donor, y, x, label, method, budget, prediction; one row per spot and entrant.
+        predictions: slide, donor, y, x, label, method, budget, prediction; one row per spot and entrant, or per pixel
+            and entrant where `pixel` says how wide these are.
         ranking: the entrants' rows of a leaderboard, best first.
     """
     palette = colours(predictions)
@@ -34,24 +36,33 @@ def slides(predictions: pd.DataFrame, ranking: pd.DataFrame) -> list[dict]:
 def _slide(slide: str, spots: pd.DataFrame, palette: dict[str, str], ranking: pd.DataFrame) -> dict:
     by_entrant = dict(list(spots.groupby(["method", "budget"])))
     truth = next(iter(by_entrant.values()))
-    panels = [
-        {"title": "labels", "note": f"{truth['label'].notna().sum()} spots", "paths": _paths(truth, "label", palette)}
-    ]
+    pixel = pixel_of(truth)
+    n_drawn = f"{truth['label'].notna().sum()} {'pixels' if pixel else 'spots'}"
+    note = n_drawn + f" of {pixel} × {pixel} pitches: the most frequent label in each" * bool(pixel)
+    panels = [{"title": "labels", "note": note, **_drawn(truth, "label", palette)}]
     for _, entrant in ranking.iterrows():
         guess = by_entrant.get((entrant["method"], entrant["budget"]))
         if guess is not None:
             labelled = guess[guess["label"].notna()]
             right = (labelled["label"] == labelled["prediction"]).mean()
-            note = f"{right:.0%} right" if len(labelled) else ""
-            panels.append({"title": full_name(entrant), "note": note, "paths": _paths(guess, "prediction", palette)})
+            note = f"{right:.0%} {'of the pixels ' * bool(pixel)}right" if len(labelled) else ""
+            panels.append({"title": full_name(entrant), "note": note, **_drawn(guess, "prediction", palette)})
     positions = truth[["x", "y"]].to_numpy() * SCALE
-    low, size = positions.min(axis=0) - SCALE, np.ptp(positions, axis=0) + 2 * SCALE
-    box = " ".join(f"{number:.0f}" for number in (*low, *size))
+    margin = SCALE * pixel / 2 if pixel else SCALE  # pixels fill their box
+    low, size = positions.min(axis=0) - margin, np.ptp(positions, axis=0) + 2 * margin
+    box = [f"{number:.0f}" for number in (*low, *size)]
     return {"slide": slide, "donor": truth["donor"].iloc[0], "box": box, "panels": panels}
 
 
-def _paths(spots: pd.DataFrame, column: str, palette: dict[str, str]) -> list[tuple[str, str]]:
-    """(colour, SVG path) of each label. A spot is a stroke of no length with round ends."""
+def pixel_of(spots: pd.DataFrame) -> int:
+    """The side of the pixels of a slide in pitches; 0 if its rows are spots, as all are in old tables."""
+    return int(spots["pixel"].iloc[0]) if "pixel" in spots else 0
+
+
+def _drawn(spots: pd.DataFrame, column: str, palette: dict[str, str]) -> dict[str, list[tuple[str, str]] | str]:
+    """`paths`: (colour, SVG path) of each label, where a spot is a stroke of no length with round ends; or `image`."""
+    colour = spots[column].map(palette).fillna(UNLABELLED)
+    if pixel := pixel_of(spots):
+        return {"paths": [], "image": picture(spots, colour, pixel)}
     dots = pd.Series([f"M{x:.0f} {y:.0f}h0" for x, y in spots[["x", "y"]].to_numpy() * SCALE], index=spots.index)
-    by_colour = dots.groupby(spots[column].map(palette).fillna(UNLABELLED))
-    return [(str(colour), "".join(path)) for colour, path in by_colour]
+    return {"paths": [(str(colour), "".join(path)) for colour, path in dots.groupby(colour)], "image": ""}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.core.files import write_atomic
-from benchmark.report.maps import colours
+from benchmark.report.maps import colours, pixel_of
 from benchmark.report.tables import at_largest_budget, both_splits
 from benchmark.report.words import DONOR, RANDOM, SPLITS, UNIT_COLOURS, contest_name, full_name
 from benchmark.stats.contests import PRIMARY, leading, measured_key_contests, select
@@ -119,7 +119,7 @@ def _maps(figure: FigureBase, predictions: pd.DataFrame, ranking: pd.DataFrame) 
         axes.axis("off")
     for axes, (title, table, column) in zip(grid, panels, strict=False):
         x, y = table["x"].to_numpy(), table["y"].to_numpy()
-        size = 9000 / max(np.ptp(x), np.ptp(y)) ** 2
+        size = 9000 * max(1, pixel_of(table)) ** 2 / max(np.ptp(x), np.ptp(y)) ** 2
         axes.scatter(x, y, s=size, c=table[column].map(palette).fillna("0.9"), linewidths=0)
         axes.set_aspect("equal")
         axes.invert_yaxis()

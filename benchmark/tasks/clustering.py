@@ -13,7 +13,8 @@ from pydantic import PositiveInt
 from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, Split, Spots
 from benchmark.metrics.labels import MIN_SUPPORT, agreement, supported, undecided
 from benchmark.tasks.probes import scale_matters
-from benchmark.tasks.scaling import check_embedding, scaled
+from benchmark.tasks.sampling import MOST_FITTED, SEED, drawn, in_parts, of_all, sampled
+from benchmark.tasks.scaling import check_embedding, scaling
 
 if TYPE_CHECKING:
     import igraph
@@ -25,6 +26,8 @@ SETTINGS = {
     "leiden_oracle": "Leiden, resolution chosen by the scored slide's own labels (an oracle)",
 }
 MOST_DIMENSIONS = 50  # of what the graph is built on
+MOST_EXACT = 50_000  # spots whose nearest neighbours are found without fail; of more, nearly all of them
+MOST_CLUSTERED = 100_000  # spots of a slide that Leiden is given, drawn by chance
 MOST_SLIDES = 4  # training slides that a resolution is chosen on
 SWEEP_ITERATIONS = 2  # of Leiden at each of `resolutions`: on 3,600 spots of noise, all would take 7 times as long
 
@@ -42,6 +45,9 @@ class Clustering:
 
     The graph for Leiden is built on the first 50 principal components if an embedding has more dimensions. Every
     dimension is standardised where the k-NN of the training spots does better so (`probes.scale_matters`).
+
+    On large slides k-means is fitted on a sample, Leiden clusters a sample, and its neighbours are approximate. The
+    notes of the rows say so.
     """
 
     resolution: float = 1.0
@@ -62,8 +68,8 @@ class Clustering:
         """Each test slide by itself. `train` is used to choose a resolution and whether to standardise only."""
         check_embedding(train.embedding, test.embedding)
         if scale_matters(train.embedding, train.label, seed, train.group):
-            both = scaled(train.embedding, test.embedding)
-            train, test = (replace(side, embedding=values) for side, values in zip((train, test), both, strict=True))
+            scale = scaling(sampled(train)[0].embedding)
+            train, test = (replace(side, embedding=scale(side.embedding)) for side in (train, test))
         chosen = self._choose(train, seed)
         for slide in np.unique(test.slide):
             here = test.slide == slide
@@ -71,21 +77,26 @@ class Clustering:
             if reason := undecided(label, self.min_support):
                 yield from (NotApplicable(setting, reason, str(slide)) for setting in SETTINGS)
                 continue
-            graph = neighbour_graph(embedding, self.graph_neighbours)
-            swept = {resolution: leiden(graph, resolution, seed, SWEEP_ITERATIONS) for resolution in self.resolutions}
-            scores = {
-                "kmeans": agreement(label, kmeans(embedding, len(supported(label, self.min_support)), seed)),
-                "leiden": agreement(label, leiden(graph, self.resolution, seed)),
-                "leiden_oracle": best([agreement(label, cluster) for cluster in swept.values()]),
-            }
+            found = agreement(label, kmeans(embedding, len(supported(label, self.min_support)), seed))
+            note = of_all(MOST_FITTED, len(label), "fitted on {} spots")
+            yield from measured("kmeans", found, str(slide), len(label), note)
+            some = drawn(len(label), MOST_CLUSTERED)
+            note = of_all(MOST_CLUSTERED, len(label), "clusters of {} spots")
+            note += "; approximate neighbours" * (len(some) > MOST_EXACT)
+            for setting, found in self._leiden(embedding[some], label[some], chosen, seed).items():
+                yield from measured(setting, found, str(slide), len(some), note.removeprefix("; "))
             if chosen is None:
                 reason = f"no training slide has two labels of {self.min_support} spots or more to choose by"
                 yield NotApplicable("leiden_chosen", reason, str(slide))
-            else:
-                scores["leiden_chosen"] = agreement(label, swept[chosen])
-            for setting, values in scores.items():
-                for metric, value in values.items():
-                    yield Measured(setting, metric, value, str(slide), n_test=len(label))
+
+    def _leiden(
+        self, embedding: np.ndarray, label: np.ndarray, chosen: float | None, seed: int
+    ) -> dict[str, dict[str, float]]:
+        """The values of each setting of Leiden; of "leiden_chosen" only if a resolution was chosen."""
+        graph = neighbour_graph(embedding, self.graph_neighbours)
+        swept = [agreement(label, leiden(graph, it, seed, SWEEP_ITERATIONS)) for it in self.resolutions]
+        scores = {"leiden": agreement(label, leiden(graph, self.resolution, seed)), "leiden_oracle": best(swept)}
+        return scores if chosen is None else scores | {"leiden_chosen": swept[self.resolutions.index(chosen)]}
 
     def _choose(self, train: Spots, seed: int) -> float | None:
         """The resolution with the best mean ARI over a few training slides; None if none of them has two labels."""
@@ -95,11 +106,18 @@ class Clustering:
             return None
         aris = np.zeros(len(self.resolutions))
         for name in usable[:MOST_SLIDES]:
-            here = train.slide == name
+            here = np.flatnonzero(train.slide == name)
+            here = here[drawn(len(here), MOST_CLUSTERED)]
             graph = neighbour_graph(train.embedding[here], self.graph_neighbours)
             clusters = (leiden(graph, resolution, seed, SWEEP_ITERATIONS) for resolution in self.resolutions)
             aris += [agreement(train.label[here], cluster)["ari"] for cluster in clusters]
         return self.resolutions[int(aris.argmax())]
+
+
+def measured(setting: str, values: dict[str, float], slide: str, n_test: int, note: str) -> Iterator[Measured]:
+    """A row for each metric."""
+    for metric, value in values.items():
+        yield Measured(setting, metric, value, slide, n_test=n_test, note=note)
 
 
 def best(scores: list[dict[str, float]]) -> dict[str, float]:
@@ -108,24 +126,46 @@ def best(scores: list[dict[str, float]]) -> dict[str, float]:
 
 
 def kmeans(embedding: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-    """Cluster of each spot, int `[n_spots]`: the best of ten starts."""
+    """Cluster of each spot, int `[n_spots]`: the best of ten starts, on a sample where the spots are very many."""
     from sklearn.cluster import KMeans
 
-    cluster: np.ndarray = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(embedding)
-    return cluster
+    fitted = drawn(len(embedding), MOST_FITTED)
+    model = KMeans(n_clusters, n_init=10, random_state=seed).fit(embedding[fitted])
+    return model.labels_ if len(fitted) == len(embedding) else in_parts(model.predict, embedding)
 
 
 def neighbour_graph(embedding: np.ndarray, k: int) -> igraph.Graph:
     """Each spot is joined to its `k` nearest others in the embedding `[n_spots, d]`, or in its first 50 components."""
     from igraph import Graph
     from sklearn.decomposition import PCA
-    from sklearn.neighbors import kneighbors_graph
 
     n_spots, d = embedding.shape
     if d > MOST_DIMENSIONS:
         embedding = PCA(min(MOST_DIMENSIONS, n_spots), svd_solver="covariance_eigh").fit_transform(embedding)
-    joined = kneighbors_graph(embedding, min(k, n_spots - 1)).tocoo()
-    return Graph(n_spots, zip(joined.row.tolist(), joined.col.tolist(), strict=True)).simplify()
+    near = nearest_others(embedding, min(k, n_spots - 1))
+    one, other = np.repeat(np.arange(n_spots), near.shape[1]), near.ravel()
+    pairs = np.unique((np.minimum(one, other) * n_spots + np.maximum(one, other))[other >= 0])
+    return Graph(n_spots, np.column_stack(np.divmod(pairs, n_spots)))
+
+
+def nearest_others(embedding: np.ndarray, k: int) -> np.ndarray:
+    """Indices of the `k` nearest others of each spot, int64 `[n_spots, k]`.
+
+    Of more than `MOST_EXACT` spots by PyNNDescent (Dong et al. 2011, WWW), which misses some, and has -1 where it found
+    too few. It works in one thread, since the order of threads would change what it finds.
+    """
+    if len(embedding) <= MOST_EXACT:
+        from sklearn.neighbors import NearestNeighbors
+
+        near: np.ndarray = NearestNeighbors(n_neighbors=k).fit(embedding).kneighbors(return_distance=False)
+        return near
+    from pynndescent import NNDescent
+
+    found = NNDescent(embedding, n_neighbors=k + 1, random_state=SEED, n_jobs=1, compressed=False).neighbor_graph[0]
+    # A spot is its own nearest, but where others lie on the same place.
+    others = found != np.arange(len(found))[:, None]
+    others[others.all(axis=1), -1] = False
+    return found[others].reshape(-1, k).astype(np.int64)
 
 
 def leiden(graph: igraph.Graph, resolution: float, seed: int, n_iterations: int = -1) -> np.ndarray:

@@ -13,6 +13,7 @@ from benchmark.core.contracts import KeyScore, Measured, Metric, NotApplicable, 
 from benchmark.metrics import labels
 from benchmark.tasks import probes
 from benchmark.tasks.probing import score_probes
+from benchmark.tasks.sampling import sampled
 
 
 @dataclass(frozen=True)
@@ -58,4 +59,5 @@ class Domain:
 
     def predictions(self, train: Spots, test: Spots) -> np.ndarray:
         """The label that the k-NN gives each test spot, `[n_test]`, for the map of a tissue."""
+        train, _ = sampled(train)
         return probes.predict("knn", train.embedding, train.label, test.embedding, group=train.group)

@@ -16,6 +16,7 @@ from benchmark.data.shown import shown
 from benchmark.data.tiles import has_image
 from benchmark.metrics.expression import mean_pearson
 from benchmark.tasks.regressors import reduced, ridge, xgboost
+from benchmark.tasks.sampling import sampled
 from benchmark.tasks.scaling import check_embedding
 
 if TYPE_CHECKING:
@@ -55,16 +56,18 @@ class ExpressionFromImage:
 
     def score(self, train: Spots, test: Spots, seed: int) -> Iterator[Measured]:
         """Settings "xgboost" and "ridge". The seed changes nothing, since the protocol fixes the seed of the trees."""
-        if train.counts is None or test.counts is None:
+        counts = train.counts  # genes are chosen on all spots
+        train, note = sampled(train)
+        if counts is None or train.counts is None or test.counts is None:
             raise ValueError(f"{self.name} needs the counts of the spots")
         check_embedding(train.embedding, test.embedding)
-        genes = top_log_variance(train.counts, self.n_genes)
+        genes = top_log_variance(counts, self.n_genes)
         target, truth = (np.log1p(counts[:, genes].toarray()) for counts in (train.counts, test.counts))
         fitted, seen = reduced(train.embedding, test.embedding, self.n_components)
         for head, fit in (("xgboost", xgboost), ("ridge", ridge)):
             predicted = fit(fitted, target).predict(seen).reshape(truth.shape)
             value = mean_pearson(truth, predicted)
-            yield Measured(head, "pearson", value, n_train=len(target), n_test=len(truth))
+            yield Measured(head, "pearson", value, n_train=len(target), n_test=len(truth), note=note)
 
     def predict(self, method: Any, corpus: Corpus, slide: ad.AnnData) -> dict[str, np.ndarray]:
         """`genes` and `value` `[n_spots, n_genes]`; nothing without an image or `predict_expression` of the method.

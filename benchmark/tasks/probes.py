@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.tasks.scaling import check_embedding, scaled
+from benchmark.tasks.sampling import in_parts
+from benchmark.tasks.scaling import check_embedding, scaling
 from benchmark.tasks.tuning import choose
 
 K_NEIGHBOURS = 10
@@ -80,10 +81,9 @@ def knn(train: np.ndarray, label: np.ndarray, test: np.ndarray, standardise: boo
     """Labels of `test`, as for `predict`, by the 10 nearest training spots."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    if standardise:
-        train, test = scaled(train, test)
-    predicted: np.ndarray = KNeighborsClassifier(min(K_NEIGHBOURS, len(label))).fit(train, label).predict(test)
-    return predicted
+    scale = scaling(train) if standardise else np.asarray
+    model = KNeighborsClassifier(min(K_NEIGHBOURS, len(label))).fit(scale(train), label)
+    return in_parts(lambda part: model.predict(scale(part)), test)
 
 
 def linear(train: np.ndarray, label: np.ndarray, test: np.ndarray, penalty: float) -> np.ndarray:
@@ -91,16 +91,16 @@ def linear(train: np.ndarray, label: np.ndarray, test: np.ndarray, penalty: floa
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    train, test = (side.astype(np.float64) for side in scaled(train, test))
+    scale = scaling(train)
     model = LogisticRegression(C=1 / (penalty * len(label)), max_iter=MOST_STEPS)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
-            predicted: np.ndarray = model.fit(train, label).predict(test)
+            model.fit(scale(train).astype(np.float64), label)
         except ConvergenceWarning:
             cause = f"not converged in {MOST_STEPS} steps at penalty {penalty:g}"
             raise NotConverged("linear probe", cause, "scale the embedding") from None
-    return predicted
+    return in_parts(lambda part: model.predict(scale(part).astype(np.float64)), test)
 
 
 def mlp(train: np.ndarray, label: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
@@ -108,11 +108,11 @@ def mlp(train: np.ndarray, label: np.ndarray, test: np.ndarray, seed: int) -> np
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
-    train, test = scaled(train, test)
+    scale = scaling(train)
     batch = min(256, len(label))
     model = MLPClassifier((64,), batch_size=batch, learning_rate_init=3e-3, alpha=1e-3, max_iter=30, random_state=seed)
     with warnings.catch_warnings():
         # 30 epochs are the protocol's, so the warning about stopping early means nothing.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        predicted: np.ndarray = model.fit(train, label).predict(test)
-    return predicted
+        model.fit(scale(train), label)
+    return in_parts(lambda part: model.predict(scale(part)), test)

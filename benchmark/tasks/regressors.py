@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.tasks.sampling import in_parts
+
 TREES = {
     "n_estimators": 100,
     "max_depth": 3,
@@ -29,7 +31,7 @@ def reduced(train: np.ndarray, test: np.ndarray, n_components: int) -> tuple[np.
 
     n_components = min(n_components, *train.shape)
     model = make_pipeline(StandardScaler(), PCA(n_components, svd_solver="covariance_eigh"))
-    return model.fit_transform(train), model.transform(test)
+    return model.fit_transform(train), in_parts(model.transform, test)
 
 
 def xgboost(features: np.ndarray, target: np.ndarray) -> Any:

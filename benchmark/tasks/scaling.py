@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from benchmark.core.errors import UnitBenchError
+from benchmark.tasks.sampling import in_parts
 
 ROUNDING = 1e-6  # a spread of less than this share of a dimension's size is rounding of float32, not signal
 
@@ -18,11 +22,11 @@ def check_embedding(*sides: np.ndarray) -> None:
             raise UnitBenchError("embedding", "NaN or infinite values", "return finite values")
 
 
-def scaled(train: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
-    """`train` `[n_train, d]` and `others` `[n, d]` in deviations of the training spots from their mean, float32.
+def scaling(train: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that gives `[n, d]` in deviations of the training spots `[n_train, d]` from their mean, float32.
 
     A dimension that is constant over the training spots is 0 everywhere.
     """
     mean, deviation = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
     unit = np.where(deviation > ROUNDING * np.abs(train).max(axis=0), deviation, np.inf)
-    return [((side - mean) / unit).astype(np.float32) for side in (train, *others)]
+    return partial(in_parts, lambda values: ((values - mean) / unit).astype(np.float32))

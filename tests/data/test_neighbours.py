@@ -4,9 +4,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.sparse import csr_matrix
 from sklearn.neighbors import KNeighborsRegressor
 
-from benchmark.data.neighbours import neighbour_mean
+from benchmark.data import neighbours
+from benchmark.data.neighbours import morans_i, neighbour_mean
 
 LINE = np.array([[0, 0], [0, 1], [0, 3], [0, 7]], dtype=np.float32)
 
@@ -50,3 +52,11 @@ def test_means_stay_within_the_values_and_constants_stay_constant(position, k):
     mean = neighbour_mean(values, position, k)
     assert (mean[:, 0] >= -1e-9).all() and (mean[:, 0] <= len(position) - 1 + 1e-9).all()
     np.testing.assert_allclose(mean[:, 1], 7)
+
+
+def test_morans_i_does_not_depend_on_how_many_genes_are_taken_at_once(monkeypatch):
+    rng = np.random.default_rng(0)
+    position, values = rng.random((80, 2)), csr_matrix(rng.poisson(0.5, (80, 7)).astype(np.float32))
+    whole = morans_i(values, position)
+    monkeypatch.setattr(neighbours, "GENES_AT_ONCE", 2)
+    assert (morans_i(values, position) == whole).all()

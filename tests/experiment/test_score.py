@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.core.contracts import Measured
 from benchmark.core.scores import COLUMNS
 from benchmark.data.prepare import write_corpus
 from benchmark.datasets.simulated import Simulated
-from benchmark.experiment.rows import PRETRAINED_ON
+from benchmark.experiment.rows import PRETRAINED_ON, ArmRows
 from benchmark.experiment.score import score_arms
+from benchmark.tasks.domain import Domain
 from tests.helpers.arms import DOMAIN, PATCH, SPOT, config, run
 from tests.helpers.plugins import install
 
@@ -253,3 +255,12 @@ def test_rows_of_slides_that_a_released_model_has_seen_say_so(names, flagged, tm
     assert {row.dataset for row in rows} == {"brain"} and {row.data for row in rows} == {corpus.digest}
     assert {row.slide for row in rows if row.transductive} == flagged
     assert {row.slide for row in rows if row.note == PRETRAINED_ON} == flagged
+
+
+def test_the_note_of_a_task_stands_beside_that_of_the_model(tissue, tmp_path):
+    (record,), _ = run(config(methods=["random"]), tissue, tmp_path, "random")
+    slide = record["seen"]["test"][0]
+    result = Measured("knn", "accuracy", 0.5, slide, note="fitted on 2 of 3")
+    for seen, note in (([], "fitted on 2 of 3"), ([slide], f"{PRETRAINED_ON}; fitted on 2 of 3")):
+        arm = ArmRows(config(methods=["random"]), tissue, {**record, "pretrained_on": seen})
+        assert arm.measured(Domain(), "donor", result).note == note

@@ -73,7 +73,7 @@ class Spots:
 
 
 class Measured(NamedTuple):
-    """One value of one metric over the test spots reported under `slide`."""
+    """One value of one metric over the test spots reported under `slide`; `note`: what else to know about it."""
 
     setting: str
     metric: str
@@ -81,6 +81,7 @@ class Measured(NamedTuple):
     slide: str = "pooled"
     n_train: int = 0
     n_test: int = 0
+    note: str = ""
 
 
 class NotApplicable(NamedTuple):
