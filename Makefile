@@ -10,7 +10,7 @@ BIN = .venv/bin
 READY = .venv/.ready
 SCGPT = .venv-scgpt
 
-.PHONY: help run resume board bench gates lint test docs parity faults clean
+.PHONY: help run resume board bench gates lint test docs parity faults scale clean
 
 help:    ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
@@ -47,6 +47,10 @@ parity: $(SCGPT)/.ready    ## our scGPT against the official package: largest di
 
 faults: $(READY)    ## the long campaign: kill a tiny run at random moments, delete each of its files; hours
 	$(BIN)/python -m tests.faults.campaign --folder "$$RESULTS/faults"
+
+scale: $(READY)    ## what size costs, for slides and corpora of a thousand to ten million spots; an hour, 30 GB of disk
+	$(BIN)/python -m tests.scale.table --folder "$$RESULTS/scale"
+	$(BIN)/python -m tests.scale.steps 1000000
 
 clean:    ## remove the environments and Snakemake's notes; results stay
 	rm -rf .venv $(SCGPT) .snakemake

@@ -23,7 +23,8 @@ class Score(BaseModel):
     Attributes:
         slide, donor: "pooled" where the metric is taken over the test spots of all slides together.
         self_reported: whether the method itself counted what it spent.
-        data: hash of the corpus.
+        data: hash of the slides of the dataset.
+        protocol: fingerprint of the task's options and of what the split draws. Rows of two protocols do not compare.
         neighbours: over how many spatial neighbours every embedding was averaged before scoring.
         reference: why the method is no rival of the others, such as "not compute-matched".
         note: what else to know about this row.
@@ -57,6 +58,7 @@ class Score(BaseModel):
     n_test: int = 0
     self_reported: bool = False
     data: str = ""
+    protocol: str = ""
 
     @model_validator(mode="after")
     def _value_or_reason(self) -> Score:

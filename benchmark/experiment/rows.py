@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from benchmark.core.config import Config
-from benchmark.core.contracts import Measured, NotApplicable, Split, Task
+from benchmark.core.config import Config, Splits
+from benchmark.core.contracts import Measured, NotApplicable, Split, Task, offer
 from benchmark.core.declarations import declared
 from benchmark.core.errors import UnitBenchError, nearest
+from benchmark.core.files import fingerprint
 from benchmark.core.scores import Score, Status
 from benchmark.data.corpus import Corpus
 
@@ -22,6 +23,13 @@ COSTS = {
     "steps": "steps",
     "peak_memory_bytes": "peak_memory_bytes",
     "energy_joules": "energy_joules",
+}
+# The settings that a split depends on.
+DRAWN_BY = {
+    "donor": ("donor_folds",),
+    "random": ("random_repeats", "random_test"),
+    "few_labels": ("few_labels_repeats", "few_labels"),
+    "block": ("block_repeats", "block_cells", "block_buffer", "random_test"),
 }
 PRETRAINED_ON = "in the released model's pretraining"
 OF_THE_METHOD = "method"  # the setting of numbers that a method says of itself; no task declares those
@@ -76,7 +84,7 @@ class ArmRows:
     def absent(self, task: Task, split: Split, status: Status, reason: str) -> Score:
         """The first key score of the task, without a value."""
         key = task.key_scores[0]
-        row = self.shared | {"split": split, "task": task.name, "setting": key.setting, "metric": key.metric}
+        row = self._of(task, split) | {"setting": key.setting, "metric": key.metric}
         return Score(**row, status=status, reason=reason)
 
     def measured(self, task: Task, split: Split, result: Measured | NotApplicable, **more: Any) -> Score:
@@ -91,8 +99,7 @@ class ArmRows:
         donor, slides = "pooled", self.record["seen"]["test"]
         if result.slide != "pooled":
             donor, slides = self.corpus.record["slides"][result.slide]["donor"], [result.slide]
-        row = self.shared | {"split": split, "task": task.name, "setting": result.setting}
-        row |= {"slide": result.slide, "donor": donor, **more}
+        row = self._of(task, split) | {"setting": result.setting, "slide": result.slide, "donor": donor, **more}
         if {row["dataset"], *slides} & set(self.record["pretrained_on"]):
             row |= {"transductive": True, "note": PRETRAINED_ON}
         if isinstance(result, NotApplicable):
@@ -100,6 +107,22 @@ class ArmRows:
         check_declared(task.name, result)
         row["note"] = "; ".join(filter(None, (row.get("note"), result.note)))
         return Score(**row, metric=result.metric, value=result.value, n_train=result.n_train, n_test=result.n_test)
+
+    def _of(self, task: Task, split: Split) -> dict[str, Any]:
+        """What all rows of a task on a split have in common."""
+        protocol = protocol_of(task, self._options.get(task.name, {}), self.config.splits, split)
+        return self.shared | {"split": split, "task": task.name, "protocol": protocol}
+
+    @cached_property
+    def _options(self) -> dict[str, dict[str, Any]]:
+        """The options of each task in the config."""
+        return {entry.task: entry.options for entry in self.config.tasks}
+
+
+def protocol_of(task: Task, options: Mapping[str, Any], splits: Splits, split: Split) -> str:
+    """The protocol id of a task's rows on a split: 12 hex digits."""
+    drawn = splits.model_dump(mode="json", include=set(DRAWN_BY[split]))
+    return fingerprint([task.name, offer(task, "protocol"), options, split, drawn])
 
 
 def check_declared(task: str, result: Measured) -> None:

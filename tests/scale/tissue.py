@@ -19,7 +19,7 @@ AT_ONCE = 20_000  # spots
 
 @dataclass(frozen=True)
 class LargeTissue:
-    """A dataset: `n_slides` of `n_spots` each, on which `panel` genes are measured; a third of the counts are not 0."""
+    """A dataset: `n_slides` of `n_spots` each, on which `panel` genes are measured, about a `share` of them present."""
 
     n_slides: int
     n_spots: int
@@ -42,14 +42,8 @@ class LargeTissue:
         domain = (row // BLOCK + column // BLOCK) % 4
         first = number % PANELS * (self.panel // 2)
         genes = np.arange(first, first + self.panel)
-        chance = np.random.default_rng(9).beta(1, 1 / self.share - 1, size=(4, self.panel * (PANELS + 1) // 2))
-        chance = chance[:, genes].astype(np.float32)
-        parts = []
-        for start in range(0, self.n_spots, AT_ONCE):
-            present = rng.random((min(AT_ONCE, self.n_spots - start), self.panel), np.float32)
-            present = sp.csr_matrix(present < chance[domain[start : start + AT_ONCE]], dtype=np.float32)
-            present.data[:] = rng.geometric(0.5, present.nnz)
-            parts.append(present)
+        # Each domain draws its genes from a window of its own over all genes of the panel, so domains differ.
+        parts = [self._part(domain[start : start + AT_ONCE], rng) for start in range(0, self.n_spots, AT_ONCE)]
         laid = lattice.square(row, column, 10.0, "µm")
         return make_slide(
             sp.vstack(parts, format="csr"),
@@ -62,3 +56,16 @@ class LargeTissue:
             lattice_record=laid.record,
             label=np.array(["a", "b", "c", "d"])[domain],
         )
+
+    def _part(self, domain: np.ndarray, rng: np.random.Generator) -> sp.csr_matrix:
+        """The counts of some spots: half of their genes from the quarter of the panel that is their domain's own."""
+        n, k = len(domain), max(2, int(self.panel * self.share))
+        drawn = (rng.random((n, k), np.float32) * self.panel).astype(np.int32)
+        own = drawn[:, : k // 2] // 4 + (domain * (self.panel // 4))[:, None].astype(np.int32)
+        drawn[:, : k // 2] = own
+        drawn.sort(axis=1)
+        new = np.ones(drawn.shape, bool)
+        new[:, 1:] = drawn[:, 1:] != drawn[:, :-1]
+        indptr = np.concatenate([[0], np.cumsum(new.sum(axis=1))])
+        counts = 1 + (rng.random(int(indptr[-1]), np.float32) ** 4 * 8).astype(np.int32).astype(np.float32)
+        return sp.csr_matrix((counts, drawn[new], indptr), shape=(n, self.panel))

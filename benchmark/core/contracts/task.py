@@ -58,6 +58,7 @@ class TaskOptions(Protocol):
             slide has two such labels for. 0: any number.
         title: as pages call it; left out: its name.
         order: where it stands among other tasks; the least comes first and orders the leaderboard.
+        protocol: raised by one when its scores come to mean something else. Rows of two protocols are never compared.
         settings: titles of its settings. A key may be a regular expression; its title may name groups, as `re` does.
     """
 
@@ -65,6 +66,7 @@ class TaskOptions(Protocol):
     min_support: int = 0
     title: str = ""
     order: int = 100
+    protocol: int = 1
     settings: Mapping[str, str] = {}
 
     def predict(self, method: Method, corpus: Corpus, slide: AnnData) -> Mapping[str, np.ndarray]:
