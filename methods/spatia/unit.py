@@ -132,7 +132,8 @@ def visible(values: sp.csr_matrix, depth: np.ndarray, hidden: np.ndarray) -> tup
     """
     counts = values.expm1().multiply(np.expm1(depth) / 1e4).tocsr()
     counts.data = np.rint(counts.data)  # counts are whole numbers: no rounding error tells of the hidden ones
-    size = np.maximum(np.rint(np.expm1(depth)) - counts.multiply(hidden).sum(axis=1).reshape(-1, 1), 1)
+    unseen = np.asarray(counts.multiply(hidden).sum(axis=1)).reshape(-1, 1)
+    size = np.maximum(np.rint(np.expm1(depth)) - unseen, 1)
     counts = counts.multiply(~hidden).tocsr()
     counts.eliminate_zeros()
     return lognorm(counts, size.ravel().astype(np.float32)), np.log1p(size)
@@ -174,7 +175,7 @@ def tokens(matrix, spots, n_tokens: int, hide, weight: np.ndarray, rng) -> dict[
     Returns:
         `values`, `genes` and `valid`, which are no padding; `[n, t]` each.
     """
-    values, genes, valid = rows(matrix, spots)
+    values, genes, valid = rows(matrix[spots])
     if hide is not None:
         valid &= ~np.take_along_axis(hide, genes, axis=1)
         values, genes, valid = _first(values, genes, valid)
