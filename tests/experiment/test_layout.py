@@ -42,9 +42,9 @@ def run(tmp_path, monkeypatch):
     install(tmp_path / "site", "failing", FAILS, "fails = failing:Fails")
     (tmp_path / "named.yaml").write_text(yaml.safe_dump(CONFIG))
     run = open_run("named.yaml")
+    same = {"n_spots": 9, "labels": {}, "panel": 0, "role": "both", "dataset": "simulated"}
     slides = {
-        f"donor{n}_0": {"donor": f"donor{n}", "group": f"donor{n}", "n_spots": 9, "labels": {}, "sha256": 64 * str(n)}
-        for n in (0, 1)
+        f"donor{n}_0": {"donor": f"donor{n}", "group": f"donor{n}", "sha256": 64 * str(n), **same} for n in (0, 1)
     }
     write_json(run.corpus / "record.json", {"slides": slides, "genes": ["a", "b"]})
     return run

@@ -20,6 +20,7 @@ SLIDES = (1_000, 10_000, 100_000, 1_000_000)  # spots of one slide
 CORPORA = (100_000, 1_000_000, 10_000_000)  # spots of ten slides together
 FLOPS = 2e11
 SECONDS = 5.0
+METHODS = ("spot", "patch", "slide")
 CROPS = {"crops 8 × 8 × 256": (8, 256), "crops 16 × 16 × 512": (16, 512)}
 
 
@@ -56,9 +57,10 @@ def train(folder: Path, method: str) -> dict:
     from benchmark.data.shown import shown
     from benchmark.training.budget import Budget
 
-    options = {"spot": {}, "patch": {"n_channels": 256}, "slide": {"n_channels": 256}}[method]
-    made = registry.make("methods", method, options)
-    corpus, start = _training(folder), time.perf_counter()
+    corpus = _training(folder)
+    n_channels = min(256, int(corpus.measured(corpus.names[0]).sum()))
+    made = registry.make("methods", method, {} if method == "spot" else {"n_channels": n_channels})
+    start = time.perf_counter()
     made.fit(corpus, Budget("flops", FLOPS, "auto"), 0)
     trained = time.perf_counter()
     slide = shown(open_corpus(folder)[corpus.names[0]])
@@ -138,7 +140,7 @@ def of_corpora(folder: Path, most: int) -> list[list[str]]:
         found = {
             "prepare": measured(folder, f"corpus-{n_spots}-prepare", "prepare", corpus, 10, n_spots // 10, 300, 0.3)
         }
-        for method in ("spot", "patch", "slide"):
+        for method in METHODS:
             found[method] = measured(folder, f"corpus-{n_spots}-{method}", "train", corpus, method)
         for step, result in found.items():
             embed = f"{result['embed_seconds']:.1f}" if "embed_seconds" in result else ""

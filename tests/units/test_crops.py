@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from benchmark.data.normalisation import lognorm
+from benchmark.units import expression
 from benchmark.units.batch import Batch
 from benchmark.units.crops import Context, cover, occupancy
 from benchmark.units.expression import field, stretched
+from benchmark.units.patch import PatchUnit, candidates
 from benchmark.units.rules import Panel, variances
+from benchmark.units.slide import SlideUnit
 from tests.helpers.hand_made import N_GENES, slide_at
 
 cells = st.integers(2, 30).flatmap(lambda n: arrays(np.int64, (n, 2), elements=st.integers(0, 9)))
@@ -115,3 +118,26 @@ def test_the_stretched_lattice_spans_its_side_and_gives_each_cell_to_one_spot(ce
         assert on[laid.owner].all() and (laid.owner[on] == np.flatnonzero(on)).all()
         others = np.flatnonzero(~on)
         assert (laid.owner[others] > others).all() if last_wins else (laid.owner[others] < others).all()
+
+
+@pytest.mark.parametrize("unit", [PatchUnit(size=3, n_channels=6), SlideUnit(n_channels=6)])
+def test_a_slide_that_is_not_kept_in_memory_gives_the_same_samples(tissue, unit, monkeypatch):
+    whole = unit.draw(tissue, 12, np.random.default_rng(0))
+    for cached in (expression.fields, candidates):
+        cached.cache_clear()
+    monkeypatch.setattr(expression, "MOST_VALUES", -1)
+    monkeypatch.setattr(expression, "SPOTS_AT_ONCE", 20)
+    parts = unit.draw(tissue, 12, np.random.default_rng(0))
+    assert all(np.array_equal(getattr(whole, name), getattr(parts, name)) for name in vars(whole))
+    expression.fields.cache_clear()
+
+
+def test_a_slide_too_large_for_one_sample_is_shown_in_random_parts(tissue, monkeypatch):
+    monkeypatch.setattr("benchmark.units.crops.SLIDE_TOKENS", 50)
+    monkeypatch.setattr("benchmark.units.slide.SLIDE_TOKENS", 50)
+    slide = field(tissue[tissue.names[0]])
+    batches = covered(tissue[tissue.names[0]], "slide", 4)
+    assert len(batches) == -(-slide.n_spots // 50) and embedded(batches) == list(range(slide.n_spots))
+    drawn = SlideUnit(n_channels=4).draw(tissue, 4, np.random.default_rng(0))
+    assert drawn.valid.sum(axis=1).max() <= 50
+    assert len({tuple(spot[valid]) for spot, valid in zip(drawn.spot, drawn.valid, strict=True)}) == 4
