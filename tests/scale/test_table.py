@@ -7,7 +7,7 @@ from tests.scale import table
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(table, "FLOPS", 2e8)
+    monkeypatch.setattr(table, "FLOPS", 2e10)
     monkeypatch.setattr(table, "SECONDS", 0.01)
 
 
