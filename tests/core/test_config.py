@@ -92,7 +92,7 @@ def test_what_is_not_understood_gets_one_line(tmp_path, changes, message):
         ("name: [", "no valid YAML"),
         ("- a list", "expected keys and values, found list"),
         ("", "expected keys and values, found NoneType"),
-        ("name: mine\n", "key 'dataset' is missing"),
+        ("name: mine\n", "key 'methods' is missing"),
         ("name: \x00", "no valid YAML"),
     ],
 )

@@ -132,12 +132,10 @@ def test_a_slide_that_is_not_kept_in_memory_gives_the_same_samples(tissue, unit,
     expression.fields.cache_clear()
 
 
-def test_a_slide_too_large_for_one_sample_is_shown_in_random_parts(tissue, monkeypatch):
-    monkeypatch.setattr("benchmark.units.crops.SLIDE_TOKENS", 50)
-    monkeypatch.setattr("benchmark.units.slide.SLIDE_TOKENS", 50)
-    slide = field(tissue[tissue.names[0]])
-    batches = covered(tissue[tissue.names[0]], "slide", 4)
+def test_a_slide_too_large_for_one_sample_is_shown_in_random_parts(tissue):
+    slide, unit = field(tissue[tissue.names[0]]), SlideUnit(n_channels=4, max_spots=50)
+    batches = list(unit.cover(slide, 100))
     assert len(batches) == -(-slide.n_spots // 50) and embedded(batches) == list(range(slide.n_spots))
-    drawn = SlideUnit(n_channels=4).draw(tissue, 4, np.random.default_rng(0))
+    drawn = unit.draw(tissue, 4, np.random.default_rng(0))
     assert drawn.valid.sum(axis=1).max() <= 50
     assert len({tuple(spot[valid]) for spot, valid in zip(drawn.spot, drawn.valid, strict=True)}) == 4
