@@ -214,3 +214,12 @@ def fields(corpus: Corpus) -> tuple[Field, ...]:
         made.prepare()
         offset += slide.n_obs
     return tuple(slides)
+
+
+def values_of(corpus: Corpus, spots: np.ndarray) -> sp.csr_matrix:
+    """The values of some spots `[n]` of a corpus, CSR `[n, n_genes]`."""
+    slides = fields(corpus)
+    number = np.searchsorted([slide.offset for slide in slides], spots, side="right") - 1
+    order = np.argsort(number, kind="stable")
+    found = [slides[k].rows(spots[number == k] - slides[k].offset) for k in np.unique(number)]
+    return sp.vstack(found, format="csr")[np.argsort(order)]

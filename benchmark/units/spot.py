@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from benchmark.core.contracts import UnitName
 from benchmark.data.gene_selection import moments, ranked_by_variance
 from benchmark.units.batch import Batch, padded
-from benchmark.units.expression import Field, fields
+from benchmark.units.expression import Field, fields, values_of
 
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
@@ -43,7 +43,7 @@ class SpotUnit:
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Batch:
         """`n` random spots with replacement. `draw_weighted` explains the draw of genes."""
         spots = rng.integers(corpus.n_spots, size=n)
-        values, genes, valid = rows(of_corpus(corpus, spots))
+        values, genes, valid = rows(values_of(corpus, spots))
         _, variance = moments(corpus)
         time = rng.standard_exponential(values.shape, dtype=np.float32) / np.maximum(variance[genes], 1e-10)
         return self._batch(values, genes, valid, time, spots)
@@ -82,15 +82,6 @@ class SpotUnit:
             read=valid,
             measured=np.ones((*valid.shape, 1), bool),
         )
-
-
-def of_corpus(corpus: Corpus, spots: np.ndarray) -> sp.csr_matrix:
-    """The values of some spots `[n]` of a corpus, CSR `[n, n_genes]`."""
-    slides = fields(corpus)
-    number = np.searchsorted([slide.offset for slide in slides], spots, side="right") - 1
-    order = np.argsort(number, kind="stable")
-    found = [slides[k].rows(spots[number == k] - slides[k].offset) for k in np.unique(number)]
-    return sp.vstack(found, format="csr")[np.argsort(order)]
 
 
 def rows(part: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

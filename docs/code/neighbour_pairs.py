@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from benchmark.data.normalisation import lognorm
 from benchmark.training.loop import pretrain
 from benchmark.training.trained import Trained
-from benchmark.units.expression import by_spot
+from benchmark.units.expression import values_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class PairUnit:
     def draw(self, corpus, n: int, rng: np.random.Generator) -> Pairs:
         one = rng.integers(corpus.n_spots, size=n)
         spot = np.stack([one, rng.permuted(self.nearest[one], axis=1)[:, 0]], axis=1)
-        return Pairs(by_spot(corpus)[spot.ravel()].toarray().reshape(n, 2, -1), spot)
+        return Pairs(values_of(corpus, spot.ravel()).toarray().reshape(n, 2, -1), spot)
 
 
 class Alike(nn.Module):
