@@ -10,6 +10,8 @@ from benchmark.core.errors import UnitBenchError
 from benchmark.data.prepare import prepare
 from benchmark.experiment.arms import folds_of
 from benchmark.experiment.layout import source
+from benchmark.experiment.score import score_arms
+from tests.helpers.arms import run
 
 SMALL = {"n_donors": 2, "slides_per_donor": 1, "shape": [8, 8], "image": False}
 VALUES = {
@@ -85,3 +87,31 @@ def test_datasets_stand_in_place_of_the_dataset_of_the_file_that_is_extended(tmp
     )
     (tmp_path / "two.yaml").write_text(yaml.safe_dump({"extends": "one.yaml", "datasets": VALUES["datasets"]}))
     assert list(read_config(tmp_path / "two.yaml").datasets) == ["a", "b"]
+
+
+def test_each_dataset_has_scores_of_its_own_and_the_hash_of_its_own_slides(tmp_path):
+    values = config(b="both")
+    corpus = corpus_of(values, tmp_path / "corpus")
+    records = [r for fold in folds_of(values, corpus) for r in run(values, corpus, tmp_path, "pca", fold)[0]]
+    rows, _ = score_arms(values, corpus, tmp_path, records)
+    scored = [row for row in rows if row.task == "domain" and row.status == "ok"]
+    parts = corpus.by_dataset()
+    assert set(parts) == {"simulated.a", "simulated.b"}
+    for name, part in parts.items():
+        own = [row for row in scored if row.dataset == name]
+        assert {row.data for row in own} == {part.digest}
+        assert {row.slide for row in own} - {"pooled"} == set(part.names)
+        # A probe learns from the slide of the other donor of its own dataset: up to 64 spots have a label.
+        assert all(0 < row.n_train <= 64 for row in own if row.split == "donor")
+    assert len({row.data for row in scored}) == 2 and len({row.protocol for row in scored}) == 2  # donor and random
+
+
+def test_a_transfer_run_learns_from_one_dataset_and_scores_the_other(tmp_path):
+    values = config(a="evaluate", b="pretrain")
+    corpus = corpus_of(values, tmp_path / "corpus")
+    (record,), _ = run(values, corpus, tmp_path, "pca", "fold0")
+    assert record["seen"]["learn"] == ["b.donor0_0", "b.donor1_0"] and record["seen"]["test"] == ["a.donor0_0"]
+    assert not record["seen"]["transductive"]
+    rows, _ = score_arms(values, corpus, tmp_path, [record])
+    assert {row.dataset for row in rows} == {"simulated.a"}
+    assert all(row.status == "ok" for row in rows if row.task == "domain" and row.split == "donor")
