@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from tests.helpers.bad_samples import HARMS, MAKE
 from tests.helpers.paths import ROOT
 from tests.helpers.refusals import matches

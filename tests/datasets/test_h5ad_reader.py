@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import sha256
-from benchmark.data.corpus import write_corpus
+from benchmark.data.prepare import write_corpus
 from benchmark.datasets import h5ad_file
 from benchmark.datasets.h5ad_file import AnnDataFile, checksum, opened
 from benchmark.datasets.h5ad_folder import H5adFolder
