@@ -31,7 +31,7 @@ class Scaling(NamedTuple):
     deviation: np.ndarray
 
     def values(self, slide: ad.AnnData) -> np.ndarray:
-        """Scaled values, float32 `[n_spots, n_genes]`, within ±`CLIP`. A gene that the slide lacks is at its mean, 0."""
+        """Scaled values, float32 `[n_spots, n_genes]`, within ±`CLIP`; 0, the mean, for a gene that the slide lacks."""
         values = normalised(slide)[:, self.genes].toarray()
         if self.normalisation == "slide_z":
             return slide_z(values)

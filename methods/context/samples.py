@@ -7,8 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmark.units.batch import padded
-
 
 @dataclass(frozen=True)
 class Samples:
@@ -52,10 +50,8 @@ def samples(parts: np.ndarray, position: np.ndarray, spots: np.ndarray) -> Sampl
     return Samples(parts[spots] * valid[:, :, None, None], position[spots] * valid[:, :, None], valid, spots)
 
 
-def stacked(found: list[np.ndarray]) -> np.ndarray:
-    """Tables of spots, int `[n, t]`, one below another, each padded by -1 to the longest, `[sum of n, most t]`."""
-    t = max(spots.shape[1] for spots in found)
-    t = t if t == 1 else padded(t)
+def stacked(found: list[np.ndarray], t: int) -> np.ndarray:
+    """Tables of spots, int `[n, t]` or narrower, one below another, padded by -1: all steps have one shape."""
     return np.concatenate([np.pad(spots, ((0, 0), (0, t - spots.shape[1])), constant_values=-1) for spots in found])
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Side = Literal[1, 2, 4, 8, 16, 32, "slide"]
 MIN_OCCUPANCY = 0.25  # share of a crop's cells that hold a spot
 MOST_OVER = 8  # cells by which a crop hangs over the edge of a slide; or half its side, if that is less
-SPOTS = 512
+MOST = 256  # spots that a sample shows; a step of any side costs about what one such sample costs
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class ContextUnit:
     `most` spots it shows a random part, at their own positions. Slides are drawn in proportion to their spots.
 
     Attributes:
+        most: spots of the fullest sample, but no more than a crop has cells, and `MOST`.
+        samples_per_step: as many as make steps of all sides cost about the same.
         starts: of each slide, the first cells of the crops that may be drawn, `[n_crops, 2]`.
         parts: of all spots of the corpus, `[n_spots, groups, p]`; see `Tokeniser`.
     """
@@ -57,12 +59,12 @@ class ContextUnit:
         else:
             found = [candidates(slide, side) for slide in slides]
             starts = tuple(start for start, _ in found)
-            fullest = max(int(count.max(initial=0)) for _, count in found)
+            fullest = min(side**2, max(int(count.max(initial=0)) for _, count in found))
             if not fullest:
                 cause = f"no crop of {side} × {side} cells holds {MIN_OCCUPANCY * side**2:.0f} spots on any slide"
                 raise UnitBenchError("context", cause, "set a smaller side")
-        most = min(fullest, SPOTS)
-        return cls(side, most, max(1, SPOTS // most), starts, parts)
+        most = min(fullest, MOST)
+        return cls(side, most, round(work(MOST, width) / work(most, width)), starts, parts)
 
     @property
     def name(self) -> UnitName:
@@ -82,7 +84,7 @@ class ContextUnit:
         for number in np.unique(drawn):
             spots = self._spots(slides[number], self.starts[number], int((drawn == number).sum()), rng)
             found.append(np.where(spots >= 0, spots + slides[number].offset, -1))
-        return samples(self.parts, np.concatenate([slide.position for slide in slides]), stacked(found))
+        return samples(self.parts, np.concatenate([slide.position for slide in slides]), stacked(found, self.most))
 
     def _spots(self, slide: Field, starts: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
         """The spots of `n` random samples of a slide, int `[n, t]`, -1 where padded."""
@@ -92,6 +94,14 @@ class ContextUnit:
             return thinned(np.tile(np.arange(slide.n_spots), (n, 1)), self.most, rng)
         drawn = starts[rng.integers(len(starts), size=n)]
         return thinned(slide.inside(drawn, (self.side, self.side)), self.most, rng)
+
+
+def work(n_spots: int, width: int) -> float:
+    """FLOPs of the trunk for a sample, over those for one spot without attention.
+
+    A spot takes 24 width² in a layer, and 4 width more for each spot that it attends to.
+    """
+    return n_spots * (1 + n_spots / (6 * width))
 
 
 def unit_name(side: Side) -> UnitName:
@@ -118,7 +128,7 @@ def cover(slide: Field, side: Side, tokens: int) -> Iterator[np.ndarray]:
         yield from np.array_split(np.arange(slide.n_spots)[:, None], -(-slide.n_spots // tokens))
         return
     step = max(1, side // 4)
-    starts, count = occupancy(slide.lattice, (side, side), side - step)
+    starts, count = occupancy(slide.lattice, (side, side), side - 1)
     starts = starts[(starts % step == 0).all(axis=1) & (count > 0)]
     for some in np.array_split(starts, -(-len(starts) * side**2 // tokens)):
         yield slide.inside(some, (side, side))
