@@ -20,13 +20,15 @@ from benchmark.training.trained import Trained
 from benchmark.units.expression import field as field_of
 from methods.context import tokens
 from methods.context.model import ContextModel
-from methods.context.samples import samples
-from methods.context.unit import ContextUnit, Side, cover, unit_name
+from methods.context.samples import Samples, samples
+from methods.context.unit import MOST, ContextUnit, Side, candidates, cover, most_shown, some, unit_name
 
 if TYPE_CHECKING:
     import anndata as ad
 
     from benchmark.data.corpus import Corpus
+
+BATCHES = 32  # of samples that tell how well the objective is met on a slide
 
 
 @dataclass
@@ -74,9 +76,31 @@ class Context(Trained):
     @torch.inference_mode()
     def embed(self, slide: ad.AnnData) -> np.ndarray:
         """`[n_spots, d]`: all genes, nothing hidden; the mean over the crops that show a spot."""
-        laid, parts, device = field_of(slide), self.tokeniser.parts(slide), self.model.reach.device
+        laid, parts = field_of(slide), self.tokeniser.parts(slide)
         mean = SpotMean(slide.n_obs, PRESETS[self.preset].d)
         for spots in cover(laid, self.side, INFERENCE_TOKENS):
-            shown = samples(parts, laid.position, spots)
-            mean.add(spots, self.model.embed(tensors(shown, device)))
+            mean.add(spots, self.model.embed(self._batch(samples(parts, laid.position, spots))))
         return mean.values()
+
+    @torch.inference_mode()
+    def learned(self, slide: ad.AnnData) -> dict[str, float]:
+        """R² of the objective, beside 0, and of the neighbours' mean that a view sees itself; on random samples."""
+        laid, parts = field_of(slide), self.tokeniser.parts(slide)
+        starts, _ = candidates(laid, self.side)
+        if not len(starts):
+            return {}
+        rng, generator, total = np.random.default_rng(0), torch.Generator(self._device).manual_seed(0), torch.zeros(3)
+        most = most_shown(self.side)
+        for _ in range(BATCHES):
+            spots = some(laid, self.side, starts, max(1, MOST // most), most, rng)
+            batch = self._batch(samples(parts, laid.position, spots))
+            total += self.model.errors(batch, *self.model.draw_hidden(batch, generator)).cpu()
+        of_module, of_zero, of_neighbours = total.tolist()
+        return {"r2": 1 - of_module / of_zero, "r2_neighbour_mean": 1 - of_neighbours / of_zero}
+
+    def _batch(self, shown: Samples) -> dict[str, torch.Tensor]:
+        return tensors(shown, self._device)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.model.reach.device

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
+from benchmark.model.masked import mse
 from benchmark.model.trunk import Preset, Trunk
 
 SIGMAS = (1.0, 2.0, 4.0, 100.0)  # how far the heads of attention reach, in pitches
@@ -49,15 +52,19 @@ class ContextModel(nn.Module):
 
     def forward(self, batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor) -> Tensor:
         """The loss: mean over both views of the squared error of what each predicts of the other."""
-        a, b = views(batch["parts"], mine)
-        return (self._error(batch, a, hidden_a, b, hidden_b) + self._error(batch, b, hidden_b, a, hidden_a)) / 2
+        return sum(
+            mse(self.head(self.encode(scores, hidden, batch)), target, has)
+            for scores, hidden, target, has in asked(batch, mine, hidden_a, hidden_b)
+        ) / (2 * batch["parts"].shape[-1])
 
-    def _error(self, batch: dict[str, Tensor], scores: Tensor, hidden: Tensor, other: Tensor, lost: Tensor) -> Tensor:
-        """Mean squared error over the spots that have a target. `lost`: the spots that the other view hides."""
-        target, has = around(other, batch["position"], batch["valid"] & ~lost)
-        has = has & batch["valid"]
-        error = self.head(self.encode(scores, hidden, batch)).float() - target
-        return (error.square().mean(dim=-1) * has).sum() / has.sum().clamp(min=1)
+    def errors(self, batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor) -> Tensor:
+        """Squared errors, over both views, of the module, of 0, and of the mean that the view itself has, `[3]`."""
+        found = []
+        for scores, hidden, target, has in asked(batch, mine, hidden_a, hidden_b):
+            own, _ = around(scores, batch["position"], batch["valid"] & ~hidden)
+            predicted = (self.head(self.encode(scores, hidden, batch)), torch.zeros_like(target), own)
+            found.append(torch.stack([mse(p, target, has) for p in predicted]))
+        return sum(found)
 
     @staticmethod
     def draw_hidden(batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -72,6 +79,16 @@ class ContextModel(nn.Module):
         rank = ranks(*valid.shape).masked_fill(~valid, 2).argsort(dim=1).argsort(dim=1)  # padding comes last
         n = valid.sum(dim=1, keepdim=True)
         return mine, rank < n // 2, (rank >= n - n // 2) & valid
+
+
+def asked(
+    batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """For each view: its scores, the spots that it hides, what it is to predict of the other, and for which spots."""
+    a, b = views(batch["parts"], mine)
+    for scores, hidden, other, lost in ((a, hidden_a, b, hidden_b), (b, hidden_b, a, hidden_a)):
+        target, has = around(other, batch["position"], batch["valid"] & ~lost)
+        yield scores, hidden, target, (has & batch["valid"])[..., None]
 
 
 def views(parts: Tensor, mine: Tensor) -> tuple[Tensor, Tensor]:

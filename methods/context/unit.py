@@ -52,18 +52,12 @@ class ContextUnit:
         Raises:
             UnitBenchError: no crop is full enough.
         """
-        slides = fields(corpus)
-        if side in (1, "slide"):
-            starts = tuple(np.zeros((1, 2), np.int64) for _ in slides)
-            fullest = 1 if side == 1 else max(slide.n_spots for slide in slides)
-        else:
-            found = [candidates(slide, side) for slide in slides]
-            starts = tuple(start for start, _ in found)
-            fullest = min(side**2, max(int(count.max(initial=0)) for _, count in found))
-            if not fullest:
-                cause = f"no crop of {side} × {side} cells holds {MIN_OCCUPANCY * side**2:.0f} spots on any slide"
-                raise UnitBenchError("context", cause, "set a smaller side")
-        most = min(fullest, MOST)
+        starts, counts = zip(*(candidates(slide, side) for slide in fields(corpus)), strict=True)
+        fullest = max(int(count.max(initial=0)) for count in counts)
+        if not fullest:
+            cause = f"no crop of {side} × {side} cells holds {MIN_OCCUPANCY * side**2:.0f} spots on any slide"
+            raise UnitBenchError("context", cause, "set a smaller side")
+        most = min(fullest, most_shown(side))
         return cls(side, most, round(work(MOST, width) / work(most, width)), starts, parts)
 
     @property
@@ -82,18 +76,10 @@ class ContextUnit:
         drawn = rng.choice(len(slides), size=n, p=weight / weight.sum())
         found = []
         for number in np.unique(drawn):
-            spots = self._spots(slides[number], self.starts[number], int((drawn == number).sum()), rng)
+            n_here = int((drawn == number).sum())
+            spots = some(slides[number], self.side, self.starts[number], n_here, self.most, rng)
             found.append(np.where(spots >= 0, spots + slides[number].offset, -1))
         return samples(self.parts, np.concatenate([slide.position for slide in slides]), stacked(found, self.most))
-
-    def _spots(self, slide: Field, starts: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        """The spots of `n` random samples of a slide, int `[n, t]`, -1 where padded."""
-        if self.side == 1:
-            return rng.integers(slide.n_spots, size=(n, 1))
-        if self.side == "slide":
-            return thinned(np.tile(np.arange(slide.n_spots), (n, 1)), self.most, rng)
-        drawn = starts[rng.integers(len(starts), size=n)]
-        return thinned(slide.inside(drawn, (self.side, self.side)), self.most, rng)
 
 
 def work(n_spots: int, width: int) -> float:
@@ -109,8 +95,28 @@ def unit_name(side: Side) -> UnitName:
     return "spot" if side == 1 else "slide" if side == "slide" else "patch"
 
 
-def candidates(slide: Field, side: int) -> tuple[np.ndarray, np.ndarray]:
+def some(slide: Field, side: Side, starts: np.ndarray, n: int, most: int, rng: np.random.Generator) -> np.ndarray:
+    """The spots of `n` random samples of a slide, at most `most` of each, int `[n, t]`, -1 where padded.
+
+    Args:
+        starts: the first cells of the crops that may be drawn, `[n_crops, 2]`.
+    """
+    if side == 1:
+        return rng.integers(slide.n_spots, size=(n, 1))
+    if side == "slide":
+        return thinned(np.tile(np.arange(slide.n_spots), (n, 1)), most, rng)
+    return thinned(slide.inside(starts[rng.integers(len(starts), size=n)], (side, side)), most, rng)
+
+
+def most_shown(side: Side) -> int:
+    """Spots that a sample shows, at most: as many as a crop has cells, and `MOST`."""
+    return MOST if side == "slide" else min(side**2, MOST)
+
+
+def candidates(slide: Field, side: Side) -> tuple[np.ndarray, np.ndarray]:
     """The crops that are full enough: their first cells `[n_crops, 2]`, and their numbers of spots `[n_crops]`."""
+    if side == "slide":
+        return np.zeros((1, 2), np.int64), np.array([slide.n_spots])
     starts, count = occupancy(slide.lattice, (side, side), min(side // 2, MOST_OVER))
     kept = count >= max(1, MIN_OCCUPANCY * side**2)
     return starts[kept], count[kept]

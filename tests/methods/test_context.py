@@ -248,3 +248,25 @@ def test_a_slide_is_read_alike_wherever_it_lies(tissue):
     before = method.embed(slide)
     slide.obsm["position"] = slide.obsm["position"] + np.float32([64, -32])
     np.testing.assert_allclose(method.embed(slide), before, atol=1e-4)
+
+
+@each_side
+def test_what_was_learned_is_told_beside_trivial_predictors(tissue, side):
+    method = Context(side=side, n_genes=30, preset="micro")
+    method.fit(tissue.subset(tissue.names[:4]), Budget("flops", 0), 0)
+    slide = tissue[tissue.names[-1]]
+    said = method.learned(slide)
+    assert said == method.learned(slide) and said.keys() == {"r2", "r2_neighbour_mean"}
+    torch.nn.init.zeros_(method.model.head.weight)
+    torch.nn.init.zeros_(method.model.head.bias)
+    assert method.learned(slide)["r2"] == 0
+
+
+def test_of_the_trivial_predictors_one_is_right_where_both_views_agree(model):
+    """Every spot and gene group has the same part: the neighbours' mean in one view is that in the other."""
+    parts = torch.full((2, 9, GROUPS, P), 0.5)
+    position = torch.cartesian_prod(torch.arange(3.0), torch.arange(3.0)).expand(2, -1, -1)
+    batch = {"parts": parts, "position": position, "valid": torch.ones(2, 9, dtype=torch.bool)}
+    _, of_zero, of_neighbours = model.errors(batch, *hidden_of(batch)).tolist()
+    assert of_neighbours == pytest.approx(0, abs=1e-6)
+    assert of_zero == pytest.approx(2 * P * (2 * 4 * 0.5) ** 2)  # both views, all components: twice four groups of 0.5
