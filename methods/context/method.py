@@ -84,19 +84,20 @@ class Context(Trained):
 
     @torch.inference_mode()
     def learned(self, slide: ad.AnnData) -> dict[str, float]:
-        """R² of the objective, beside 0, and of the neighbours' mean that a view sees itself; on random samples."""
+        """R² of the objective, where predicting 0 has 0, and that of the mean over a spot's neighbours in the view
+        itself, times the factor that suits best; on random samples."""
         laid, parts = field_of(slide), self.tokeniser.parts(slide)
         starts, _ = candidates(laid, self.side)
         if not len(starts):
             return {}
-        rng, generator, total = np.random.default_rng(0), torch.Generator(self._device).manual_seed(0), torch.zeros(3)
+        rng, generator, total = np.random.default_rng(0), torch.Generator(self._device).manual_seed(0), torch.zeros(4)
         most = most_shown(self.side)
         for _ in range(BATCHES):
             spots = some(laid, self.side, starts, max(1, MOST // most), most, rng)
             batch = self._batch(samples(parts, laid.position, spots))
-            total += self.model.errors(batch, *self.model.draw_hidden(batch, generator)).cpu()
-        of_module, of_zero, of_neighbours = total.tolist()
-        return {"r2": 1 - of_module / of_zero, "r2_neighbour_mean": 1 - of_neighbours / of_zero}
+            total += self.model.sums(batch, *self.model.draw_hidden(batch, generator)).cpu()
+        error, target, own, product = total.tolist()
+        return {"r2": 1 - error / target, "r2_neighbour_mean": product**2 / (own * target)}
 
     def _batch(self, shown: Samples) -> dict[str, torch.Tensor]:
         return tensors(shown, self._device)

@@ -57,14 +57,15 @@ class ContextModel(nn.Module):
             for scores, hidden, target, has in asked(batch, mine, hidden_a, hidden_b)
         ) / (2 * batch["parts"].shape[-1])
 
-    def errors(self, batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor) -> Tensor:
-        """Squared errors, over both views, of the module, of 0, and of the mean that the view itself has, `[3]`."""
-        found = []
+    def sums(self, batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor) -> Tensor:
+        """Sums over what both views are asked, `[4]`: squared errors; squared targets; squared means of the view's own
+        scores around each spot; and products of these means with the targets."""
+        total = torch.zeros(4, device=batch["parts"].device)
         for scores, hidden, target, has in asked(batch, mine, hidden_a, hidden_b):
             own, _ = around(scores, batch["position"], batch["valid"] & ~hidden)
-            predicted = (self.head(self.encode(scores, hidden, batch)), torch.zeros_like(target), own)
-            found.append(torch.stack([mse(p, target, has) for p in predicted]))
-        return sum(found)
+            error = self.head(self.encode(scores, hidden, batch)) - target
+            total += torch.stack([(part * has).sum() for part in (error**2, target**2, own**2, own * target)])
+        return total
 
     @staticmethod
     def draw_hidden(batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:

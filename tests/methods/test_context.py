@@ -262,11 +262,11 @@ def test_what_was_learned_is_told_beside_trivial_predictors(tissue, side):
     assert method.learned(slide)["r2"] == 0
 
 
-def test_of_the_trivial_predictors_one_is_right_where_both_views_agree(model):
-    """Every spot and gene group has the same part: the neighbours' mean in one view is that in the other."""
+def test_the_sums_of_what_is_asked_where_both_views_agree(model):
+    """Every spot and gene group has the same part, so the neighbours' mean in one view is that in the other."""
     parts = torch.full((2, 9, GROUPS, P), 0.5)
     position = torch.cartesian_prod(torch.arange(3.0), torch.arange(3.0)).expand(2, -1, -1)
     batch = {"parts": parts, "position": position, "valid": torch.ones(2, 9, dtype=torch.bool)}
-    _, of_zero, of_neighbours = model.errors(batch, *hidden_of(batch)).tolist()
-    assert of_neighbours == pytest.approx(0, abs=1e-6)
-    assert of_zero == pytest.approx(2 * P * (2 * 4 * 0.5) ** 2)  # both views, all components: twice four groups of 0.5
+    _, target, own, product = model.sums(batch, *hidden_of(batch)).tolist()
+    score = 2 * 4 * 0.5  # twice four groups of 0.5
+    assert target == own == product == 2 * 2 * 9 * P * score**2  # views, samples, spots, components
