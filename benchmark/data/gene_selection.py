@@ -57,6 +57,14 @@ def ranked_by_dispersion(corpus: Corpus) -> np.ndarray:
     return _order(*moments(corpus, raw=True))
 
 
+def top_moran(corpus: Corpus, n_genes: int) -> np.ndarray:
+    """Indices of the genes with the greatest Moran's I, mean over the slides of `corpus`, greatest first.
+
+    `[n_genes]`, or all genes that every slide of the corpus has measured, if they are fewer.
+    """
+    return _everywhere(corpus, np.argsort(-spatial_variation(corpus), kind="stable"))[:n_genes]
+
+
 def by_dispersion(values: sp.csr_matrix) -> np.ndarray:
     """All genes in the order of `top_dispersion`, for counts per 10,000 `[n_spots, n_genes]`."""
     mean = np.asarray(values.mean(axis=0)).ravel().astype(np.float64)

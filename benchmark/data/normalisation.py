@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import anndata as ad
 
 TARGET = np.float32(1e4)  # counts are scaled to so many a spot
+CLIP = 10  # scaled values are cut off at so many standard deviations, as in scanpy's tutorials
 
 
 def library_size(counts: sp.spmatrix) -> np.ndarray:
@@ -55,3 +56,18 @@ def lognorm(counts: sp.csr_matrix, size: np.ndarray | None = None) -> sp.csr_mat
 def normalised(slide: ad.AnnData) -> sp.csr_matrix:
     """log1p of counts per 10,000 of a slide, CSR float32 `[n_spots, n_genes]`, with its `sizes`."""
     return lognorm(slide.X, sizes(slide))
+
+
+def slide_z(values: np.ndarray) -> np.ndarray:
+    """Each gene minus its mean over the slide, over its deviation on the slide, cut off at ±`CLIP`; float32.
+
+    Slides of different depth or batch then have the same scale. A gene that does not vary, such as one that was not
+    measured, is 0.
+
+    Args:
+        values: log1p of counts per 10,000 of one slide, `[n_spots, n_genes]`.
+    """
+    mean, deviation = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+    varies = np.ptp(values, axis=0) > 0
+    scaled = (values - mean.astype(np.float32)) / np.where(varies, deviation, 1).astype(np.float32)
+    return np.clip(scaled, -CLIP, CLIP) * varies

@@ -102,6 +102,7 @@ def describe(config: Config, corpus: Corpus, fold: Fold, arm: Arm, said: Mapping
         "embedded": {},
         "lacking": {},
         "broken": {},
+        "learned": {},
         "spent": None,
         "parameters": None,
         "seconds": 0.0,
@@ -146,6 +147,7 @@ class _Attempt:
                 self.plugin.home,
             )
             self._known |= outputs.make()
+            self._known["learned"] = self.old.get("learned") or outputs.learned()
             if broken := self._known["broken"]:
                 self._known |= {"status": "failed", "reason": next(iter(broken.values()))}
             else:

@@ -89,6 +89,18 @@ class Outputs:
         """The genes that the method is shown of a slide, bool `[n_genes]`; None: all that it has measured."""
         return None if offer(self.method, "panels") else self.corpus.subset(self.fold.learn).common
 
+    def learned(self) -> dict[str, dict[str, float]]:
+        """What the method says of its objective on each test slide that it has not learned from, by its name."""
+        if offer(self.method, "learned") is None:
+            return {}
+        method, found = self.fitted(), {}
+        for name in sorted(set(self.fold.test) - set(self.fold.learn)):
+            with WORK, frozen(method):
+                found[name] = dict(offer(method, "learned")(shown(self.corpus[name], genes=self._genes)))
+            if not np.isfinite([*found[name].values()]).all():
+                raise ValueError(f"learned({name}) has a value that is not finite")
+        return found
+
     def _served(self, task: Task) -> bool:
         """Whether the fold has slides for the task."""
         if self.fold.name == "all" and set(task.splits) <= {"donor"}:

@@ -63,7 +63,7 @@ class ArmRows:
         }
 
     def costs(self) -> Iterator[Score]:
-        """Whether the arm finished, and what it cost."""
+        """Whether the arm finished, what it cost, and how well it has learned its objective."""
         record, shared = self.record, self.shared | {"split": "none", "setting": "pretraining"}
         if record["status"] != "ok":
             yield Score(**shared, task="arm", metric="status", status=record["status"], reason=record["reason"])
@@ -80,6 +80,10 @@ class ArmRows:
                 yield Score(**row, value=value)
             elif metric == "energy_joules":
                 yield Score(**row, status="not applicable", reason="no energy counter here")
+        for slide in record["seen"]["test"]:
+            row = shared | {"task": "objective", "slide": slide, "donor": self.corpus.record["slides"][slide]["donor"]}
+            for metric, value in record.get("learned", {}).get(slide, {}).items():
+                yield Score(**row, metric=metric, value=value)
 
     def absent(self, task: Task, split: Split, status: Status, reason: str) -> Score:
         """The first key score of the task, without a value."""

@@ -46,7 +46,7 @@ class Layer(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(d, 4 * d), nn.GELU(), nn.Linear(4 * d, d))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """`x` `[b, t, d]`, `mask` bool `[b, 1, 1, t]` → `[b, t, d]`."""
+        """`x` `[b, t, d]`, `mask` as scaled_dot_product_attention takes it, e.g. bool `[b, 1, 1, t]` → `[b, t, d]`."""
         b, t, d = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         x = x + self.out(scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(b, t, d))
@@ -62,8 +62,13 @@ class Trunk(nn.Module):
         self.norm = nn.LayerNorm(d)
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """`x` `[b, t, d]`, `valid` bool `[b, t]` (tokens that are not padding) → `[b, t, d]`."""
-        mask = valid[:, None, None, :]
+        """`x` `[b, t, d]` → `[b, t, d]`.
+
+        Args:
+            valid: the tokens that are not padding, bool `[b, t]`; or a float bias `[b, heads, t, t]` that is added to
+                the logits of attention, -inf where the key is not to be seen.
+        """
+        mask = valid if valid.is_floating_point() else valid[:, None, None, :]
         for layer in self.layers:
             x = layer(x, mask)
         return self.norm(x)

@@ -41,7 +41,7 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: those of all entrants, since what one of them lacks is seen beside the others.
     """
-    kept = rows[(rows["status"] == "ok") & ~rows["task"].isin(["arm", "cost"])]
+    kept = rows[(rows["status"] == "ok") & ~rows["task"].isin(["arm", "cost", "objective"])]
     pooled = kept["donor"] == "pooled"
     kept = kept.assign(
         block=kept["donor"].where(~pooled, kept["fold"]),

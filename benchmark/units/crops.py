@@ -17,24 +17,25 @@ VALUES_AT_ONCE = 2**20  # are read together: 4 MiB of float32, which a processor
 Context = Literal["overlap", "centre", "tiles", "self", "slide"]
 
 
-def occupancy(lattice: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def occupancy(lattice: np.ndarray, size: tuple[int, int], over: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Every crop of `size` (rows, columns) that lies on the lattice, and its number of spots.
 
     Args:
         lattice: (row, column) of each spot, `[n_spots, 2]`; a spot with negative numbers is skipped.
+        over: cells by which a crop may hang over each edge.
 
     Returns:
         (row, column) of the first cell of each crop, `[n_crops, 2]`, and its number of spots, `[n_crops]`.
     """
-    lattice = lattice[lattice[:, 0] >= 0]
-    shape = np.maximum(lattice.max(axis=0) + 1, size)
+    lattice = lattice[lattice[:, 0] >= 0] + over
+    shape = np.maximum(lattice.max(axis=0) + 1 + over, size)
     grid = np.zeros(shape + 1, dtype=np.int64)  # a summed-area table: one row and column of zeros before the counts
     np.add.at(grid, (lattice[:, 0] + 1, lattice[:, 1] + 1), 1)
     table = grid.cumsum(axis=0).cumsum(axis=1)
     h, w = size
     inside = table[h:, w:] - table[:-h, w:] - table[h:, :-w] + table[:-h, :-w]
     starts = np.stack(np.meshgrid(*map(np.arange, inside.shape), indexing="ij"), axis=-1).reshape(-1, 2)
-    return starts, inside.ravel()
+    return starts - over, inside.ravel()
 
 
 def channels(field: Field, rule: Rule, spots: np.ndarray, m: int, rng: np.random.Generator) -> np.ndarray:

@@ -12,6 +12,7 @@ from benchmark.data.prepare import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.experiment.rows import PRETRAINED_ON, ArmRows
 from benchmark.experiment.score import score_arms
+from benchmark.stats.rows import scores
 from benchmark.tasks.domain import Domain
 from tests.helpers.arms import DOMAIN, PATCH, SPOT, config, run
 from tests.helpers.plugins import install
@@ -182,6 +183,20 @@ def test_what_an_arm_cost_is_a_row(scored):
     energy = rows[rows["metric"] == "energy_joules"]
     assert len(energy) == 2 * 4
     assert (energy["status"] == "not applicable").all()
+
+
+def test_what_an_arm_has_learned_is_a_row_of_each_held_out_slide_and_no_score(tissue, tmp_path):
+    method = {"method": "context", "options": {"side": 4, "n_genes": 30, "preset": "micro"}}
+    settings = config(methods=[method], budget={"axis": "flops", "amounts": [0]}, tasks=[DOMAIN])
+    told = []
+    for fold in ("fold0", "all"):  # in the second no slide is held out
+        records, _ = run(settings, tissue, tmp_path, "context", fold)
+        rows, _ = score_arms(settings, tissue, tmp_path, records)
+        table = pd.DataFrame([row.model_dump() for row in rows], columns=COLUMNS)
+        told += [(row.fold, row.slide, row.donor, row.metric) for row in rows if row.task == "objective"]
+        assert set(scores(table)["task"]) == {"domain"}
+    metrics = ("r2", "r2_neighbour_mean")
+    assert told == [("fold0", f"donor0_{n}", "donor0", metric) for n in (0, 1) for metric in metrics]
 
 
 def test_a_map_shows_every_labelled_test_spot_once(scored, tissue):

@@ -11,6 +11,7 @@ from benchmark.data.splits import donor_folds
 from benchmark.metrics.labels import classification as metrics
 from benchmark.tasks.probes import predict
 from benchmark.training.budget import Budget
+from methods.context.method import Context
 from tests.helpers.paths import CONFIG
 
 SEEDS = (0, 1)
@@ -35,6 +36,17 @@ def macro_f1(method, corpus, fold) -> float:
     }
     predicted = predict("knn", embedding["fit"], label["fit"], embedding["test"])
     return metrics(label["test"], predicted)["macro_f1"]
+
+
+def test_a_trained_crop_of_the_one_recipe_beats_the_untrained_one(experiment):
+    corpus, fold, _, _ = experiment
+    scores = []
+    for amount in (0, 1e11):
+        context = Context(side=8)
+        context.fit(corpus.subset(fold.fit), Budget("flops", amount), 0)
+        scores.append(macro_f1(context, corpus, fold))
+    untrained, trained = scores
+    assert trained > untrained + 0.05
 
 
 def test_a_trained_patch_unit_beats_the_untrained_one_and_pca(experiment):

@@ -32,6 +32,17 @@ def embedded(batches: list[Batch]) -> list[int]:
     return sorted(int(spot) for batch in batches for spot in batch.spot[batch.read])
 
 
+@given(cells, st.integers(1, 6), st.integers(0, 5))
+def test_crops_that_hang_over_the_edge_count_the_spots_that_they_hold(cell, side, over):
+    over = min(over, side - 1)
+    cell = cell - cell.min(axis=0)
+    starts, n_spots = occupancy(cell, (side, side), over)
+    shape = np.maximum(cell.max(axis=0) + 1 + 2 * over, side) - side + 1
+    assert {tuple(start) for start in starts} == {(y - over, x - over) for y, x in np.ndindex(*shape)}
+    for start, n in zip(starts, n_spots, strict=True):
+        assert n == ((cell >= start) & (cell < start + side)).all(axis=1).sum()
+
+
 @given(cells, sizes)
 def test_crops_cover_the_lattice_and_count_their_spots(cell, size):
     cell = cell - cell.min(axis=0)

@@ -127,6 +127,10 @@ class MethodOptions(Protocol):
             spots: indices of the spots, int `[n]`.
         """
 
+    def learned(self, slide: AnnData) -> Mapping[str, float]:
+        """How well the objective of pretraining is met on a slide that it has not learned from, and beside it how well
+        trivial predictors meet it: R² by a name. Kept as rows that nothing is ranked by. Called after `fit`."""
+
     def save(self, path: Path) -> None:
         """Write the weights to `path` as safetensors. Needed by a method that spends a budget."""
 

@@ -1,0 +1,67 @@
+"""Principal components of scaled, log-normalised genes, all fitted on the slides of a corpus."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from benchmark.data.gene_selection import moments, top_dispersion, top_moran
+from benchmark.data.normalisation import CLIP, normalised, slide_z
+from benchmark.data.panel import measured
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+    from benchmark.data.corpus import Corpus
+
+# A gene is scaled by its mean and deviation over all training spots ("log"), or over its own slide ("slide_z").
+Normalisation = Literal["log", "slide_z"]
+# Which genes are used: the most variable for their mean, or those of the greatest Moran's I.
+Genes = Literal["dispersion", "moran"]
+
+
+class Scaling(NamedTuple):
+    """Indices of the genes that are used, and the mean and deviation of each over the training spots, `[n_genes]`."""
+
+    normalisation: Normalisation
+    genes: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    def values(self, slide: ad.AnnData) -> np.ndarray:
+        """Scaled values, float32 `[n_spots, n_genes]`, within ±`CLIP`; 0, the mean, for a gene that the slide lacks."""
+        values = normalised(slide)[:, self.genes].toarray()
+        if self.normalisation == "slide_z":
+            return slide_z(values)
+        values = np.clip((values - self.mean) / self.deviation, -CLIP, CLIP)
+        values[:, ~measured(slide)[self.genes]] = 0
+        return values
+
+
+class Components(NamedTuple):
+    """The scaling, and scikit-learn's PCA of the scaled values of the training spots."""
+
+    scaling: Scaling
+    pca: Any
+
+    def scores(self, slide: ad.AnnData) -> np.ndarray:
+        """Float32 `[n_spots, n_components]`."""
+        return self.pca.transform(self.scaling.values(slide)).astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def components(
+    corpus: Corpus, n_components: int, n_genes: int, normalisation: Normalisation = "log", genes: Genes = "dispersion"
+) -> Components:
+    """Fit at most `n_components` on the slides of the corpus. They are exact, so all seeds share them."""
+    from sklearn.decomposition import PCA  # slow to import
+
+    chosen = (top_moran if genes == "moran" else top_dispersion)(corpus, n_genes)
+    mean, variance = (of_all[chosen] for of_all in moments(corpus))
+    deviation = np.sqrt(np.where(variance > 0, variance, 1))
+    scaling = Scaling(normalisation, chosen, mean.astype(np.float32), deviation.astype(np.float32))
+    values = np.concatenate([scaling.values(slide) for slide in corpus])
+    n_components = max(1, min(n_components, len(chosen) - 1, len(values) - 1))
+    return Components(scaling, PCA(n_components, svd_solver="covariance_eigh").fit(values))

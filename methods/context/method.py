@@ -1,0 +1,107 @@
+"""The method `context`: tokens, objective, trunk and read-out are the same for every size of a sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from pydantic import PositiveInt
+
+from benchmark.core.contracts import UnitName
+from benchmark.core.errors import UnitBenchError, nearest
+from benchmark.data.components import Normalisation
+from benchmark.model.trunk import PRESETS
+from benchmark.training.budget import Budget
+from benchmark.training.learner import INFERENCE_TOKENS, SpotMean
+from benchmark.training.loop import pretrain, tensors
+from benchmark.training.trained import Trained
+from benchmark.units.expression import field as field_of
+from methods.context import tokens
+from methods.context.model import ContextModel
+from methods.context.samples import Samples, samples
+from methods.context.unit import MOST, ContextUnit, Side, candidates, cover, most_shown, some, unit_name
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+    from benchmark.data.corpus import Corpus
+
+BATCHES = 32  # of samples that tell how well the objective is met on a slide
+
+
+@dataclass
+class Context(Trained):
+    """One recipe, whose sample is a crop of any side.
+
+    Attributes:
+        side: cells along a side of a crop; 1: single spots; "slide": all spots of a slide.
+        normalisation: each gene is scaled within its slide ("slide_z"), or over all training spots ("log").
+        n_genes: genes of the greatest Moran's I over the training slides.
+        preset: size of the trunk.
+        tokeniser, model: once `fit` has made them.
+    """
+
+    side: Side = 8
+    normalisation: Normalisation = "slide_z"
+    n_genes: PositiveInt = 2000
+    preset: str = "tiny"
+    tokeniser: tokens.Tokeniser | None = field(default=None, init=False, repr=False)
+    model: ContextModel | None = field(default=None, init=False, repr=False)
+
+    @property
+    def unit(self) -> UnitName:
+        return unit_name(self.side)
+
+    def check(self, corpus: Corpus) -> None:
+        """Raises UnitBenchError: an unknown preset, or a side for which no crop is full enough."""
+        if self.preset not in PRESETS:
+            raise UnitBenchError(f"preset {self.preset!r}", "unknown", nearest(self.preset, PRESETS))
+        ContextUnit.of(corpus, self.side, PRESETS[self.preset].d, np.zeros(0))
+
+    def fit(self, corpus: Corpus, budget: Budget, seed: int) -> None:
+        """Fit the tokens and spend the budget. An amount of 0 gives the untrained control: the same tokens, and a
+        trunk with random weights."""
+        self.check(corpus)
+        preset = PRESETS[self.preset]
+        self.tokeniser, parts = tokens.fit(corpus, self.normalisation, self.n_genes)
+        torch.manual_seed(seed)
+        self.model = ContextModel(self.tokeniser.n_components, preset)
+        if budget.amount > 0:
+            unit = ContextUnit.of(corpus, self.side, preset.d, parts)
+            pretrain(self.model, unit, corpus, budget, seed, preset.learning_rate)
+        self.model.eval()
+
+    @torch.inference_mode()
+    def embed(self, slide: ad.AnnData) -> np.ndarray:
+        """`[n_spots, d]`: all genes, nothing hidden; the mean over the crops that show a spot."""
+        laid, parts = field_of(slide), self.tokeniser.parts(slide)
+        mean = SpotMean(slide.n_obs, PRESETS[self.preset].d)
+        for spots in cover(laid, self.side, INFERENCE_TOKENS):
+            mean.add(spots, self.model.embed(self._batch(samples(parts, laid.position, spots))))
+        return mean.values()
+
+    @torch.inference_mode()
+    def learned(self, slide: ad.AnnData) -> dict[str, float]:
+        """R² of the objective, where predicting 0 has 0, and that of the mean over a spot's neighbours in the view
+        itself, times the factor that suits best; on random samples."""
+        laid, parts = field_of(slide), self.tokeniser.parts(slide)
+        starts, _ = candidates(laid, self.side)
+        if not len(starts):
+            return {}
+        rng, generator, total = np.random.default_rng(0), torch.Generator(self._device).manual_seed(0), torch.zeros(4)
+        most = most_shown(self.side)
+        for _ in range(BATCHES):
+            spots = some(laid, self.side, starts, max(1, MOST // most), most, rng)
+            batch = self._batch(samples(parts, laid.position, spots))
+            total += self.model.sums(batch, *self.model.draw_hidden(batch, generator)).cpu()
+        error, target, own, product = total.tolist()
+        return {"r2": 1 - error / target, "r2_neighbour_mean": product**2 / (own * target)}
+
+    def _batch(self, shown: Samples) -> dict[str, torch.Tensor]:
+        return tensors(shown, self._device)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.model.reach.device

@@ -1,0 +1,125 @@
+"""The module: from a part of the genes and spots of a sample, predict the other part around each spot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.model.masked import mse
+from benchmark.model.trunk import Preset, Trunk
+
+SIGMAS = (1.0, 2.0, 4.0, 100.0)  # how far the heads of attention reach, in pitches
+RADIUS = 2.0  # of what is predicted, in pitches: 19 spots of a hexagonal lattice, 13 of a square one
+GAIN = 0.2  # of the tokens, so that what attention adds at the start is not small beside them
+
+
+class ContextModel(nn.Module):
+    """A token is a linear function of a spot's scores. It begins with orthonormal columns: as the scores themselves.
+
+    There are no vectors of position: each head of attention prefers near spots, by a bias of its own reach.
+
+    Args:
+        n_components: scores of a spot.
+    """
+
+    reach: Tensor
+
+    def __init__(self, n_components: int, preset: Preset):
+        super().__init__()
+        self.token = nn.Linear(n_components, preset.d)
+        self.missing = nn.Parameter(torch.randn(preset.d) * 0.02)
+        self.trunk = Trunk(preset.d, preset.heads, preset.layers)
+        self.head = nn.Linear(preset.d, n_components)
+        reach = [SIGMAS[i * len(SIGMAS) // preset.heads] for i in range(preset.heads)]
+        self.register_buffer("reach", torch.tensor(reach))
+        nn.init.orthogonal_(self.token.weight)
+        nn.init.zeros_(self.token.bias)
+
+    def encode(self, scores: Tensor, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """One vector for each spot, `[b, t, d]`. A `hidden` spot, bool `[b, t]`, tells nothing; others may tell of it.
+
+        Args:
+            scores: `[b, t, p]`.
+        """
+        tokens = torch.where(hidden[..., None], self.missing, self.token(scores * GAIN))
+        return self.trunk(tokens, attention_bias(batch["position"], batch["valid"] & ~hidden, self.reach))
+
+    def embed(self, batch: dict[str, Tensor]) -> Tensor:
+        """One vector for each spot from all genes, `[b, t, d]`; nothing is hidden."""
+        return self.encode(batch["parts"].sum(dim=2), torch.zeros_like(batch["valid"]), batch)
+
+    def forward(self, batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor) -> Tensor:
+        """The loss: mean over both views of the squared error of what each predicts of the other."""
+        return sum(
+            mse(self.head(self.encode(scores, hidden, batch)), target, has)
+            for scores, hidden, target, has in asked(batch, mine, hidden_a, hidden_b)
+        ) / (2 * batch["parts"].shape[-1])
+
+    def sums(self, batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor) -> Tensor:
+        """Sums over what both views are asked, `[4]`: squared errors; squared targets; squared means of the view's own
+        scores around each spot; and products of these means with the targets."""
+        total = torch.zeros(4, device=batch["parts"].device)
+        for scores, hidden, target, has in asked(batch, mine, hidden_a, hidden_b):
+            own, _ = around(scores, batch["position"], batch["valid"] & ~hidden)
+            error = self.head(self.encode(scores, hidden, batch)) - target
+            total += torch.stack([(part * has).sum() for part in (error**2, target**2, own**2, own * target)])
+        return total
+
+    @staticmethod
+    def draw_hidden(batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Which half of the gene groups the first view has, bool `[b, groups]`, and the spots that each view hides,
+        bool `[b, t]`: half of the spots of a sample, rounded down, and no spot twice. So a spot alone is not hidden."""
+        parts, valid = batch["parts"], batch["valid"]
+
+        def ranks(*shape: int) -> Tensor:
+            return torch.rand(shape, generator=generator, device=valid.device)
+
+        mine = ranks(len(parts), parts.shape[2]).argsort(dim=1) < parts.shape[2] // 2
+        rank = ranks(*valid.shape).masked_fill(~valid, 2).argsort(dim=1).argsort(dim=1)  # padding comes last
+        n = valid.sum(dim=1, keepdim=True)
+        return mine, rank < n // 2, (rank >= n - n // 2) & valid
+
+
+def asked(
+    batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """For each view: its scores, the spots that it hides, what it is to predict of the other, and for which spots."""
+    a, b = views(batch["parts"], mine)
+    for scores, hidden, other, lost in ((a, hidden_a, b, hidden_b), (b, hidden_b, a, hidden_a)):
+        target, has = around(other, batch["position"], batch["valid"] & ~lost)
+        yield scores, hidden, target, (has & batch["valid"])[..., None]
+
+
+def views(parts: Tensor, mine: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores by the gene groups that are `mine`, bool `[b, groups]`, and by the others: twice the sum of their parts.
+
+    Args:
+        parts: `[b, t, groups, p]`.
+    """
+    of_mine = 2 * (parts * mine[:, None, :, None]).sum(dim=2)
+    return of_mine, 2 * parts.sum(dim=2) - of_mine
+
+
+def square_distance(position: Tensor) -> Tensor:
+    """Between all spots of a sample, `[b, t, 2]` → `[b, t, t]`."""
+    return sum((x[:, :, None] - x[:, None]).square() for x in position.unbind(dim=-1))
+
+
+def attention_bias(position: Tensor, seen: Tensor, reach: Tensor) -> Tensor:
+    """-d² / (2 σ²) for each head's reach σ `[heads]`, -inf for a spot that is not `seen`, `[b, heads, t, t]`."""
+    bias = -square_distance(position)[:, None] / (2 * reach.square())[:, None, None]
+    return bias.masked_fill(~seen[:, None, None], -torch.inf)
+
+
+def around(scores: Tensor, position: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean score over the spots within `RADIUS` of each spot that are `seen`, and which spots have such neighbours.
+
+    Args:
+        scores: `[b, t, p]`.
+        seen: bool `[b, t]`.
+    """
+    near = (square_distance(position) < RADIUS**2 + 0.01) & seen[:, None]
+    count = near.sum(dim=-1)
+    return near.to(scores.dtype) @ scores / count.clamp(min=1)[..., None], count > 0

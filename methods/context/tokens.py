@@ -1,0 +1,66 @@
+"""The tokens that samples of any side share: the scores of a spot's principal components, by groups of genes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.data.components import Components, Normalisation, components
+from benchmark.data.neighbours import neighbour_mean
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+    from benchmark.data.corpus import Corpus
+
+N_COMPONENTS = 50
+GROUPS = 8  # that the genes are dealt into, at random
+NEAR = 18  # neighbours over which a score is averaged, to tell how much of its spread is shared
+
+
+@dataclass(frozen=True, eq=False)
+class Tokeniser:
+    """Fitted on the training slides.
+
+    Attributes:
+        components: genes of the greatest Moran's I, scaled, and their principal components.
+        group: of each of these genes, int `[n_genes]`.
+        scale: what each component is divided by, `[n_components]`.
+    """
+
+    components: Components
+    group: np.ndarray
+    scale: np.ndarray
+
+    @property
+    def n_components(self) -> int:
+        return len(self.scale)
+
+    def parts(self, slide: ad.AnnData) -> np.ndarray:
+        """What each group of genes adds to a spot's scores, float32 `[n_spots, GROUPS, n_components]`."""
+        pca = self.components.pca
+        values = self.components.scaling.values(slide) - pca.mean_
+        axes = pca.components_.T / self.scale
+        parts = [values[:, self.group == g] @ axes[self.group == g] for g in range(GROUPS)]
+        return np.stack(parts, axis=1).astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def fit(corpus: Corpus, normalisation: Normalisation, n_genes: int) -> tuple[Tokeniser, np.ndarray]:
+    """The tokeniser, and the parts of all spots of the corpus. No seed: all arms of a fold share them.
+
+    A component is divided by the root of the deviation that its score has after the mean over neighbours, so that
+    components that neighbours share count for more than noise does. Then one number brings the mean square of a
+    training score to 1.
+    """
+    found = components(corpus, N_COMPONENTS, n_genes, normalisation, "moran")
+    group = np.random.default_rng(0).permutation(len(found.scaling.genes)) % GROUPS
+    scores = [found.scores(slide) for slide in corpus]
+    smooth = [neighbour_mean(s, slide.obsm["position"], NEAR) for s, slide in zip(scores, corpus, strict=True)]
+    scale = np.sqrt(np.maximum(np.concatenate(smooth).std(axis=0), 1e-6))
+    scale = scale * np.sqrt(np.square(np.concatenate(scores) / scale).mean())
+    tokeniser = Tokeniser(found, group, scale)
+    return tokeniser, np.concatenate([tokeniser.parts(slide) for slide in corpus])

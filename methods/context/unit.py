@@ -1,0 +1,140 @@
+"""The unit as one dial: a sample is a crop of any side, from one spot to the whole slide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+import numpy as np
+
+from benchmark.core.contracts import UnitName
+from benchmark.core.errors import UnitBenchError
+from benchmark.units.crops import occupancy, parts
+from benchmark.units.expression import Field, fields
+from methods.context.samples import Samples, samples, stacked, thinned
+
+if TYPE_CHECKING:
+    from benchmark.data.corpus import Corpus
+
+Side = Literal[1, 2, 4, 8, 16, 32, "slide"]
+MIN_OCCUPANCY = 0.25  # share of a crop's cells that hold a spot
+MOST_OVER = 8  # cells by which a crop hangs over the edge of a slide; or half its side, if that is less
+MOST = 256  # spots that a sample shows; a step of any side costs about what one such sample costs
+
+
+@dataclass(frozen=True)
+class ContextUnit:
+    """Samples of one side.
+
+    A sample is one spot, or the spots of a crop that is at least a quarter full, or all spots of a slide. Of more than
+    `most` spots it shows a random part, at their own positions. Slides are drawn in proportion to their spots.
+
+    Attributes:
+        most: spots of the fullest sample, but no more than a crop has cells, and `MOST`.
+        samples_per_step: as many as make steps of all sides cost about the same.
+        starts: of each slide, the first cells of the crops that may be drawn, `[n_crops, 2]`.
+        parts: of all spots of the corpus, `[n_spots, groups, p]`; see `Tokeniser`.
+    """
+
+    side: Side
+    most: int
+    samples_per_step: int
+    starts: tuple[np.ndarray, ...]
+    parts: np.ndarray
+
+    at_once: ClassVar[int] = 1
+
+    @classmethod
+    def of(cls, corpus: Corpus, side: Side, width: int, parts: np.ndarray) -> Self:
+        """The unit for these slides and a trunk of this `width`.
+
+        Raises:
+            UnitBenchError: no crop is full enough.
+        """
+        starts, counts = zip(*(candidates(slide, side) for slide in fields(corpus)), strict=True)
+        fullest = max(int(count.max(initial=0)) for count in counts)
+        if not fullest:
+            cause = f"no crop of {side} × {side} cells holds {MIN_OCCUPANCY * side**2:.0f} spots on any slide"
+            raise UnitBenchError("context", cause, "set a smaller side")
+        most = min(fullest, most_shown(side))
+        return cls(side, most, round(work(MOST, width) / work(most, width)), starts, parts)
+
+    @property
+    def name(self) -> UnitName:
+        return unit_name(self.side)
+
+    def tokens_per_sample(self, corpus: Corpus) -> float:
+        """Of the fullest sample."""
+        return self.most
+
+    def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Samples:
+        """`n` random samples."""
+        slides = fields(corpus)
+        weight = np.array([slide.n_spots * len(start) > 0 for slide, start in zip(slides, self.starts, strict=True)])
+        weight = weight * [slide.n_spots for slide in slides]
+        drawn = rng.choice(len(slides), size=n, p=weight / weight.sum())
+        found = []
+        for number in np.unique(drawn):
+            n_here = int((drawn == number).sum())
+            spots = some(slides[number], self.side, self.starts[number], n_here, self.most, rng)
+            found.append(np.where(spots >= 0, spots + slides[number].offset, -1))
+        return samples(self.parts, np.concatenate([slide.position for slide in slides]), stacked(found, self.most))
+
+
+def work(n_spots: int, width: int) -> float:
+    """FLOPs of the trunk for a sample, over those for one spot without attention.
+
+    A spot takes 24 width² in a layer, and 4 width more for each spot that it attends to.
+    """
+    return n_spots * (1 + n_spots / (6 * width))
+
+
+def unit_name(side: Side) -> UnitName:
+    """What the benchmark calls a sample of this side."""
+    return "spot" if side == 1 else "slide" if side == "slide" else "patch"
+
+
+def some(slide: Field, side: Side, starts: np.ndarray, n: int, most: int, rng: np.random.Generator) -> np.ndarray:
+    """The spots of `n` random samples of a slide, at most `most` of each, int `[n, t]`, -1 where padded.
+
+    Args:
+        starts: the first cells of the crops that may be drawn, `[n_crops, 2]`.
+    """
+    if side == 1:
+        return rng.integers(slide.n_spots, size=(n, 1))
+    if side == "slide":
+        return thinned(np.tile(np.arange(slide.n_spots), (n, 1)), most, rng)
+    return thinned(slide.inside(starts[rng.integers(len(starts), size=n)], (side, side)), most, rng)
+
+
+def most_shown(side: Side) -> int:
+    """Spots that a sample shows, at most: as many as a crop has cells, and `MOST`."""
+    return MOST if side == "slide" else min(side**2, MOST)
+
+
+def candidates(slide: Field, side: Side) -> tuple[np.ndarray, np.ndarray]:
+    """The crops that are full enough: their first cells `[n_crops, 2]`, and their numbers of spots `[n_crops]`."""
+    if side == "slide":
+        return np.zeros((1, 2), np.int64), np.array([slide.n_spots])
+    starts, count = occupancy(slide.lattice, (side, side), min(side // 2, MOST_OVER))
+    kept = count >= max(1, MIN_OCCUPANCY * side**2)
+    return starts[kept], count[kept]
+
+
+def cover(slide: Field, side: Side, tokens: int) -> Iterator[np.ndarray]:
+    """The spots of samples that together show every spot of a slide, int `[n, t]` of about `tokens` each; -1: padding.
+
+    Crops lie a quarter of a side apart and hang over the edges, so that every spot is seen in as many.
+    """
+    if side == "slide":
+        yield from (part[None] for part in parts(np.arange(slide.n_spots), np.random.default_rng(0)))
+        return
+    if side == 1:
+        yield from np.array_split(np.arange(slide.n_spots)[:, None], -(-slide.n_spots // tokens))
+        return
+    step = max(1, side // 4)
+    starts, count = occupancy(slide.lattice, (side, side), side - 1)
+    starts = starts[(starts % step == 0).all(axis=1) & (count > 0)]
+    for some in np.array_split(starts, -(-len(starts) * side**2 // tokens)):
+        yield slide.inside(some, (side, side))

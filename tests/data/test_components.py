@@ -1,0 +1,46 @@
+"""Genes scaled within a slide, chosen by Moran's I, and their principal components."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.preprocessing import StandardScaler
+
+from benchmark.data.components import components
+from benchmark.data.gene_selection import top_moran
+from benchmark.data.neighbours import morans_i
+from benchmark.data.normalisation import lognorm, slide_z
+
+values = arrays(np.float32, st.tuples(st.integers(2, 30), st.integers(1, 5)), elements=st.floats(0, 9.25, width=32))
+
+
+@given(values)
+def test_a_gene_is_scaled_as_scikit_learn_does_within_the_slide(values):
+    constant = (values == values[0]).all(axis=0)
+    expected = np.clip(StandardScaler().fit_transform(values.astype(np.float64)), -10, 10)
+    expected[:, constant] = 0  # one that was not measured, say
+    np.testing.assert_allclose(slide_z(values), expected, atol=2e-3)
+
+
+def test_a_value_far_off_is_cut_at_ten_deviations():
+    values = np.zeros((1001, 1), np.float32)
+    values[0] = 1  # (1 - 1/1001) / sqrt(1/1001 × 1000/1001) = 31.6 deviations
+    assert slide_z(values).max() == 10
+
+
+def test_depth_and_batch_of_a_slide_are_scaled_away():
+    values = np.random.default_rng(0).gamma(2, size=(50, 3)).astype(np.float32)
+    np.testing.assert_allclose(slide_z(values), slide_z(3 * values + 1), atol=1e-4)
+
+
+def test_genes_by_moran_are_those_of_the_highest_mean_over_slides(tissue):
+    each = [morans_i(lognorm(slide.X), slide.obsm["position"]) for slide in tissue]
+    assert top_moran(tissue, 7).tolist() == np.argsort(-np.mean(each, axis=0), kind="stable")[:7].tolist()
+
+
+def test_scores_of_the_training_spots_are_those_of_an_eigendecomposition(tissue):
+    found = components(tissue, 5, 20, "slide_z", "moran")
+    values = np.concatenate([slide_z(lognorm(slide.X)[:, found.scaling.genes].toarray()) for slide in tissue])
+    eigenvalues = np.linalg.eigvalsh(np.cov(values.T))[::-1][:5]
+    scores = np.concatenate([found.scores(slide) for slide in tissue])
+    np.testing.assert_allclose(np.cov(scores.T), np.diag(eigenvalues), atol=1e-3)
