@@ -21,6 +21,7 @@ Side = Literal[1, 2, 4, 8, 16, 32, "slide"]
 MIN_OCCUPANCY = 0.25  # share of a crop's cells that hold a spot
 MOST_OVER = 8  # cells by which a crop hangs over the edge of a slide; or half its side, if that is less
 MOST = 256  # spots that a sample shows; a step of any side costs about what one such sample costs
+MOST_READ = 8192  # spots of a slide that are read at once
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def cover(slide: Field, side: Side, tokens: int) -> Iterator[np.ndarray]:
     Crops lie a quarter of a side apart and hang over the edges, so that every spot is seen in as many.
     """
     if side == "slide":
-        yield from (part[None] for part in parts(np.arange(slide.n_spots), np.random.default_rng(0)))
+        yield from (part[None] for part in parts(np.arange(slide.n_spots), MOST_READ, np.random.default_rng(0)))
         return
     if side == 1:
         yield from np.array_split(np.arange(slide.n_spots)[:, None], -(-slide.n_spots // tokens))

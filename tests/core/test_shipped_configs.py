@@ -50,7 +50,11 @@ def test_every_experiment_is_there_on_simulated_and_on_real_tissue():
 @each_shipped
 def test_the_file_is_named_after_the_dataset(path):
     plugin = {"simulated": "simulated", "her2st": "her2st", "dlpfc": "h5ad_folder", "seqfish": "h5ad_folder"}
-    assert read_config(path).dataset.name == plugin[path.stem]
+    config = read_config(path)
+    if config.datasets:
+        assert "_".join(config.datasets) == path.stem
+    else:
+        assert config.dataset.name == plugin[path.stem]
 
 
 def test_the_ablations_are_whole_grids_of_the_patch_unit():
