@@ -31,6 +31,7 @@ def crops(seed: int, b: int = 3, size: int = SIZE, padding: int = 2) -> tuple[di
     batch = {
         "values": rng.exponential(size=(b, t, M)).astype(np.float32) * valid[..., None],
         "genes": np.broadcast_to(PANEL, (b, 1, M)),
+        "measured": np.ones((b, 1, M), bool),
         "position": (cell - size / 2).astype(np.float32),
         "cell": cell,
         "valid": valid,

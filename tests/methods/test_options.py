@@ -46,7 +46,7 @@ def test_options_that_take_one_of_some_words_say_so_by_their_types():
 
 @pytest.mark.parametrize(("name", "option"), WORDS)
 def test_an_unknown_word_is_refused_in_one_line_that_names_the_nearest(name, option):
-    word = get_args(options(name)[option])[0]
+    word = next(value for value in get_args(options(name)[option]) if isinstance(value, str))
     message = rf"^method '{name}': option {option}: unknown '{word}x'; did you mean '{word}'\?$"
     with pytest.raises(UnitBenchError, match=message):
         make("methods", name, {option: f"{word}x"})

@@ -16,6 +16,7 @@ def test_pixels_by_hand():
         # Two spots share cell (0, 1), one lies in (1, 0), and one is padding.
         "values": torch.tensor([[[3.0, 4.0], [5.0, 6.0], [7.0, 8.0], [9.0, 9.0]]]),
         "genes": torch.tensor([[[0, 1]]]),
+        "measured": torch.tensor([[[True, True]]]),
         "cell": torch.tensor([[[0, 1], [0, 1], [1, 0], [0, 0]]]),
         "valid": torch.tensor([[True, True, True, False]]),
     }
@@ -86,7 +87,7 @@ def test_the_order_of_tokens_means_nothing(backbone, seed):
     module = make(backbone)
     batch, hidden = crops(seed)
     order = torch.randperm(hidden.shape[1], generator=torch.Generator().manual_seed(seed))
-    moved = {name: value if name == "genes" else value[:, order] for name, value in batch.items()}
+    moved = {name: value if name in ("genes", "measured") else value[:, order] for name, value in batch.items()}
     straight = encoded(module, batch, hidden)[:, order][moved["valid"]]
     assert torch.equal(encoded(module, moved, hidden[:, order])[moved["valid"]], straight)
 

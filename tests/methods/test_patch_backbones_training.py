@@ -68,6 +68,7 @@ def smooth(seed: int, b: int = 32, size: int = SIZE) -> dict[str, torch.Tensor]:
     return {
         "values": torch.tensor(wave),
         "genes": PANEL.expand(b, 1, -1),
+        "measured": torch.ones(b, 1, len(PANEL), dtype=torch.bool),
         "cell": torch.tensor(cell).expand(b, -1, -1),
         "position": torch.tensor(cell - cell.mean(0), dtype=torch.float32).expand(b, -1, -1),
         "valid": torch.ones(b, size**2, dtype=torch.bool),
