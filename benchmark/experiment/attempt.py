@@ -102,7 +102,9 @@ def describe(config: Config, corpus: Corpus, fold: Fold, arm: Arm, said: Mapping
         "embedded": {},
         "lacking": {},
         "broken": {},
+        "inference": {},
         "learned": {},
+        "curves": {},
         "spent": None,
         "parameters": None,
         "seconds": 0.0,
@@ -147,7 +149,9 @@ class _Attempt:
                 self.plugin.home,
             )
             self._known |= outputs.make()
-            self._known["learned"] = self.old.get("learned") or outputs.learned()
+            self._known["inference"] = outputs.inference or self.old.get("inference", {})
+            self._known["learned"] = self.old.get("learned") or outputs.learned("learned")
+            self._known["curves"] = self.old.get("curves") or outputs.learned("curve")
             if broken := self._known["broken"]:
                 self._known |= {"status": "failed", "reason": next(iter(broken.values()))}
             else:

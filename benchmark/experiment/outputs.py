@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -44,6 +44,7 @@ class Outputs:
         fitted: gives the fitted method. It is called only if something is to be made.
         lacking: why the method cannot do a task, by the name of the task.
         broken: why a task has no outputs although the method offers them.
+        inference: FLOPs of the embeddings that were made anew, and for how many spots.
     """
 
     config: Config
@@ -56,6 +57,7 @@ class Outputs:
     home: Path | None
     lacking: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    inference: dict[str, int] = field(default_factory=dict)
 
     def make(self) -> dict[str, Any]:
         """Save what the tasks of the config need and is not there yet. Returns what the record says of it."""
@@ -89,16 +91,18 @@ class Outputs:
         """The genes that the method is shown of a slide, bool `[n_genes]`; None: all that it has measured."""
         return None if offer(self.method, "panels") else self.corpus.subset(self.fold.learn).common
 
-    def learned(self) -> dict[str, dict[str, float]]:
-        """What the method says of its objective on each test slide that it has not learned from, by its name."""
-        if offer(self.method, "learned") is None:
+    def learned(self, what: Literal["learned", "curve"]) -> dict[str, Any]:
+        """What the method says of its objective on each test slide that it has not learned from, by its name: at the
+        end of its training, or on the way."""
+        if offer(self.method, what) is None:
             return {}
         method, found = self.fitted(), {}
         for name in sorted(set(self.fold.test) - set(self.fold.learn)):
             with WORK, frozen(method):
-                found[name] = dict(offer(method, "learned")(shown(self.corpus[name], genes=self._genes)))
-            if not np.isfinite([*found[name].values()]).all():
-                raise ValueError(f"learned({name}) has a value that is not finite")
+                said = offer(method, what)(shown(self.corpus[name], genes=self._genes))
+                found[name] = dict(said) if what == "learned" else [dict(point) for point in said]
+            if not np.isfinite([*(v for point in np.atleast_1d(found[name]) for v in point.values())]).all():
+                raise ValueError(f"{what}({name}) has a value that is not finite")
         return found
 
     def _served(self, task: Task) -> bool:
@@ -133,12 +137,25 @@ class Outputs:
     def _embed(self, function: str, slides: set[str]) -> None:
         """What `method.<function>` gives for the spots of each slide: float32 `[n_spots, d]` by slide."""
         method = self.fitted()
-        features = {}
+        features, counted = {}, counter()
         for name in sorted(slides):
             slide = shown(self.corpus[name], counts=function == "embed", genes=self._genes)
-            with WORK, frozen(method):
+            with WORK, frozen(method), counted:
                 features[name] = checked(f"{function}({name})", offer(method, function)(slide), slide.n_obs)
         self.folder.save(FEATURES[function], features)
+        if function == "embed":
+            self.inference = {"flops": getattr(counted, "flops", 0), "spots": sum(map(len, features.values()))}
+
+
+def counter() -> Any:
+    """Counts the FLOPs of torch's operations within its `with`. Who has not imported torch has none."""
+    import sys
+
+    if "torch" not in sys.modules:
+        return nullcontext()
+    from benchmark.training.watch import Watch
+
+    return Watch()
 
 
 @contextmanager

@@ -12,6 +12,8 @@ import numpy as np
 from benchmark.core.errors import UnitBenchError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from benchmark.units.batch import Batch
 
 Axis = Literal["flops", "device_seconds", "spots"]
@@ -27,6 +29,8 @@ class Meter:
         energy_joules: None where the device has no counter.
         step_cost: of the last step, on the axis.
         self_reported: whether a loop other than the benchmark's own has counted any of it.
+        curve: what the training looked like on the way: see `benchmark.training.course.Course`.
+        snapshots: the FLOPs spent and the weights at some points of the way, if they were asked for.
     """
 
     axis: Axis
@@ -40,6 +44,8 @@ class Meter:
     energy_joules: float | None = None
     step_cost: float = 0.0
     self_reported: bool = False
+    curve: list[dict[str, float]] = field(default_factory=list)
+    snapshots: list[tuple[float, dict[str, Tensor]]] = field(default_factory=list)
 
     def report(self, *, flops: float, spots: int, steps: int = 1, device_seconds: float = 0.0) -> None:
         """Count some steps of a loop other than `benchmark.training.loop.pretrain`. Call it after every few steps.
@@ -94,7 +100,7 @@ class Meter:
         """Every count, whichever axis is matched; None where the device has no counter."""
         record = asdict(self)
         record["unique_spots"] = int(record.pop("seen").sum())
-        del record["step_cost"]
+        del record["step_cost"], record["snapshots"]
         return record
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from benchmark.core.errors import UnitBenchError
 from benchmark.data.pages import give_back
 from benchmark.training.budget import Budget, Meter
 from benchmark.training.checkpoint import Checkpoint
+from benchmark.training.course import Course
 from benchmark.training.resources import MemoryAndEnergy, clock
 from benchmark.training.step import Step
 from benchmark.training.watch import unwatched
@@ -44,10 +45,14 @@ def pretrain(
     seed: int,
     learning_rate: float,
     schedule: Callable[[float], float] = cosine,
+    at: Sequence[float] = (),
 ) -> Meter:
     """Train `module` (see `benchmark.core.contracts.Module`) in place until the budget is spent. Returns its meter.
 
     What step k sees depends on the seed and k alone, so a run that resumes from a checkpoint ends as an unbroken one.
+
+    Args:
+        at: shares of the budget, rising, after which the meter keeps a copy of the weights.
 
     Raises:
         UnitBenchError: the loss is no longer finite, or spent and target differ by over 2%.
@@ -60,6 +65,7 @@ def pretrain(
     resources = MemoryAndEnergy(step.device)
     samples_of = Samples(unit, corpus, seed)
     advance = offer(module, "advance")
+    course = Course(meter, module, at)
 
     while meter.has_room(meter.step_cost):
         with clock(meter, step.device):
@@ -71,11 +77,14 @@ def pretrain(
         if not meter.has_room(cost):
             break
         seed_dropout(seed, meter.steps, step.device)
+        rate = learning_rate * schedule(meter.fraction)
         with clock(meter, step.device):
-            loss = step.update(batch, hidden, learning_rate * schedule(meter.fraction))
+            loss = step.update(batch, hidden, rate)
         meter.add(samples, flops, cost)
+        course.add(loss)
         if meter.steps % CHECK_EVERY == 0:
             value = finite(loss, meter.steps)
+            course.point(rate)
             resources.read(meter)
             budget.progress(meter.fraction, f"loss {value:.4f}")
             checkpoint.save_after(CHECKPOINT_SECONDS)

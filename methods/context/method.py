@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from benchmark.core.contracts import UnitName
 from benchmark.core.errors import UnitBenchError, nearest
@@ -19,16 +20,18 @@ from benchmark.training.loop import pretrain, tensors
 from benchmark.training.trained import Trained
 from benchmark.units.expression import field as field_of
 from methods.context import tokens
-from methods.context.model import ContextModel
+from methods.context.explained import Explained
+from methods.context.model import ContextModel, Objective
 from methods.context.samples import Samples, samples
-from methods.context.unit import MOST, ContextUnit, Side, candidates, cover, most_shown, some, unit_name
+from methods.context.unit import MOST, ContextUnit, Passes, Side, candidates, cover, most_shown, some, unit_name
 
 if TYPE_CHECKING:
     import anndata as ad
 
     from benchmark.data.corpus import Corpus
 
-BATCHES = 32  # of samples that tell how well the objective is met on a slide
+ON_THE_WAY = (0.0625, 0.125, 0.25, 0.5)  # shares of the budget after which the objective is looked at
+BATCHES = 16  # of samples that tell how well the objective is met on a slide
 
 
 @dataclass
@@ -39,16 +42,26 @@ class Context(Trained):
         side: cells along a side of a crop; 1: single spots; "slide": all spots of a slide.
         normalisation: each gene is scaled within its slide ("slide_z"), or over all training spots ("log").
         n_genes: genes of the greatest Moran's I over the training slides.
+        objective: what a view predicts; see `Objective`.
+        hidden: share of the spots of a sample that each of its two views hides.
+        learning_rate: the greatest on the way; None: that of the preset.
+        passes: crops in which a spot is read; see `cover`.
         preset: size of the trunk.
         tokeniser, model: once `fit` has made them.
+        snapshots: weights on the way of the training, with the FLOPs spent until then.
     """
 
     side: Side = 8
     normalisation: Normalisation = "slide_z"
     n_genes: PositiveInt = 2000
+    objective: Objective = "neighbourhood"
+    hidden: Annotated[float, Field(ge=0, le=0.5)] = 0.5
+    learning_rate: PositiveFloat | None = None
+    passes: Passes = 16
     preset: str = "tiny"
     tokeniser: tokens.Tokeniser | None = field(default=None, init=False, repr=False)
     model: ContextModel | None = field(default=None, init=False, repr=False)
+    snapshots: list[tuple[float, dict[str, torch.Tensor]]] = field(default_factory=list, init=False, repr=False)
 
     @property
     def unit(self) -> UnitName:
@@ -67,10 +80,11 @@ class Context(Trained):
         preset = PRESETS[self.preset]
         self.tokeniser, parts = tokens.fit(corpus, self.normalisation, self.n_genes)
         torch.manual_seed(seed)
-        self.model = ContextModel(self.tokeniser.n_components, preset)
+        self.model = ContextModel(self.tokeniser.n_components, preset, self.objective, self.hidden)
         if budget.amount > 0:
             unit = ContextUnit.of(corpus, self.side, preset.d, parts)
-            pretrain(self.model, unit, corpus, budget, seed, preset.learning_rate)
+            learning_rate = self.learning_rate or preset.learning_rate
+            self.snapshots = pretrain(self.model, unit, corpus, budget, seed, learning_rate, at=ON_THE_WAY).snapshots
         self.model.eval()
 
     @torch.inference_mode()
@@ -78,26 +92,37 @@ class Context(Trained):
         """`[n_spots, d]`: all genes, nothing hidden; the mean over the crops that show a spot."""
         laid, parts = field_of(slide), self.tokeniser.parts(slide)
         mean = SpotMean(slide.n_obs, PRESETS[self.preset].d)
-        for spots in cover(laid, self.side, INFERENCE_TOKENS):
+        for spots in cover(laid, self.side, self.passes, INFERENCE_TOKENS):
             mean.add(spots, self.model.embed(self._batch(samples(parts, laid.position, spots))))
         return mean.values()
 
     @torch.inference_mode()
     def learned(self, slide: ad.AnnData) -> dict[str, float]:
-        """R² of the objective, where predicting 0 has 0, and that of the mean over a spot's neighbours in the view
-        itself, times the factor that suits best; on random samples."""
+        """R² of the objective and of predictors that have learned nothing; see `Explained.r2`."""
+        return self._explained(slide, self.model)
+
+    @torch.inference_mode()
+    def curve(self, slide: ad.AnnData) -> list[dict[str, float]]:
+        """FLOPs spent and R² of the objective on the way of the training, and at its end."""
+        on_the_way, points = copy.deepcopy(self.model), []
+        for flops, state in self.snapshots:
+            on_the_way.load_state_dict(state)
+            points.append({"flops": flops, **self._explained(slide, on_the_way)})
+        return points
+
+    def _explained(self, slide: ad.AnnData, model: ContextModel) -> dict[str, float]:
+        """R² of a model and of the untaught predictors, on random samples of the slide, always the same."""
         laid, parts = field_of(slide), self.tokeniser.parts(slide)
         starts, _ = candidates(laid, self.side)
         if not len(starts):
             return {}
-        rng, generator, total = np.random.default_rng(0), torch.Generator(self._device).manual_seed(0), torch.zeros(4)
+        rng, generator, found = np.random.default_rng(0), torch.Generator(self._device).manual_seed(0), Explained()
         most = most_shown(self.side)
         for _ in range(BATCHES):
             spots = some(laid, self.side, starts, max(1, MOST // most), most, rng)
             batch = self._batch(samples(parts, laid.position, spots))
-            total += self.model.sums(batch, *self.model.draw_hidden(batch, generator)).cpu()
-        error, target, own, product = total.tolist()
-        return {"r2": 1 - error / target, "r2_neighbour_mean": product**2 / (own * target)}
+            found.add(model, batch, model.draw_hidden(batch, generator))
+        return found.r2()
 
     def _batch(self, shown: Samples) -> dict[str, torch.Tensor]:
         return tensors(shown, self._device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,9 @@ from benchmark.model.trunk import Preset, Trunk
 
 SIGMAS = (1.0, 2.0, 4.0, 100.0)  # how far the heads of attention reach, in pitches
 RADIUS = 2.0  # of what is predicted, in pitches: 19 spots of a hexagonal lattice, 13 of a square one
+# What a view predicts of a spot: the mean of the other view over the spots around it ("neighbourhood"), the other view
+# of the spot itself ("spot"; Noise2Noise), or all its genes, those that the view has included ("masked").
+Objective = Literal["neighbourhood", "spot", "masked"]
 GAIN = 0.2  # of the tokens, so that what attention adds at the start is not small beside them
 
 
@@ -22,12 +26,14 @@ class ContextModel(nn.Module):
 
     Args:
         n_components: scores of a spot.
+        hidden: share of the spots of a sample that each view hides, at most a half.
     """
 
     reach: Tensor
 
-    def __init__(self, n_components: int, preset: Preset):
+    def __init__(self, n_components: int, preset: Preset, objective: Objective = "neighbourhood", hidden: float = 0.5):
         super().__init__()
+        self.objective, self.hidden = objective, hidden
         self.token = nn.Linear(n_components, preset.d)
         self.missing = nn.Parameter(torch.randn(preset.d) * 0.02)
         self.trunk = Trunk(preset.d, preset.heads, preset.layers)
@@ -54,23 +60,28 @@ class ContextModel(nn.Module):
         """The loss: mean over both views of the squared error of what each predicts of the other."""
         return sum(
             mse(self.head(self.encode(scores, hidden, batch)), target, has)
-            for scores, hidden, target, has in asked(batch, mine, hidden_a, hidden_b)
+            for scores, hidden, target, has in self.asked(batch, mine, hidden_a, hidden_b)
         ) / (2 * batch["parts"].shape[-1])
 
-    def sums(self, batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor) -> Tensor:
-        """Sums over what both views are asked, `[4]`: squared errors; squared targets; squared means of the view's own
-        scores around each spot; and products of these means with the targets."""
-        total = torch.zeros(4, device=batch["parts"].device)
-        for scores, hidden, target, has in asked(batch, mine, hidden_a, hidden_b):
-            own, _ = around(scores, batch["position"], batch["valid"] & ~hidden)
-            error = self.head(self.encode(scores, hidden, batch)) - target
-            total += torch.stack([(part * has).sum() for part in (error**2, target**2, own**2, own * target)])
-        return total
+    def asked(
+        self, batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """For each view: its scores `[b, t, p]`, the spots that it hides, bool `[b, t]`, what it is to predict
+        `[b, t, p]`, and for which spots, bool `[b, t, 1]`."""
+        valid = batch["valid"]
+        a, b = views(batch["parts"], mine)
+        for scores, hidden, other, lost in ((a, hidden_a, b, hidden_b), (b, hidden_b, a, hidden_a)):
+            if self.objective == "neighbourhood":
+                target, has = around(other, batch["position"], valid & ~lost)
+            elif self.objective == "spot":
+                target, has = other, ~lost
+            else:
+                target, has = batch["parts"].sum(dim=2), valid
+            yield scores, hidden, target, (has & valid)[..., None]
 
-    @staticmethod
-    def draw_hidden(batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def draw_hidden(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Which half of the gene groups the first view has, bool `[b, groups]`, and the spots that each view hides,
-        bool `[b, t]`: half of the spots of a sample, rounded down, and no spot twice. So a spot alone is not hidden."""
+        bool `[b, t]`: a share of those of a sample, rounded down, and no spot twice. So a spot alone is not hidden."""
         parts, valid = batch["parts"], batch["valid"]
 
         def ranks(*shape: int) -> Tensor:
@@ -79,17 +90,8 @@ class ContextModel(nn.Module):
         mine = ranks(len(parts), parts.shape[2]).argsort(dim=1) < parts.shape[2] // 2
         rank = ranks(*valid.shape).masked_fill(~valid, 2).argsort(dim=1).argsort(dim=1)  # padding comes last
         n = valid.sum(dim=1, keepdim=True)
-        return mine, rank < n // 2, (rank >= n - n // 2) & valid
-
-
-def asked(
-    batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor
-) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """For each view: its scores, the spots that it hides, what it is to predict of the other, and for which spots."""
-    a, b = views(batch["parts"], mine)
-    for scores, hidden, other, lost in ((a, hidden_a, b, hidden_b), (b, hidden_b, a, hidden_a)):
-        target, has = around(other, batch["position"], batch["valid"] & ~lost)
-        yield scores, hidden, target, (has & batch["valid"])[..., None]
+        lost = (n * self.hidden).floor()
+        return mine, rank < lost, (rank >= n - lost) & valid
 
 
 def views(parts: Tensor, mine: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
 
 Side = Literal[1, 2, 4, 8, 16, 32, "slide"]
+Passes = Literal[1, 4, 16]
 MIN_OCCUPANCY = 0.25  # share of a crop's cells that hold a spot
 MOST_OVER = 8  # cells by which a crop hangs over the edge of a slide; or half its side, if that is less
 MOST = 256  # spots that a sample shows; a step of any side costs about what one such sample costs
@@ -36,6 +38,7 @@ class ContextUnit:
         samples_per_step: as many as make steps of all sides cost about the same.
         starts: of each slide, the first cells of the crops that may be drawn, `[n_crops, 2]`.
         parts: of all spots of the corpus, `[n_spots, groups, p]`; see `Tokeniser`.
+        position: of all spots of the corpus, `[n_spots, 2]`.
     """
 
     side: Side
@@ -43,6 +46,7 @@ class ContextUnit:
     samples_per_step: int
     starts: tuple[np.ndarray, ...]
     parts: np.ndarray
+    position: np.ndarray
 
     at_once: ClassVar[int] = 1
 
@@ -53,13 +57,15 @@ class ContextUnit:
         Raises:
             UnitBenchError: no crop is full enough.
         """
-        starts, counts = zip(*(candidates(slide, side) for slide in fields(corpus)), strict=True)
+        slides = fields(corpus)
+        starts, counts = zip(*(candidates(slide, side) for slide in slides), strict=True)
         fullest = max(int(count.max(initial=0)) for count in counts)
         if not fullest:
             cause = f"no crop of {side} × {side} cells holds {MIN_OCCUPANCY * side**2:.0f} spots on any slide"
             raise UnitBenchError("context", cause, "set a smaller side")
         most = min(fullest, most_shown(side))
-        return cls(side, most, round(work(MOST, width) / work(most, width)), starts, parts)
+        position = np.concatenate([slide.position for slide in slides])
+        return cls(side, most, round(work(MOST, width) / work(most, width)), starts, parts, position)
 
     @property
     def name(self) -> UnitName:
@@ -80,7 +86,7 @@ class ContextUnit:
             n_here = int((drawn == number).sum())
             spots = some(slides[number], self.side, self.starts[number], n_here, self.most, rng)
             found.append(np.where(spots >= 0, spots + slides[number].offset, -1))
-        return samples(self.parts, np.concatenate([slide.position for slide in slides]), stacked(found, self.most))
+        return samples(self.parts, self.position, stacked(found, self.most))
 
 
 def work(n_spots: int, width: int) -> float:
@@ -123,10 +129,12 @@ def candidates(slide: Field, side: Side) -> tuple[np.ndarray, np.ndarray]:
     return starts[kept], count[kept]
 
 
-def cover(slide: Field, side: Side, tokens: int) -> Iterator[np.ndarray]:
+def cover(slide: Field, side: Side, passes: Passes, tokens: int) -> Iterator[np.ndarray]:
     """The spots of samples that together show every spot of a slide, int `[n, t]` of about `tokens` each; -1: padding.
 
-    Crops lie a quarter of a side apart and hang over the edges, so that every spot is seen in as many.
+    Crops lie a side apart, or a half or a quarter of it, and hang over the edges, so that every spot is seen in 1, 4 or
+    16 `passes` (in 4 at most where a side has two cells). A spot alone and a slide look the same in every pass, so they
+    are read once.
     """
     if side == "slide":
         yield from (part[None] for part in parts(np.arange(slide.n_spots), MOST_READ, np.random.default_rng(0)))
@@ -134,7 +142,7 @@ def cover(slide: Field, side: Side, tokens: int) -> Iterator[np.ndarray]:
     if side == 1:
         yield from np.array_split(np.arange(slide.n_spots)[:, None], -(-slide.n_spots // tokens))
         return
-    step = max(1, side // 4)
+    step = max(1, side // math.isqrt(passes))
     starts, count = occupancy(slide.lattice, (side, side), side - 1)
     starts = starts[(starts % step == 0).all(axis=1) & (count > 0)]
     for some in np.array_split(starts, -(-len(starts) * side**2 // tokens)):

@@ -1,5 +1,7 @@
 """The method `context`: samples of every side, two views that share nothing, and no word of what is hidden."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -17,8 +19,9 @@ from benchmark.training.loop import samples_per_step, tensors
 from benchmark.training.made_up import MadeUp
 from benchmark.units.expression import field, fields
 from methods.context import tokens
-from methods.context.method import Context
-from methods.context.model import SIGMAS, ContextModel, around, attention_bias, views
+from methods.context.explained import Explained, untaught
+from methods.context.method import ON_THE_WAY, Context
+from methods.context.model import SIGMAS, ContextModel, Objective, around, attention_bias, views
 from methods.context.samples import samples, thinned
 from methods.context.unit import ContextUnit, cover
 from tests.helpers.hand_made import slide_at
@@ -47,8 +50,9 @@ def drawn(tissue, side, n=6, seed=0):
     return unit, unit.draw(tissue, n, np.random.default_rng(seed))
 
 
-def hidden_of(batch, seed=0):
-    return ContextModel.draw_hidden(batch, torch.Generator().manual_seed(seed))
+def hidden_of(batch, seed=0, hidden=0.5):
+    model = ContextModel(P, PRESETS["micro"], hidden=hidden)
+    return model.draw_hidden(batch, torch.Generator().manual_seed(seed))
 
 
 # Samples
@@ -86,12 +90,11 @@ def test_a_sample_that_is_too_large_shows_other_spots_each_time_and_none_twice()
     assert set(np.concatenate(shown, axis=1)[0]) == set(range(20))
 
 
-@given(cells, st.sampled_from((1, 2, 4, 8, "slide")), st.integers(20, 200))
-def test_every_spot_is_read_in_as_many_samples(cell, side, at_once):
+@given(cells, st.sampled_from((1, 2, 4, 8, "slide")), st.sampled_from((1, 4, 16)), st.integers(20, 200))
+def test_every_spot_is_read_in_as_many_samples(cell, side, passes, at_once):
     slide = field(slide_at(cell - cell.min(axis=0)))
-    read = np.concatenate([spots[spots >= 0] for spots in cover(slide, side, at_once)])
-    # Crops lie a quarter of a side apart along both axes.
-    n = 1 if side in (1, "slide") else min(side, 4) ** 2
+    read = np.concatenate([spots[spots >= 0] for spots in cover(slide, side, passes, at_once)])
+    n = 1 if side in (1, "slide") else min(side**2, passes)
     assert np.bincount(read, minlength=slide.n_spots).tolist() == [n] * slide.n_spots
 
 
@@ -115,14 +118,15 @@ def test_a_side_that_no_slide_can_fill_is_refused(tissue):
 
 
 @each_side
-def test_the_views_share_no_group_of_genes_and_hide_different_spots(tissue, side):
+@pytest.mark.parametrize("share", (0, 0.25, 0.5))
+def test_the_views_share_no_group_of_genes_and_hide_different_spots(tissue, side, share):
     _, batch = drawn(tissue, side, 40)
     batch = tensors(batch)
-    mine, a, b = hidden_of(batch)
+    mine, a, b = hidden_of(batch, hidden=share)
     assert (mine.sum(dim=1) == GROUPS // 2).all()
     assert not (a & b).any() and not ((a | b) & ~batch["valid"]).any()
-    half = batch["valid"].sum(dim=1) // 2
-    assert torch.equal(a.sum(dim=1), half) and torch.equal(b.sum(dim=1), half)
+    lost = (batch["valid"].sum(dim=1) * share).long()  # rounded down
+    assert torch.equal(a.sum(dim=1), lost) and torch.equal(b.sum(dim=1), lost)
     assert side != 1 or not (a | b).any()
 
 
@@ -251,22 +255,72 @@ def test_a_slide_is_read_alike_wherever_it_lies(tissue):
 
 
 @each_side
-def test_what_was_learned_is_told_beside_trivial_predictors(tissue, side):
-    method = Context(side=side, n_genes=30, preset="micro")
+@pytest.mark.parametrize("objective", get_args(Objective))
+def test_what_was_learned_is_told_beside_untaught_predictors(tissue, side, objective):
+    method = Context(side=side, n_genes=30, preset="micro", objective=objective)
     method.fit(tissue.subset(tissue.names[:4]), Budget("flops", 0), 0)
     slide = tissue[tissue.names[-1]]
     said = method.learned(slide)
-    assert said == method.learned(slide) and said.keys() == {"r2", "r2_neighbour_mean"}
+    assert said == method.learned(slide) and said.keys() == {"r2", "r2_own", "r2_neighbour_mean", "r2_kriging"}
     torch.nn.init.zeros_(method.model.head.weight)
     torch.nn.init.zeros_(method.model.head.bias)
     assert method.learned(slide)["r2"] == 0
 
 
-def test_the_sums_of_what_is_asked_where_both_views_agree(model):
-    """Every spot and gene group has the same part, so the neighbours' mean in one view is that in the other."""
+def test_what_was_learned_is_told_at_some_points_of_the_way(tissue):
+    """The last point but one of a training of twice as long is not the same, since the learning rate falls to zero."""
+    method, slide = Context(side=4, n_genes=30, preset="micro"), tissue[tissue.names[-1]]
+    budget = Budget("flops", 4e9)
+    method.fit(tissue.subset(tissue.names[:4]), budget, 0)
+    points = method.curve(slide)
+    step = 4e9 / budget.meter.steps
+    for point, share in zip(points, ON_THE_WAY, strict=True):
+        assert share * 4e9 <= point["flops"] < share * 4e9 + 2 * step
+    assert len({point["r2"] for point in points} | {method.learned(slide)["r2"]}) == len(ON_THE_WAY) + 1
+
+
+def test_targets_by_hand(model):
+    """Two spots, a pitch apart; view A hides the first and view B the second."""
+    parts = torch.randn(1, 2, GROUPS, P)
+    valid = torch.ones(1, 2, dtype=torch.bool)
+    batch = {"parts": parts, "position": torch.tensor([[[0.0, 0], [0, 1]]]), "valid": valid}
+    mine = torch.arange(GROUPS)[None] % 2 == 0
+    hidden_a, hidden_b = torch.tensor([[True, False]]), torch.tensor([[False, True]])
+    a, b = views(parts, mine)
+    expected = {
+        "neighbourhood": ([b[0, 0], b[0, 0]], [a[0, 1], a[0, 1]]),  # of two neighbours the other view sees one
+        "spot": ([b[0, 0], None], [None, a[0, 1]]),
+        "masked": ([*parts.sum(dim=2)[0]], [*parts.sum(dim=2)[0]]),
+    }
+    for objective, by_view in expected.items():
+        model.objective = objective
+        for (_, _, target, has), wanted in zip(model.asked(batch, mine, hidden_a, hidden_b), by_view, strict=True):
+            assert has[0, :, 0].tolist() == [value is not None for value in wanted]
+            for spot, value in enumerate(wanted):
+                if value is not None:
+                    torch.testing.assert_close(target[0, spot], value)
+
+
+def test_a_predictor_that_is_right_up_to_a_factor_explains_all(model):
+    """Every spot and gene group has the same part, so what is asked is a multiple of the neighbours' mean."""
     parts = torch.full((2, 9, GROUPS, P), 0.5)
     position = torch.cartesian_prod(torch.arange(3.0), torch.arange(3.0)).expand(2, -1, -1)
     batch = {"parts": parts, "position": position, "valid": torch.ones(2, 9, dtype=torch.bool)}
-    _, target, own, product = model.sums(batch, *hidden_of(batch)).tolist()
-    score = 2 * 4 * 0.5  # twice four groups of 0.5
-    assert target == own == product == 2 * 2 * 9 * P * score**2  # views, samples, spots, components
+    found = Explained()
+    found.add(model, batch, hidden_of(batch))
+    r2 = found.r2()
+    assert r2["r2_neighbour_mean"] == pytest.approx(1)
+    assert r2["r2_own"] == pytest.approx(5 / 9)  # 4 of 9 spots are hidden, and 0 is said of them
+
+
+@pytest.mark.parametrize("noise", (0.5, 2.0))
+def test_kriging_is_scikit_learns_gaussian_process(noise):
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF
+
+    rng = np.random.default_rng(0)
+    position, scores, seen = rng.random((1, 12, 2)) * 4, rng.normal(size=(1, 12, 3)), rng.random((1, 12)) < 0.6
+    said = dict(untaught(torch.tensor(scores), torch.tensor(position), torch.tensor(seen)))
+    process = GaussianProcessRegressor(RBF(2.0, "fixed"), alpha=noise, optimizer=None)
+    process.fit(position[seen], scores[seen])
+    np.testing.assert_allclose(said[f"kriging 2.0 {noise}"][0], process.predict(position[0]), atol=1e-4)

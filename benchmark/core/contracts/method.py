@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -130,6 +130,10 @@ class MethodOptions(Protocol):
     def learned(self, slide: AnnData) -> Mapping[str, float]:
         """How well the objective of pretraining is met on a slide that it has not learned from, and beside it how well
         trivial predictors meet it: R² by a name. Kept as rows that nothing is ranked by. Called after `fit`."""
+
+    def curve(self, slide: AnnData) -> Sequence[Mapping[str, float]]:
+        """`learned` at some points of the training, by the weights of then: FLOPs spent as "flops", and the same names.
+        Drawn against the FLOPs. Called after `fit`, not after `load`."""
 
     def save(self, path: Path) -> None:
         """Write the weights to `path` as safetensors. Needed by a method that spends a budget."""

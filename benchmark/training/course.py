@@ -1,0 +1,47 @@
+"""The course of a training: loss, learning rate and speed against the FLOPs spent, and copies of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from benchmark.training.budget import Meter
+
+
+class Course:
+    """Keeps points of the meter's `curve`, and its `snapshots`.
+
+    A point has the FLOPs spent so far; the mean loss and the FLOP/s since the last point; the learning rate now.
+
+    Args:
+        at: shares of the budget, rising, after which the weights are copied.
+    """
+
+    def __init__(self, meter: Meter, module: torch.nn.Module, at: Sequence[float]):
+        self._meter, self._module, self._at = meter, module, at
+        self._begin()
+
+    def _begin(self) -> None:
+        self._from, self._total = (self._meter.steps, self._meter.flops, self._meter.device_seconds), 0.0
+
+    def add(self, loss: torch.Tensor) -> None:
+        """The loss of the step that the meter has counted. It is not read here, since a GPU would be waited for."""
+        self._total = self._total + loss
+        kept = len(self._meter.snapshots)
+        if kept < len(self._at) and self._meter.fraction >= self._at[kept]:
+            weights = {name: tensor.detach().cpu().clone() for name, tensor in self._module.state_dict().items()}
+            self._meter.snapshots.append((self._meter.flops, weights))
+
+    def point(self, learning_rate: float) -> None:
+        """The steps since the last point become a point."""
+        meter, (steps, flops, seconds) = self._meter, self._from
+        meter.curve.append(
+            {
+                "flops": meter.flops,
+                "loss": float(self._total) / (meter.steps - steps),
+                "learning_rate": learning_rate,
+                "flops_per_second": (meter.flops - flops) / max(meter.device_seconds - seconds, 1e-9),
+            }
+        )
+        self._begin()
