@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
+from benchmark.core.contracts import offer
 from benchmark.training.budget import Meter
 
 
@@ -13,13 +12,11 @@ class Course:
     """Keeps points of the meter's `curve`, and its `snapshots`.
 
     A point has the FLOPs spent so far; the mean loss and the FLOP/s since the last point; the learning rate now.
-
-    Args:
-        at: shares of the budget, rising, after which the weights are copied.
     """
 
-    def __init__(self, meter: Meter, module: torch.nn.Module, at: Sequence[float]):
-        self._meter, self._module, self._at = meter, module, at
+    def __init__(self, meter: Meter, module: torch.nn.Module, optimizer: torch.optim.Optimizer):
+        self._meter, self._module, self._optimizer = meter, module, optimizer
+        self._at = offer(module, "snapshots") or ()
         self._begin()
 
     def _begin(self) -> None:
@@ -33,14 +30,14 @@ class Course:
             weights = {name: tensor.detach().cpu().clone() for name, tensor in self._module.state_dict().items()}
             self._meter.snapshots.append((self._meter.flops, weights))
 
-    def point(self, learning_rate: float) -> None:
+    def point(self) -> None:
         """The steps since the last point become a point."""
         meter, (steps, flops, seconds) = self._meter, self._from
         meter.curve.append(
             {
                 "flops": meter.flops,
                 "loss": float(self._total) / (meter.steps - steps),
-                "learning_rate": learning_rate,
+                "learning_rate": self._optimizer.param_groups[0]["lr"],
                 "flops_per_second": (meter.flops - flops) / max(meter.device_seconds - seconds, 1e-9),
             }
         )

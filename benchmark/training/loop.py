@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,14 +45,10 @@ def pretrain(
     seed: int,
     learning_rate: float,
     schedule: Callable[[float], float] = cosine,
-    at: Sequence[float] = (),
 ) -> Meter:
     """Train `module` (see `benchmark.core.contracts.Module`) in place until the budget is spent. Returns its meter.
 
     What step k sees depends on the seed and k alone, so a run that resumes from a checkpoint ends as an unbroken one.
-
-    Args:
-        at: shares of the budget, rising, after which the meter keeps a copy of the weights.
 
     Raises:
         UnitBenchError: the loss is no longer finite, or spent and target differ by over 2%.
@@ -65,7 +61,7 @@ def pretrain(
     resources = MemoryAndEnergy(step.device)
     samples_of = Samples(unit, corpus, seed)
     advance = offer(module, "advance")
-    course = Course(meter, module, at)
+    course = Course(meter, module, step.optimizer)
 
     while meter.has_room(meter.step_cost):
         with clock(meter, step.device):
@@ -77,14 +73,13 @@ def pretrain(
         if not meter.has_room(cost):
             break
         seed_dropout(seed, meter.steps, step.device)
-        rate = learning_rate * schedule(meter.fraction)
         with clock(meter, step.device):
-            loss = step.update(batch, hidden, rate)
+            loss = step.update(batch, hidden, learning_rate * schedule(meter.fraction))
         meter.add(samples, flops, cost)
         course.add(loss)
         if meter.steps % CHECK_EVERY == 0:
             value = finite(loss, meter.steps)
-            course.point(rate)
+            course.point()
             resources.read(meter)
             budget.progress(meter.fraction, f"loss {value:.4f}")
             checkpoint.save_after(CHECKPOINT_SECONDS)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from benchmark.data.corpus import Corpus
 
-ON_THE_WAY = (0.0625, 0.125, 0.25, 0.5)  # shares of the budget after which the objective is looked at
 BATCHES = 16  # of samples that tell how well the objective is met on a slide
 
 
@@ -84,7 +83,7 @@ class Context(Trained):
         if budget.amount > 0:
             unit = ContextUnit.of(corpus, self.side, preset.d, parts)
             learning_rate = self.learning_rate or preset.learning_rate
-            self.snapshots = pretrain(self.model, unit, corpus, budget, seed, learning_rate, at=ON_THE_WAY).snapshots
+            self.snapshots = pretrain(self.model, unit, corpus, budget, seed, learning_rate).snapshots
         self.model.eval()
 
     @torch.inference_mode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ class ContextModel(nn.Module):
     """
 
     reach: Tensor
+    snapshots: ClassVar[tuple[float, ...]] = (0.0625, 0.125, 0.25, 0.5)  # when it is told what was learned so far
 
     def __init__(self, n_components: int, preset: Preset, objective: Objective = "neighbourhood", hidden: float = 0.5):
         super().__init__()

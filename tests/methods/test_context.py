@@ -20,7 +20,7 @@ from benchmark.training.made_up import MadeUp
 from benchmark.units.expression import field, fields
 from methods.context import tokens
 from methods.context.explained import Explained, untaught
-from methods.context.method import ON_THE_WAY, Context
+from methods.context.method import Context
 from methods.context.model import SIGMAS, ContextModel, Objective, around, attention_bias, views
 from methods.context.samples import samples, thinned
 from methods.context.unit import ContextUnit, cover
@@ -274,9 +274,9 @@ def test_what_was_learned_is_told_at_some_points_of_the_way(tissue):
     method.fit(tissue.subset(tissue.names[:4]), budget, 0)
     points = method.curve(slide)
     step = 4e9 / budget.meter.steps
-    for point, share in zip(points, ON_THE_WAY, strict=True):
+    for point, share in zip(points, ContextModel.snapshots, strict=True):
         assert share * 4e9 <= point["flops"] < share * 4e9 + 2 * step
-    assert len({point["r2"] for point in points} | {method.learned(slide)["r2"]}) == len(ON_THE_WAY) + 1
+    assert len({point["r2"] for point in points} | {method.learned(slide)["r2"]}) == len(ContextModel.snapshots) + 1
 
 
 def test_targets_by_hand(model):

@@ -100,7 +100,13 @@ class Module(Protocol):
 
 
 class ModuleOptions(Protocol):
-    """What a module may offer besides."""
+    """What a module may offer besides.
+
+    Attributes:
+        snapshots: shares of the budget, rising, after which the meter keeps a copy of the weights.
+    """
+
+    snapshots: tuple[float, ...]
 
     def advance(self, fraction: float) -> object:
         """For an objective that changes on the way: told the fraction of the budget spent before each step. Returns
