@@ -39,6 +39,13 @@ class Scaling(NamedTuple):
         values[:, ~measured(slide)[self.genes]] = 0
         return values
 
+    def moments(self, slide: ad.AnnData) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of each gene that `values` of the slide were scaled by, `[n_genes]`."""
+        if self.normalisation == "log":
+            return self.mean, self.deviation
+        values = normalised(slide)[:, self.genes].toarray()
+        return values.mean(axis=0), values.std(axis=0)
+
 
 class Components(NamedTuple):
     """The scaling, and scikit-learn's PCA of the scaled values of the training spots."""

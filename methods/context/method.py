@@ -89,10 +89,28 @@ class Context(Trained):
     @torch.inference_mode()
     def embed(self, slide: ad.AnnData) -> np.ndarray:
         """`[n_spots, d]`: all genes, nothing hidden; the mean over the crops that show a spot."""
-        laid, parts = field_of(slide), self.tokeniser.parts(slide)
-        mean = SpotMean(slide.n_obs, PRESETS[self.preset].d)
+        return self._read(slide, self.tokeniser.parts(slide), np.zeros(slide.n_obs, bool))
+
+    @torch.inference_mode()
+    def reconstruct(self, slide: ad.AnnData, hidden: np.ndarray) -> np.ndarray:
+        """log1p of counts per 10,000, `[n_spots, n_genes]`; only the rows of the `hidden` spots `[n_spots]` are filled.
+
+        What the head predicts of a hidden spot, the scores around it, as expression.
+        """
+        seen = slide[~hidden]
+        parts = np.zeros((slide.n_obs, tokens.GROUPS, self.tokeniser.n_components), np.float32)
+        parts[~hidden] = self.tokeniser.parts(seen)
+        vectors = torch.from_numpy(self._read(slide, parts, hidden)[hidden]).to(self._device)
+        predicted = np.zeros(slide.shape, np.float32)
+        predicted[hidden] = self.tokeniser.expression(self.model.head(vectors).cpu().numpy(), seen)
+        return predicted
+
+    def _read(self, slide: ad.AnnData, parts: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """The vector of each spot, `[n_spots, d]`, the mean over the samples that show it."""
+        laid, mean = field_of(slide), SpotMean(slide.n_obs, PRESETS[self.preset].d)
         for spots in cover(laid, self.side, self.passes, INFERENCE_TOKENS):
-            mean.add(spots, self.model.embed(self._batch(samples(parts, laid.position, spots))))
+            batch = self._batch(samples(parts, laid.position, spots))
+            mean.add(spots, self.model.embed(batch, torch.from_numpy(hidden[spots]).to(self._device) & batch["valid"]))
         return mean.values()
 
     @torch.inference_mode()

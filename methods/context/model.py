@@ -53,9 +53,13 @@ class ContextModel(nn.Module):
         tokens = torch.where(hidden[..., None], self.missing, self.token(scores * GAIN))
         return self.trunk(tokens, attention_bias(batch["position"], batch["valid"] & ~hidden, self.reach))
 
-    def embed(self, batch: dict[str, Tensor]) -> Tensor:
-        """One vector for each spot from all genes, `[b, t, d]`; nothing is hidden."""
-        return self.encode(batch["parts"].sum(dim=2), torch.zeros_like(batch["valid"]), batch)
+    def embed(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
+        """One vector for each spot from all genes, `[b, t, d]`.
+
+        Args:
+            hidden: spots that tell nothing, bool `[b, t]`.
+        """
+        return self.encode(batch["parts"].sum(dim=2), hidden, batch)
 
     def forward(self, batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor) -> Tensor:
         """The loss: mean over both views of the squared error of what each predicts of the other."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.data.components import Components, Normalisation, components
 from benchmark.data.neighbours import neighbour_mean
+from benchmark.data.normalisation import normalised
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -46,6 +47,18 @@ class Tokeniser:
         axes = pca.components_.T / self.scale
         parts = [values[:, self.group == g] @ axes[self.group == g] for g in range(GROUPS)]
         return np.stack(parts, axis=1).astype(np.float32)
+
+    def expression(self, scores: np.ndarray, slide: ad.AnnData) -> np.ndarray:
+        """log1p of counts per 10,000 of all genes, float32 `[n, n_genes]`, from scores `[n, n_components]`.
+
+        Args:
+            slide: whose means and deviations the genes get back. A gene that is no part of the scores has its mean.
+        """
+        scaling, pca = self.components.scaling, self.components.pca
+        values = np.repeat(np.asarray(normalised(slide).mean(axis=0), np.float32).reshape(1, -1), len(scores), axis=0)
+        mean, deviation = scaling.moments(slide)
+        values[:, scaling.genes] = (scores * self.scale @ pca.components_ + pca.mean_) * deviation + mean
+        return values
 
 
 @lru_cache(maxsize=2)

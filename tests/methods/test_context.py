@@ -4,6 +4,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from scipy.spatial.distance import pdist
 
 from baselines.pca import PCA
 from benchmark.core.errors import UnitBenchError
+from benchmark.data.normalisation import normalised
 from benchmark.model.trunk import PRESETS, Preset
 from benchmark.training.budget import Budget
 from benchmark.training.flops import count_flops
@@ -158,7 +160,9 @@ def test_padding_changes_no_vector_and_no_loss(tissue, model):
     )
     mine, a, b = hidden_of(plain)
     padded_a, padded_b = (torch.nn.functional.pad(hidden, (0, 6)) for hidden in (a, b))
-    torch.testing.assert_close(model.embed(wide)[:, :10], model.embed(plain))
+    torch.testing.assert_close(
+        model.embed(wide, torch.zeros_like(wide["valid"]))[:, :10], model.embed(plain, torch.zeros_like(plain["valid"]))
+    )
     torch.testing.assert_close(model(wide, mine, padded_a, padded_b), model(plain, mine, a, b))
 
 
@@ -324,3 +328,32 @@ def test_kriging_is_scikit_learns_gaussian_process(noise):
     process = GaussianProcessRegressor(RBF(2.0, "fixed"), alpha=noise, optimizer=None)
     process.fit(position[seen], scores[seen])
     np.testing.assert_allclose(said[f"kriging 2.0 {noise}"][0], process.predict(position[0]), atol=1e-4)
+
+
+# Hidden spots
+
+
+@each_side
+@pytest.mark.parametrize("normalisation", ("slide_z", "log"))
+def test_what_is_said_of_a_hidden_spot_hangs_on_the_others_alone(tissue, side, normalisation):
+    method, slide = Context(side=side, n_genes=12, preset="micro", normalisation=normalisation), tissue[tissue.names[0]]
+    method.fit(tissue, Budget("flops", 0), 0)
+    hidden = np.arange(slide.n_obs) % 3 == 0
+    blind, other = slide.copy(), slide.copy()
+    blind.X = sp.csr_matrix(np.where(hidden[:, None], 0, slide.X.toarray()))
+    other.X = sp.csr_matrix(np.where(hidden[:, None], 7, slide.X.toarray()))
+    said = method.reconstruct(blind, hidden)
+    np.testing.assert_array_equal(method.reconstruct(other, hidden), said)
+    assert not said[~hidden].any() and said[hidden].any(axis=1).all()
+    left_out = np.setdiff1d(np.arange(slide.n_vars), method.tokeniser.components.scaling.genes)
+    mean = np.asarray(normalised(slide[~hidden]).mean(axis=0)).ravel()[left_out]
+    np.testing.assert_allclose(said[hidden][:, left_out], np.tile(mean, (hidden.sum(), 1)), rtol=1e-4)
+
+
+def test_expression_comes_back_from_the_scores_of_all_components(tissue):
+    found, _ = tokens.fit(tissue, "slide_z", 20)
+    slide = tissue[tissue.names[0]]
+    genes = found.components.scaling.genes
+    back = found.expression(found.parts(slide).sum(axis=1), slide)[:, genes]
+    values = normalised(slide)[:, genes].toarray()
+    assert found.n_components == 19 and np.corrcoef(back.ravel(), values.ravel())[0, 1] > 0.99
