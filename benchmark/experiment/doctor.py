@@ -93,11 +93,10 @@ def device() -> Check:
     """Where methods train, and with which precision."""
     import torch
 
-    from benchmark.training.step import precision
+    from benchmark.training.machine import machine
 
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    amx = "with AMX" if getattr(torch.cpu, "_is_amx_tile_supported", bool)() else "no AMX"
-    return Check("device", f"{name} ({amx}), torch {torch.__version__}, precision auto is {precision('auto')}")
+    return Check("device", f"{name}, torch {torch.__version__}, precision auto is {machine('auto')['precision']}")
 
 
 def data() -> Check:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
 
 SECONDS = 3.0  # of a measurement
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Speed:
     Attributes:
         samples_per_second: loaded.
         flops, seconds: of a step of `samples_per_step` samples.
+        precision: of the step.
     """
 
     unit: Unit
@@ -42,6 +44,7 @@ class Speed:
     samples_per_step: int
     flops: int
     seconds: float
+    precision: str
 
     @property
     def loading(self) -> float:
@@ -49,33 +52,37 @@ class Speed:
         return self.samples_per_step / self.samples_per_second / self.seconds
 
 
-def bench(corpus: Corpus, preset: str, threads: int) -> tuple[float, list[Speed]]:
-    """FLOP/s of a matrix product, and the speed of every unit with the trunk `preset`, first the paper's patch."""
+def bench(corpus: Corpus, preset: str, threads: int) -> tuple[dict[str, float], list[Speed]]:
+    """FLOP/s of a matrix product by precision, and the speed of every unit with the trunk `preset`, first the paper's
+    patch."""
     most = len(corpus.genes)
     paper = PatchUnit(16, min(512, most))
     units = (paper, PatchUnit(8, min(256, most)), SlideUnit(min(256, most)), SpotUnit(128))
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        return matmul_rate(), [speed(paper, corpus, "paper"), *(speed(unit, corpus, preset) for unit in units)]
+        peaks = {name: matmul_rate(name) for name in DTYPES}
+        return peaks, [speed(paper, corpus, "paper"), *(speed(unit, corpus, preset) for unit in units)]
     finally:
         torch.set_num_threads(before)
 
 
-def lines(peak: float, speeds: list[Speed]) -> list[str]:
+def lines(peaks: dict[str, float], speeds: list[Speed]) -> list[str]:
     """The table of `bench`."""
-    names = ("unit", "trunk", "samples/s", "step, ms", "a sample", "GFLOP/s", "of peak", "loading")
-    table = ["{:30} {:>6} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8}".format(*names)]
+    names = ("unit", "trunk", "precision", "samples/s", "step, ms", "a sample", "GFLOP/s", "of peak", "loading")
+    table = ["{:30} {:>6} {:>10} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8}".format(*names)]
     for row in speeds:
         size = f"{row.unit.size} × {row.unit.size}, " if isinstance(row.unit, PatchUnit) else ""
         n_genes = offer(row.unit, "n_channels") or offer(row.unit, "n_tokens")
         unit = f"{row.unit.name}, {size}{n_genes} genes"
         rate, ms = row.flops / row.seconds, row.seconds * 1e3
         table.append(
-            f"{unit:30} {row.preset:>6} {row.samples_per_second:>9,.0f} {ms:>9.1f} {ms / row.samples_per_step:>9.2f} "
-            f"{rate / 1e9:>8.1f} {rate / peak:>8.0%} {row.loading:>8.1%}"
+            f"{unit:30} {row.preset:>6} {row.precision:>10} {row.samples_per_second:>9,.0f} {ms:>9.1f} "
+            f"{ms / row.samples_per_step:>9.2f} {rate / 1e9:>8.1f} {rate / peaks[row.precision]:>8.0%} "
+            f"{row.loading:>8.1%}"
         )
-    return [*table, f"peak: a plain matrix product of the same precision, {peak / 1e9:.1f} GFLOP/s"]
+    peak = ", ".join(f"{rate / 1e9:.1f} GFLOP/s in {name}" for name, rate in peaks.items())
+    return [*table, f"peak: a plain matrix product of the same precision, {peak}"]
 
 
 def speed(unit: Unit, corpus: Corpus, preset: str) -> Speed:
@@ -86,20 +93,20 @@ def speed(unit: Unit, corpus: Corpus, preset: str) -> Speed:
     return Speed(unit, preset, samples, n, *training_step(unit, corpus, preset, n))
 
 
-def training_step(unit: Unit, corpus: Corpus, preset: str, n: int) -> tuple[int, float]:
-    """FLOPs and seconds of one step (forward, backward, optimiser) on one batch of `n` samples."""
+def training_step(unit: Unit, corpus: Corpus, preset: str, n: int) -> tuple[int, float, str]:
+    """FLOPs, seconds and precision of one step (forward, backward, optimiser) on one batch of `n` samples."""
     module = module_for(unit.name)(torch.zeros(len(corpus.genes)), PRESETS[preset])
     step = Step(module, 1e-4, "auto")
     batch = tensors(unit.draw(corpus, n, np.random.default_rng(0)), step.device)
     hidden = draw_hidden(module, batch, 0, 0, step.device)
-    return step.flops(batch, hidden), timed(lambda: step.update(batch, hidden, 1e-4), step.device)
+    seconds = timed(lambda: step.update(batch, hidden, 1e-4), step.device)
+    return step.flops(batch, hidden), seconds, "bf16" if precision("auto", module) == "bf16-mixed" else "fp32"
 
 
-def matmul_rate(n: int = 2048) -> float:
-    """FLOP/s of a plain matrix product, on the device and in the precision of a training step."""
+def matmul_rate(precision: str, n: int = 2048) -> float:
+    """FLOP/s of a plain matrix product on the device of a training step."""
     device = make_fabric("auto").device
-    dtype = torch.bfloat16 if precision("auto") == "bf16-mixed" else torch.float32
-    a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
+    a, b = (torch.randn(n, n, device=device, dtype=DTYPES[precision]) for _ in range(2))
     return 2 * n**3 / timed(lambda: a @ b, device)
 
 

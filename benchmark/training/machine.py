@@ -11,6 +11,9 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+WIDE = 256  # width from which a step is faster in bf16 with AVX-512 BF16
+BY_WIDTH = f"bf16 from a width of {WIDE}, else fp32"
+
 
 def machine(precision: str) -> dict[str, str]:
     """`torch`, `device` and `precision` that training has here. PyTorch is not imported, and no device is set up.
@@ -19,12 +22,13 @@ def machine(precision: str) -> dict[str, str]:
         precision: as `Budget.precision`. "auto" becomes what `benchmark.training.step.precision` makes of it.
 
     Returns:
-        The version of PyTorch; the name of the first GPU, "mps" or "cpu"; "bf16" or "fp32".
+        The version of PyTorch; the name of the first GPU, "mps" or "cpu"; "bf16", "fp32" or `BY_WIDTH`.
     """
     torch = _torch()
     gpu = None if "+cpu" in torch else _gpu(os.environ.get("CUDA_VISIBLE_DEVICES"))
     if precision == "auto":
-        precision = "bf16" if gpu or _multiplies_bf16() else "fp32"
+        flags = _flags()
+        precision = "bf16" if gpu or "amx_bf16" in flags else BY_WIDTH if "avx512_bf16" in flags else "fp32"
     apple = (platform.system(), platform.machine()) == ("Darwin", "arm64")
     return {"torch": torch, "device": gpu or ("mps" if apple else "cpu"), "precision": precision}
 
@@ -61,9 +65,12 @@ def _gpu(visible: str | None) -> str | None:
 
 
 @cache
-def _multiplies_bf16() -> bool:
-    """Whether the processor multiplies matrices of bf16 in hardware (Intel's AMX)."""
+def _flags() -> frozenset[str]:
+    """What the processor can do, by Linux's names; empty elsewhere."""
     try:
-        return " amx_tile" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        return False
+        return frozenset()
+    return (
+        frozenset(found[1].split()) if (found := re.search(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)) else frozenset()
+    )

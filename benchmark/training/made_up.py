@@ -30,13 +30,19 @@ class MadeUp:
     def n_spots(self) -> int:
         return self.n_slides * self.side**2
 
+    def measured(self, name: str) -> np.ndarray:
+        """Every slide has measured every gene, bool `[n_genes]`."""
+        return np.ones(self.n_genes, bool)
+
     def __len__(self) -> int:
         return self.n_slides
 
     def __iter__(self) -> Iterator[SimpleNamespace]:
         cell = np.argwhere(np.ones((self.side, self.side)))
-        for seed in range(self.n_slides):
+        for seed, name in enumerate(self.names):
             counts = sp.random(len(cell), self.n_genes, 0.25, "csr", np.float32, np.random.default_rng(seed))
             counts.data = np.ceil(-2 * np.log1p(-counts.data))
             obsm = {"lattice": cell, "position": cell.astype(np.float32)}
-            yield SimpleNamespace(X=counts, obs={}, var={}, obsm=obsm, n_obs=len(cell), n_vars=self.n_genes)
+            yield SimpleNamespace(
+                X=counts, obs={}, var={}, uns={"slide": name}, obsm=obsm, n_obs=len(cell), n_vars=self.n_genes
+            )

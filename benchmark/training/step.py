@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from benchmark.training.flops import count_flops
+from benchmark.training.machine import BY_WIDTH, WIDE, machine
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -23,7 +25,7 @@ class Step:
     """
 
     def __init__(self, module: torch.nn.Module, learning_rate: float, wanted: str):
-        self.fabric = make_fabric(wanted)
+        self.fabric = make_fabric(wanted, module)
         self.device = self.fabric.device
         self.module = module
         self.model, self.optimizer = set_up(self.fabric, module, make_optimizer(module, learning_rate))
@@ -57,11 +59,11 @@ class Step:
         return loss.detach()
 
 
-def make_fabric(wanted: str) -> Fabric:
-    """The machine's best device, in a precision as `Budget.precision`."""
+def make_fabric(wanted: str, module: torch.nn.Module | None = None) -> Fabric:
+    """The machine's best device, in the `precision` of the module."""
     from lightning_fabric import Fabric  # slow to import, and many processes never train
 
-    return Fabric(accelerator="auto", devices=1, precision=precision(wanted))
+    return Fabric(accelerator="auto", devices=1, precision=precision(wanted, module))
 
 
 def make_optimizer(module: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
@@ -81,8 +83,18 @@ def set_up(fabric: Fabric, module: torch.nn.Module, optimizer: torch.optim.Optim
     return fabric.setup(module, optimizer)
 
 
-def precision(wanted: str) -> Literal["bf16-mixed", "32-true"]:
-    """Fabric's name of a precision. "auto" is bf16 where the hardware multiplies it faster than float32."""
-    amx = getattr(torch.cpu, "_is_amx_tile_supported", bool)()  # torch 2.3 cannot tell
-    fast = torch.cuda.is_available() or amx
-    return "bf16-mixed" if wanted == "bf16" or (wanted == "auto" and fast) else "32-true"
+def precision(wanted: str, module: torch.nn.Module | None = None) -> Literal["bf16-mixed", "32-true"]:
+    """Fabric's name of a precision. "auto" is bf16 where a step of the module is then faster than in float32.
+
+    That is so on GPUs and with AMX; with AVX-512 BF16 for wide modules alone, since narrow ones lose more to
+    conversions than they gain. The rule was measured (docs/speed.md) and reads no clock, so a run repeats to the bit.
+    """
+    here = machine(wanted)["precision"]
+    bf16 = here == "bf16" or (here == BY_WIDTH and module is not None and wide(module))
+    return "bf16-mixed" if bf16 else "32-true"
+
+
+def wide(module: torch.nn.Module) -> bool:
+    """Whether most weights are in matrices of `WIDE` rows and columns, or more."""
+    matrices = [parameter.shape for parameter in module.parameters() if parameter.dim() == 2]
+    return 2 * sum(math.prod(shape) for shape in matrices if min(shape) >= WIDE) > sum(map(math.prod, matrices))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmark.training import machine
+from benchmark.training.machine import BY_WIDTH
 from benchmark.training.machine import machine as told
 from benchmark.training.step import make_fabric, precision
 
@@ -22,9 +23,20 @@ GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-bb22)
 def test_it_is_what_pytorch_trains_on(wanted):
     here = told(wanted)
     assert here["torch"] == torch.__version__
-    assert {"bf16-mixed": "bf16", "32-true": "fp32"}[precision(wanted)] == here["precision"]
+    narrow, wide = (torch.nn.Linear(d, d) for d in (255, 256))
+    expected = {"fp32": ["32-true"] * 2, "bf16": ["bf16-mixed"] * 2, BY_WIDTH: ["32-true", "bf16-mixed"]}
+    assert [precision(wanted, module) for module in (narrow, wide)] == expected[here["precision"]]
     device = make_fabric(wanted).device
     assert here["device"] == (torch.cuda.get_device_name(device) if device.type == "cuda" else device.type)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [("amx_bf16 avx512_bf16", "bf16"), ("avx512_bf16", BY_WIDTH), ("avx512f", "fp32")]
+)
+def test_auto_is_what_the_processor_does_fast(monkeypatch, flags, expected):
+    monkeypatch.setattr(machine, "_gpu", lambda visible: None)
+    monkeypatch.setattr(machine, "_flags", lambda: frozenset(flags.split()))
+    assert told("auto")["precision"] == expected
 
 
 def test_it_neither_imports_pytorch_nor_sets_up_a_device():
