@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
@@ -27,7 +27,9 @@ class PCA:
     Attributes:
         n_components: at most.
         n_genes: genes that are used.
-        neighbours: spatial neighbours that the components are averaged over; 0: none.
+        neighbours: spatial neighbours that are averaged over; 0: none.
+        averaged: what is: the "components", or the scaled "genes" before the components are found (the order of
+            NichePCA).
         normalisation: each gene is scaled over all training spots ("log"), or within each slide ("slide_z").
         genes: the most variable ones for their mean ("dispersion"), or of the greatest Moran's I ("moran").
     """
@@ -37,12 +39,15 @@ class PCA:
     neighbours: NonNegativeInt = 0
     normalisation: Normalisation = "log"
     genes: Genes = "dispersion"
+    averaged: Literal["components", "genes"] = "components"
     unit = "none"
 
     def fit(self, corpus: Corpus, budget: Budget, seed: int) -> None:
         """Fit scaling and components. Nothing is spent."""
-        self.components = components(corpus, self.n_components, self.n_genes, self.normalisation, self.genes)
+        before = self.neighbours if self.averaged == "genes" else 0
+        self.components = components(corpus, self.n_components, self.n_genes, self.normalisation, self.genes, before)
 
     def embed(self, slide: ad.AnnData) -> np.ndarray:
         """`[n_spots, n_components]` float32."""
-        return neighbour_mean(self.components.scores(slide), slide.obsm["position"], self.neighbours)
+        after = self.neighbours if self.averaged == "components" else 0
+        return neighbour_mean(self.components.scores(slide), slide.obsm["position"], after)

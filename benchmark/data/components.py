@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from benchmark.data.gene_selection import moments, top_dispersion, top_moran
+from benchmark.data.neighbours import neighbour_mean
 from benchmark.data.normalisation import CLIP, normalised, slide_z
 from benchmark.data.panel import measured
 
@@ -29,9 +30,14 @@ class Scaling(NamedTuple):
     genes: np.ndarray
     mean: np.ndarray
     deviation: np.ndarray
+    neighbours: int = 0
 
     def values(self, slide: ad.AnnData) -> np.ndarray:
-        """Scaled values, float32 `[n_spots, n_genes]`, within ±`CLIP`; 0, the mean, for a gene that the slide lacks."""
+        """Scaled values, float32 `[n_spots, n_genes]`, averaged over each spot and its `neighbours`."""
+        return neighbour_mean(self._scaled(slide), slide.obsm["position"], self.neighbours)
+
+    def _scaled(self, slide: ad.AnnData) -> np.ndarray:
+        """Within ±`CLIP`; 0, the mean, for a gene that the slide lacks."""
         values = normalised(slide)[:, self.genes].toarray()
         if self.normalisation == "slide_z":
             return slide_z(values)
@@ -60,15 +66,24 @@ class Components(NamedTuple):
 
 @lru_cache(maxsize=2)
 def components(
-    corpus: Corpus, n_components: int, n_genes: int, normalisation: Normalisation = "log", genes: Genes = "dispersion"
+    corpus: Corpus,
+    n_components: int,
+    n_genes: int,
+    normalisation: Normalisation = "log",
+    genes: Genes = "dispersion",
+    neighbours: int = 0,
 ) -> Components:
-    """Fit at most `n_components` on the slides of the corpus. They are exact, so all seeds share them."""
+    """Fit at most `n_components` on the slides of the corpus. They are exact, so all seeds share them.
+
+    Args:
+        neighbours: over which the scaled values of each spot are averaged before.
+    """
     from sklearn.decomposition import PCA  # slow to import
 
     chosen = (top_moran if genes == "moran" else top_dispersion)(corpus, n_genes)
     mean, variance = (of_all[chosen] for of_all in moments(corpus))
     deviation = np.sqrt(np.where(variance > 0, variance, 1))
-    scaling = Scaling(normalisation, chosen, mean.astype(np.float32), deviation.astype(np.float32))
+    scaling = Scaling(normalisation, chosen, mean.astype(np.float32), deviation.astype(np.float32), neighbours)
     values = np.concatenate([scaling.values(slide) for slide in corpus])
     n_components = max(1, min(n_components, len(chosen) - 1, len(values) - 1))
     return Components(scaling, PCA(n_components, svd_solver="covariance_eigh").fit(values))

@@ -38,12 +38,14 @@ class Corpus:
         blind: whether it is one that methods are given, which names no other slide and shows nothing that is scored
             (see `benchmark.data.shown`).
         narrowed: whether it shows only counts of the genes that all its slides have measured.
+        supervised: whether it shows labels all the same.
     """
 
     _folder: Path
     names: tuple[str, ...]
     blind: bool = False
     narrowed: bool = False
+    supervised: bool = False
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -123,13 +125,14 @@ class Corpus:
             raise UnitBenchError(where, f"no slide {min(missing)!r}", remedy)
         return replace(self, names=names)
 
-    def for_methods(self, names: Iterable[str], panels: bool = True) -> Corpus:
+    def for_methods(self, names: Iterable[str], panels: bool = True, labels: bool = False) -> Corpus:
         """The blind corpus of these slides.
 
         Args:
             panels: whether the method takes slides that have measured different genes.
+            labels: whether the slides have obs["label"], for a reference that is supervised.
         """
-        return replace(self.subset(names), blind=True, narrowed=not panels)
+        return replace(self.subset(names), blind=True, narrowed=not panels, supervised=labels)
 
     def kept(self, name: str) -> Path:
         """A file or folder beside the slides, for what is made from them once."""
@@ -150,7 +153,9 @@ class Corpus:
         entry = self.record["slides"][name]
         read = _read if entry["n_spots"] <= LARGE else _read.__wrapped__
         slide = read(self._folder, name, entry["sha256"])
-        return shown(slide, genes=self.common if self.narrowed else None) if self.blind else read_only(slide)
+        if not self.blind:
+            return read_only(slide)
+        return shown(slide, genes=self.common if self.narrowed else None, labels=self.supervised)
 
     def __iter__(self) -> Iterator[ad.AnnData]:
         return (self[name] for name in self.names)

@@ -19,7 +19,9 @@ UNS = ("slide", "donor", "group", "lattice", "image")
 OF_IMAGE = ("pixel", "image")
 
 
-def shown(slide: AnnData, counts: bool = True, image: bool = True, genes: np.ndarray | None = None) -> AnnData:
+def shown(
+    slide: AnnData, counts: bool = True, image: bool = True, genes: np.ndarray | None = None, labels: bool = False
+) -> AnnData:
     """A new AnnData with the counts, gene names, positions and image of a slide: no labels, no truth of a simulation.
 
     Its arrays are shared with the slide and read-only; `slide.copy()` gives some that can be written to.
@@ -29,12 +31,15 @@ def shown(slide: AnnData, counts: bool = True, image: bool = True, genes: np.nda
         image: False: there is none, nor are there positions in it.
         genes: the only genes with counts, bool `[n_genes]`; None: all. The others then count as not measured, and
             obs["library_size"] has the sum over all genes of the slide.
+        labels: True: obs["label"] is shown, where the slide has labels.
     """
     from anndata import AnnData
 
     kept = {key for key in (*OBSM, *UNS) if image or key not in OF_IMAGE}
     has = measured(slide)
     obs = {key: slide.obs[key] for key in ("library_size",) if counts and key in slide.obs}
+    if labels and "label" in slide.obs:
+        obs["label"] = slide.obs["label"]
     matrix = slide.X if counts else sp.csr_matrix(slide.shape, dtype=np.float32)
     if genes is not None and (left_out := has & ~genes).any():
         if counts:

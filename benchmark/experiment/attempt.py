@@ -64,13 +64,19 @@ def attempt(
     entry = config.method(arm.method)
     plugin, method = registry.find("methods", entry.method), registry.make("methods", entry.method, entry.options)
     record = describe(config, corpus, fold, arm, says(method)) | {"key": key}
-    if reason := offer(method, "not_applicable"):
+    if reason := offer(method, "not_applicable") or _tells_what_is_tested(method, fold):
         record |= {"status": "not applicable", "reason": reason}
     else:
         record |= _Attempt(config, corpus, fold, arm, folder, report, plugin, old).run()
     record["seconds"] = old.get("seconds", 0.0) + time.perf_counter() - started
     folder.write(record)
     return record
+
+
+def _tells_what_is_tested(method: Method, fold: Fold) -> str:
+    """Why a method that is shown labels has no arm in a fold; empty if it has."""
+    inside = offer(method, "labels") and set(fold.learn) & set(fold.test)
+    return "it is shown labels, and this split tests spots of slides that it would learn from" if inside else ""
 
 
 def says(method: Method) -> dict[str, Any]:
@@ -165,6 +171,10 @@ class _Attempt:
             self._known |= {"status": "failed", "reason": str(reason), "fitted": False}
         return self._known
 
+    def _given(self, method: Method) -> Corpus:
+        """The slides that it learns from, as it is shown them."""
+        return self.corpus.for_methods(self.fold.learn, offer(method, "panels"), offer(method, "labels"))
+
     def _new(self) -> Method:
         entry = self.config.method(self.arm.method)
         method: Method = registry.make("methods", entry.method, entry.options)
@@ -175,7 +185,7 @@ class _Attempt:
         from benchmark.training.spending import watched_fit
 
         method = self._fitted = self._new()
-        arm, corpus = self.arm, self.corpus.for_methods(self.fold.learn, offer(method, "panels"))
+        arm, corpus = self.arm, self._given(method)
         budget = Budget(self.config.budget.axis, arm.amount, self.config.precision, self.folder.checkpoint, self.report)
         with WORK:
             watched_fit(method, corpus, budget, arm.seed, trusted=self.plugin.built_in)
@@ -196,8 +206,7 @@ class _Attempt:
                 method = self._fitted = self._new()
                 budget = Budget(self.config.budget.axis, 0.0, self.config.precision)
                 with WORK:
-                    corpus = self.corpus.for_methods(self.fold.learn, offer(method, "panels"))
-                    method.fit(corpus, budget, self.arm.seed)
+                    method.fit(self._given(method), budget, self.arm.seed)
                     if self.old["spent"]:
                         offer(method, "load")(self.folder.weights)
         assert self._fitted is not None

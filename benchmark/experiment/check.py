@@ -60,5 +60,5 @@ def _ask(name: str, options: Mapping[str, Any], corpus: Corpus, slides: tuple[st
     for breach in breaches(method):
         raise UnitBenchError("contract", breach, f"mend it; all is told by: unitbench check-plugin {name}")
     if check := offer(method, "check"):
-        check(corpus.for_methods(slides, offer(method, "panels")))
+        check(corpus.for_methods(slides, offer(method, "panels"), offer(method, "labels")))
     return check is not None

@@ -84,7 +84,7 @@ class Outputs:
     @cached_property
     def _training(self) -> Corpus:
         """The training slides of the task, as the method is shown them."""
-        return self.corpus.for_methods(self.fold.fit, offer(self.method, "panels"))
+        return self.corpus.for_methods(self.fold.fit, offer(self.method, "panels"), offer(self.method, "labels"))
 
     @property
     def _genes(self) -> np.ndarray | None:

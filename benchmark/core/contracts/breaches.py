@@ -19,6 +19,8 @@ def breaches(method: object) -> Iterator[str]:
     elif not isinstance(method, Method):
         yield "no function fit(corpus, budget, seed)"
     else:
+        if getattr(method, "labels", False) and not getattr(method, "reference", ""):
+            yield "it is shown the labels of the training slides, and `reference` does not say that it is supervised"
         yield from _calls(method)
 
 

@@ -68,6 +68,8 @@ class MethodOptions(Protocol):
         view: field of view of the images that `generate` makes. Needed with `generate`.
         panels: whether it takes slides that have measured different genes, as var["measured"] tells. Else it is shown
             only the counts of genes that all its training slides have measured; obs["library_size"] counts all genes.
+        labels: whether the training slides of `fit` have obs["label"], as a ceiling asks that is supervised. Such a
+            method is no rival of the others, and says so in `reference`.
         diagnostics: numbers that a generator says of itself, kept as rows that nothing is ranked by.
     """
 
@@ -78,6 +80,7 @@ class MethodOptions(Protocol):
     n_parameters: int | None = None
     view: View | None = None
     panels: bool = False
+    labels: bool = False
     diagnostics: Mapping[str, float] = {}
 
     def check(self, corpus: Corpus) -> None:
