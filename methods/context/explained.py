@@ -26,12 +26,18 @@ class Explained:
         self._error: Tensor | float = 0.0  # squares of the model's errors, [p]
         self._own: dict[str, Tensor] = {}  # squares of each predictor's values, and their products with the target
 
-    def add(self, model: ContextModel, batch: dict[str, Tensor], draws: Iterable[Tensor]) -> None:
-        """The samples of a batch, with the views that were drawn."""
+    def add(self, model: ContextModel, batch: dict[str, Tensor], draws: Iterable[Tensor], beside: bool = True) -> None:
+        """The samples of a batch, with the views that were drawn.
+
+        Args:
+            beside: whether the untaught predictors are asked too; they take longer than the model.
+        """
         for scores, hidden, target, has in model.asked(batch, *draws):
             self._target = self._target + (target.square() * has).sum(dim=(0, 1))
             error = model.head(model.encode(scores, hidden, batch)) - target
             self._error = self._error + (error.square() * has).sum(dim=(0, 1))
+            if not beside:
+                continue
             seen = batch["valid"] & ~hidden
             for name, values in untaught(scores, batch["position"], seen):
                 sums = torch.stack([(values.square() * has).sum(dim=(0, 1)), (values * target * has).sum(dim=(0, 1))])

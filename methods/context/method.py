@@ -124,11 +124,11 @@ class Context(Trained):
         on_the_way, points = copy.deepcopy(self.model), []
         for flops, state in self.snapshots:
             on_the_way.load_state_dict(state)
-            points.append({"flops": flops, **self._explained(slide, on_the_way)})
+            points.append({"flops": flops, **self._explained(slide, on_the_way, beside=False)})
         return points
 
-    def _explained(self, slide: ad.AnnData, model: ContextModel) -> dict[str, float]:
-        """R² of a model and of the untaught predictors, on random samples of the slide, always the same."""
+    def _explained(self, slide: ad.AnnData, model: ContextModel, beside: bool = True) -> dict[str, float]:
+        """R² of a model, and of the untaught predictors `beside` it, on random samples, always the same."""
         laid, parts = field_of(slide), self.tokeniser.parts(slide)
         starts, _ = candidates(laid, self.side)
         if not len(starts):
@@ -138,7 +138,7 @@ class Context(Trained):
         for _ in range(BATCHES):
             spots = some(laid, self.side, starts, max(1, MOST // most), most, rng)
             batch = self._batch(samples(parts, laid.position, spots))
-            found.add(model, batch, model.draw_hidden(batch, generator))
+            found.add(model, batch, model.draw_hidden(batch, generator), beside)
         return found.r2()
 
     def _batch(self, shown: Samples) -> dict[str, torch.Tensor]:

@@ -135,7 +135,8 @@ class MethodOptions(Protocol):
         trivial predictors meet it: R² by a name. Kept as rows that nothing is ranked by. Called after `fit`."""
 
     def curve(self, slide: AnnData) -> Sequence[Mapping[str, float]]:
-        """`learned` at some points of the training, by the weights of then: FLOPs spent as "flops", and the same names.
+        """`learned` at some points of the training, by the weights of then: FLOPs spent as "flops", and some
+        of the names.
         Drawn against the FLOPs. Called after `fit`, not after `load`."""
 
     def save(self, path: Path) -> None:
