@@ -17,6 +17,6 @@ def nearest_experiment(path: Path) -> str:
 
 
 def _name(path: Path) -> str:
-    """Without the words for what is usual: "units_her2st", but "her2st" for config/default/her2st.yaml."""
+    """Without the words for what is usual: "context_her2st", but "her2st" for config/default/her2st.yaml."""
     words = (*path.parts[-2:-1], path.stem)
     return "_".join(word for word in words if word not in ("config", "default", "simulated"))

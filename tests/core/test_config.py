@@ -20,9 +20,9 @@ from tests.helpers.paths import CONFIG
     [
         ("config/her2st.yaml", "config/default/her2st.yaml"),
         ("config/default.yaml", "config/default/simulated.yaml"),
-        ("config/units.yaml", "config/units/simulated.yaml"),
-        ("config/units", "config/units/simulated.yaml"),  # a folder
-        ("config/units_dlpfc.yaml", "config/units/dlpfc.yaml"),
+        ("config/context.yaml", "config/context/simulated.yaml"),
+        ("config/context", "config/context/simulated.yaml"),  # a folder
+        ("config/context_dlpfc.yaml", "config/context/dlpfc.yaml"),
         ("config/spatia_weights_her2st.yaml", "config/spatia_weights/her2st.yaml"),
         ("config/abalation/her2st.yaml", "config/ablation/her2st.yaml"),
         ("config/default/dlpcf.yaml", "config/default/dlpfc.yaml"),
