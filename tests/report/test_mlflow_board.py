@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from benchmark.core.curves import NO_CURVES
 from benchmark.core.registry import plugins
 from benchmark.report import mlflow_board as tracking
 from benchmark.stats.contests import PRIMARY, key_contests, select
@@ -24,7 +25,7 @@ def tracked(rows, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     here = os.getcwd()
     os.chdir(folder)  # whatever MLflow puts in the working folder is seen by a test below
-    counts = tracking.track(rows, leaderboard(rows), folder / "run" / "mlflow.db", "example")
+    counts = tracking.track(rows, leaderboard(rows), NO_CURVES, folder / "run" / "mlflow.db", "example")
     os.chdir(here)
     return folder / "run" / "mlflow.db", counts
 
@@ -56,14 +57,14 @@ def test_importing_again_writes_only_what_changed(rows, tracked):
     database, _ = tracked
     n = len(entrants())
     _, before = active_runs(database)
-    assert tracking.track(rows, leaderboard(rows), database, "example") == (0, 0, n, 0)
+    assert tracking.track(rows, leaderboard(rows), NO_CURVES, database, "example") == (0, 0, n, 0)
     assert [run.info.run_id for run in active_runs(database)[1]] == [run.info.run_id for run in before]
 
     noiseless = rows[rows["method"] != "noise"].copy()
     patch = (noiseless["method"] == "patch") & (noiseless["budget"] == 1e12) & (noiseless["task"] == "domain")
     noiseless.loc[patch, "value"] /= 2
-    assert tracking.track(noiseless, leaderboard(noiseless), database, "example") == (0, 1, n - 2, 1)
-    assert tracking.track(rows, leaderboard(rows), database, "example") == (1, 1, n - 2, 0)
+    assert tracking.track(noiseless, leaderboard(noiseless), NO_CURVES, database, "example") == (0, 1, n - 2, 1)
+    assert tracking.track(rows, leaderboard(rows), NO_CURVES, database, "example") == (1, 1, n - 2, 0)
     assert len(active_runs(database)[1]) == n
 
 

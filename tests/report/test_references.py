@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmark.core.curves import NO_CURVES
 from benchmark.core.scores import read_table, write_table
 from benchmark.report.mlflow_board import run_records
 from benchmark.report.page import write_report
@@ -51,7 +52,7 @@ def test_the_report_flags_it_and_says_what_it_has_seen(rows, tmp_path):
     rows = rows.assign(note=np.where(seen, "in the released model's pretraining", ""))
     board = leaderboard(rows)
     assert set(board.loc[board["note"] != "", "method"]) == {"spot"}
-    page = write_report(rows, board, None, {}, tmp_path / "report.html").read_text()
+    page = write_report(rows, board, None, NO_CURVES, {}, tmp_path / "report.html").read_text()
     assert FLAGGED in page and "in the released model&#39;s pretraining" in page
 
 
