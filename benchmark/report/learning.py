@@ -10,15 +10,14 @@ import pandas as pd
 from benchmark.report import words
 from benchmark.report.answers import NOT_SHOWN, Answer, amount, signed
 from benchmark.report.tables import entrant, with_interval
-from benchmark.stats.learned import LEARNED, NOT_LEARNED
-from benchmark.stats.names import named
+from benchmark.stats.learned import LEARNED, NOT_LEARNED, ZERO
 from benchmark.stats.scaling import Law
 
 PREDICTORS = {
     "own": "the spot itself",
     "neighbour_mean": "the mean of the neighbours",
     "kriging": "kriging",
-    "zero": "0",
+    ZERO: "0",
 }
 
 
@@ -30,21 +29,16 @@ def answer(told: pd.DataFrame) -> Answer:
     """
     last = told[told["budget"] == told.groupby(["method", "budget_axis"])["budget"].transform("max")]
     did, did_not = (last[last["verdict"] == verdict] for verdict in (LEARNED, NOT_LEARNED))
-    parts = [f"{_all(did)} learned more than any untaught predictor tells"] if len(did) else []
+    parts = [f"{_all(did)} learned"] if len(did) else []
     parts += [f"{_all(did_not)} did not learn"] if len(did_not) else []
-    text = f"Each at its largest budget, by R² on held-out donors: {'; '.join(parts)}."
+    text = f"By R² beyond the best untaught predictor, each at its largest budget: {'; '.join(parts)}."
     return Answer(f"{len(did)} of {len(last)}" if len(did) else NOT_SHOWN, text)
 
 
 def _all(told: pd.DataFrame) -> str:
-    """The methods, each with what R² it has over the best untaught predictor."""
-    return ", ".join(f"{row['method']} ({signed(row)})" for row in _as_gains(told))
-
-
-def _as_gains(told: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows whose `low` and `high` are those of the difference."""
-    ends = told.assign(low=told["difference_low"], high=told["difference_high"])
-    return [row.to_dict() for _, row in ends.iterrows()]
+    """The methods, each with the R² that it has beyond the best untaught predictor."""
+    rows = told.assign(low=told["difference_low"], high=told["difference_high"]).set_index("method")
+    return _and([f"{method} ({signed(rows.loc[method])})" for method in words.in_order(told["method"], ())])
 
 
 def no_part(told: pd.DataFrame) -> str:
@@ -53,41 +47,46 @@ def no_part(told: pd.DataFrame) -> str:
     Args:
         told: `learned.learned`.
     """
-    out = told[told["verdict"] == NOT_LEARNED]
-    lines = [
-        f"{method} did not learn at {' or '.join(amount(*key) for key in budgets)}"
-        for method, rows in out.groupby("method")
-        for budgets in [sorted(rows[["budget_axis", "budget"]].itertuples(index=False, name=None))]
-    ]
-    return f" {'; '.join(lines)}: no part taken there." if lines else ""
+    out = told[told["verdict"] == NOT_LEARNED].sort_values("budget")
+    by_budgets: dict[str, list[str]] = {}
+    for method in words.in_order(out["method"], ()):
+        rows = out.loc[out["method"] == method, ["budget_axis", "budget"]]
+        at = " or ".join(amount(*key) for key in rows.itertuples(index=False, name=None))
+        by_budgets.setdefault(at, []).append(method)
+    lines = [f"{_and(methods)} did not learn at {at}" for at, methods in by_budgets.items()]
+    return f" {'; '.join(lines)}: no part in this answer." if lines else ""
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def said(told: pd.DataFrame) -> dict[tuple, str]:
     """(method, axis, budget) → what an entrant that did not learn has, in words."""
     return {
-        (row["method"], row["budget_axis"], row["budget"]): f"R² {row['value']:.2f}, {_predictor(row)}"
+        (row["method"], row["budget_axis"], row["budget"]): f"R² {_number(row['value'])}, {_predictor(row)}"
         for _, row in told[told["verdict"] == NOT_LEARNED].iterrows()
     }
 
 
 def _predictor(row: pd.Series) -> str:
     """The best untaught predictor, with its R²."""
-    return f"{PREDICTORS.get(row['untaught'], row['untaught'])}: {row['untaught_value']:.2f}"
+    name = PREDICTORS.get(row["untaught"], row["untaught"])
+    return name if row["untaught"] == ZERO else f"{name} {_number(row['untaught_value'])}"
 
 
-def table(told: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """One line per entrant that tells its R², methods by name and the smallest budget first.
+def _number(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
 
-    Args:
-        rows: score rows; they say how entrants are named.
-    """
+
+def table(told: pd.DataFrame) -> list[dict[str, Any]]:
+    """One line per entrant that tells its R², methods by name and the smallest budget first."""
     order = {method: number for number, method in enumerate(words.in_order(told["method"], ()))}
-    told = named(told, rows).sort_values("budget").sort_values("method", key=lambda m: m.map(order), kind="stable")
+    told = told.sort_values("budget").sort_values("method", key=lambda m: m.map(order), kind="stable")
     return [
-        entrant(row)
-        | {"r2": with_interval(row), "best": PREDICTORS.get(row["untaught"], row["untaught"])}
-        | {"best_r2": row["untaught_value"], "gain": gain(row), "verdict": row["verdict"]}
-        | {"donors": row["n_donors"], "seeds": row["n_seeds"]}
+        entrant(pd.Series({**row, "name": row["method"]}))
+        | {"r2": with_interval(row), "best": _predictor(row), "gain": gain(row), "verdict": row["verdict"]}
+        | {"over": f"{row['n_donors']} × {row['n_seeds']}"}
         for _, row in told.iterrows()
     ]
 

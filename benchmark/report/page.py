@@ -127,7 +127,7 @@ def _learned(
         return {"learned": []}, {}
     course = courses(rows, curves)
     by_method = laws(course)
-    parts = {"learned": learning.table(told, rows), "growth": learning.growth(told, by_method, slopes(rows, contest))}
+    parts = {"learned": learning.table(told), "growth": learning.growth(told, by_method, slopes(rows, contest))}
     return parts, {"learning": learning_plot(means(course), told, by_method)}
 
 

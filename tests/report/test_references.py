@@ -30,7 +30,7 @@ def test_a_reference_is_flagged_beside_its_name_and_never_called_untrained(rows)
     assert set(board.loc[board["method"] == "spot", "name"]) == {FLAGGED}
     assert FLAGGED in headline(board).index.get_level_values("name")
     assert set(leakage(rows).query("method == 'spot'")["name"]) == {FLAGGED}
-    tracked = [record["params"]["method"] for record in run_records(rows, board).values()]
+    tracked = [record["params"]["method"] for record in run_records(rows, board, NO_CURVES).values()]
     assert tracked.count(FLAGGED) == 3 and "spot" not in tracked
     others = board[board["method"] != "spot"]
     assert not others["name"].str.contains("compute").any() and "patch (untrained)" in set(others["name"])

@@ -189,7 +189,7 @@ def test_a_cost_that_the_method_counted_itself_is_named_beside_it_everywhere(row
     names = set(board.loc[board["method"] == "spot", "name"])
     assert names == {"spot (cost self-reported)", "spot (untrained, cost self-reported)"}
     assert set(board.loc[board["method"] == "patch", "name"]) == {"patch", "patch (untrained)"}
-    assert names <= {record["params"]["method"] for record in run_records(told, board).values()}
+    assert names <= {record["params"]["method"] for record in run_records(told, board, NO_CURVES).values()}
     console = Console(file=io.StringIO(), width=200)
     print_board(board, console)
     assert all(name in console.file.getvalue() for name in names)

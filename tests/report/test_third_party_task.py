@@ -94,7 +94,7 @@ def test_the_page_has_its_title_its_arrow_and_its_order(rows, tmp_path):
 
 def test_the_board_of_mlflow_has_its_column_and_is_sorted_upwards(rows, tmp_path):
     board = leaderboard(rows)
-    records = run_records(rows, board)
+    records = run_records(rows, board, NO_CURVES)
     assert {"01 step size", "02 macro-F1"} <= set(records["patch/flops/4e+12"]["metrics"])
     track(rows, board, NO_CURVES, tmp_path / "mlflow.db", "rough")
     experiment = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}").get_experiment_by_name("rough")
