@@ -53,8 +53,8 @@ def no_part(told: pd.DataFrame) -> str:
         rows = out.loc[out["method"] == method, ["budget_axis", "budget"]]
         at = " or ".join(amount(*key) for key in rows.itertuples(index=False, name=None))
         by_budgets.setdefault(at, []).append(method)
-    lines = [f"{_and(methods)} did not learn at {at}" for at, methods in by_budgets.items()]
-    return f" {'; '.join(lines)}: no part in this answer." if lines else ""
+    lines = [f"{_and(methods)} did not learn at {at} and took no part" for at, methods in by_budgets.items()]
+    return f" {'; '.join(lines)}." if lines else ""
 
 
 def _and(names: list[str]) -> str:

@@ -74,7 +74,7 @@ def test_it_gets_no_verdict_as_a_unit_though_its_score_is_the_best(rows, written
     unit, budget, *_ = (answers(rows)[question] for question in QUESTIONS)
     for short, text in (unit, budget):
         assert "slide leads" not in text and "slide wins" not in text and "slide is best" not in text
-        assert text.endswith(f" {DULL} did not learn at 1 TFLOP or 4 TFLOP: no part in this answer.")
+        assert text.endswith(f" {DULL} did not learn at 1 TFLOP or 4 TFLOP and took no part.")
         assert short in ("yes", "2 of 2")
     assert "patch leads spot" in unit[1]
     won = section(written, "winners")
