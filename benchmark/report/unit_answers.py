@@ -11,7 +11,7 @@ from benchmark.stats.champions import BEST, Champions
 from benchmark.stats.contests import PRIMARY, Contest, select
 from benchmark.stats.correction import CLEAR, TOO_FEW
 from benchmark.stats.evidence import UNITS
-from benchmark.stats.learned import NOT_LEARNED, that_learned
+from benchmark.stats.learned import LEARNED, NOT_LEARNED, that_learned
 
 
 def unit(ends: pd.DataFrame, matches: Champions, contest: Contest, told: pd.DataFrame) -> Answer:
@@ -100,7 +100,7 @@ def smoothing(beyond: pd.DataFrame, rows: pd.DataFrame, told: pd.DataFrame) -> A
 
 def _one_unit(matches: Champions, contest: Contest, told: pd.DataFrame) -> Answer:
     units = {unit for champions in matches.values() for unit in champions}
-    if not units and (told["verdict"] == NOT_LEARNED).any():
+    if not units and NOT_LEARNED in set(told["verdict"]) and LEARNED not in set(told["verdict"]):
         return cannot("no trained unit has learned its objective")
     if not units:
         return cannot(f"no trained unit has a {metric_of(contest)} with donors held out")
