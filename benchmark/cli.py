@@ -138,8 +138,7 @@ def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     from benchmark.report.views import write_views
 
     run = _run(config, results)
-    rows, board, maps, made_by = written(run)
-    write_views(rows, board, maps, made_by, run.results, ablation=run.varied)
+    write_views(*written(run), run.results, ablation=run.varied)
 
 
 @app.command()

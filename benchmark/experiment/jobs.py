@@ -87,9 +87,10 @@ def score_job(run: Run, corpus: Corpus, job: str) -> None:
 
 
 def track_run(run: Run) -> None:
-    """Write the leaderboard into MLflow's database, and count what was written."""
+    """Write the leaderboard and the courses of the trainings into MLflow's database, and count what was written."""
     from benchmark.experiment.summary import written
     from benchmark.report.mlflow_board import track
 
-    rows, board, *_ = written(run)
-    write_json(run.tracked, track(rows, board, run.database, run.config.name)._asdict())
+    tables = written(run)
+    counts = track(tables.rows, tables.board, tables.curves, run.database, run.config.name)
+    write_json(run.tracked, counts._asdict())

@@ -73,7 +73,8 @@ class Run:
     @property
     def tables(self) -> list[Path]:
         """What `leaderboard` writes."""
-        names = ["scores.parquet", "scores.csv", "leaderboard.csv", "leakage.csv", "maps.parquet", "manifest.json"]
+        names = ["scores.parquet", "scores.csv", "curves.parquet", "maps.parquet"]
+        names += ["leaderboard.csv", "leakage.csv", "manifest.json"]
         grids = ["ablation.csv", "effects.csv"] if self.varied else []
         return [self.results / name for name in names + grids]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from benchmark.core.config import Config, Splits
 from benchmark.core.contracts import Measured, NotApplicable, Split, Task, offer
+from benchmark.core.curves import ARM
 from benchmark.core.declarations import declared
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.files import fingerprint
@@ -87,6 +88,23 @@ class ArmRows:
             for metric, value in record.get("learned", {}).get(slide, {}).items():
                 yield Score(**row, metric=metric, value=value)
 
+    def curve(self) -> Iterator[dict[str, Any]]:
+        """The points of the arm's training: its own numbers, then what it knew of each held-out slide on the way and
+        at its end. See `benchmark.core.curves`."""
+        record, arm = self.record, {name: self.shared[name] for name in ARM}
+        if record["status"] != "ok":
+            return
+        spent = record["spent"] or {"flops": 0.0}
+        courses = {"": spent.get("curve", [])}
+        for slide in record["seen"]["test"]:
+            end = record.get("learned", {}).get(slide)
+            on_the_way = record.get("curves", {}).get(slide, [])
+            courses[slide] = [*on_the_way, *([{"flops": spent["flops"], **end}] if end else [])]
+        for slide, course in courses.items():
+            for point in course:
+                place = arm | {"slide": slide, "flops": float(point["flops"])}
+                yield from (place | {"name": name, "value": point[name]} for name in point if name != "flops")
+
     def absent(self, task: Task, split: Split, status: Status, reason: str) -> Score:
         """The first key score of the task, without a value."""
         key = task.key_scores[0]
@@ -123,6 +141,17 @@ class ArmRows:
     def _options(self) -> dict[str, dict[str, Any]]:
         """The options of each task in the config."""
         return {entry.task: entry.options for entry in self.config.tasks}
+
+
+def arm_rows(config: Config, corpus: Corpus, records: Iterable[dict]) -> Iterator[ArmRows]:
+    """For each arm and each dataset that it is scored on: with the slides of that dataset alone."""
+    datasets = corpus.evaluated.by_dataset().values()
+    for record in records:
+        for part in datasets:
+            seen = record["seen"]
+            sides = {side: [name for name in seen[side] if name in part.names] for side in ("fit", "test")}
+            if sides["test"]:
+                yield ArmRows(config, part, record | {"seen": seen | sides})
 
 
 def protocol_of(task: Task, options: Mapping[str, Any], splits: Splits, split: Split) -> str:

@@ -20,7 +20,7 @@ from benchmark.data.neighbours import neighbour_mean
 from benchmark.experiment.arms import arm_of
 from benchmark.experiment.folder import ArmFolder
 from benchmark.experiment.maps import NO_MAP, predicted_map
-from benchmark.experiment.rows import ArmRows
+from benchmark.experiment.rows import ArmRows, arm_rows
 from benchmark.experiment.sides import Embeddings, sides
 from benchmark.tasks.served import FEATURES, unserved
 
@@ -29,8 +29,8 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
     """All rows of some arms, and the predicted label of each test spot for the maps (first seed, donors held out)."""
     rows: list[Score] = []
     maps: list[pd.DataFrame] = []
-    for record, part in _parts(corpus, records):
-        arm, folder = ArmRows(config, part, record), ArmFolder(results, arm_of(record).name)
+    for arm in arm_rows(config, corpus, records):
+        record, folder = arm.record, ArmFolder(results, arm_of(arm.record).name)
         rows += arm.costs()
         for entry in config.tasks:
             task = registry.make("tasks", entry.task, entry.options)
@@ -39,7 +39,7 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
                 reason = f"the config asks for no split {' or '.join(task.splits)}"
                 rows.append(arm.absent(task, task.splits[0], "not applicable", reason))
                 continue
-            status, reason = _no_score(task, part, record)
+            status, reason = _no_score(task, arm.corpus, record)
             if not reason and splits:
                 try:
                     task_rows, task_maps = _score_task(arm, task, splits, folder)
@@ -50,17 +50,6 @@ def score_arms(config: Config, corpus: Corpus, results: Path, records: list[dict
             if reason:
                 rows += [arm.absent(task, split, status, reason) for split in splits]
     return rows, pd.concat([NO_MAP, *maps])
-
-
-def _parts(corpus: Corpus, records: list[dict]) -> Iterator[tuple[dict, Corpus]]:
-    """The record of each arm for each dataset that it is scored on, with the slides of that dataset alone."""
-    datasets = corpus.evaluated.by_dataset().values()
-    for record in records:
-        for part in datasets:
-            seen = record["seen"]
-            sides = {side: [name for name in seen[side] if name in part.names] for side in ("fit", "test")}
-            if sides["test"]:
-                yield record | {"seen": seen | sides}, part
 
 
 def _asked(config: Config, fold: str) -> list[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from benchmark.core.curves import COLUMNS
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import read_json, read_parquet
 from benchmark.core.reasons import read_reason
@@ -24,16 +25,29 @@ if TYPE_CHECKING:
     from benchmark.experiment.layout import Run
 
 
-def written(run: Run) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
-    """Score rows, leaderboard, maps and manifest, as the rule `leaderboard` has written them.
+class Written(NamedTuple):
+    """The tables of a run: see `benchmark.experiment.tables`."""
+
+    rows: pd.DataFrame
+    board: pd.DataFrame
+    maps: pd.DataFrame
+    curves: pd.DataFrame
+    manifest: dict
+
+
+def written(run: Run) -> Written:
+    """The tables, as the rule `leaderboard` has written them.
 
     Raises:
         UnitBenchError: it has not run yet.
     """
     if not (run.results / "manifest.json").exists():
         raise UnitBenchError(run.results / "manifest.json", "file not found", f"make run CONFIG={run.path} first")
-    rows, maps = read_table(run.results / "scores.parquet"), read_parquet(run.results / "maps.parquet")
-    return rows, leaderboard(rows), maps, read_json(run.results / "manifest.json", dict, {"folds": dict})
+    rows = read_table(run.results / "scores.parquet")
+    maps = read_parquet(run.results / "maps.parquet")
+    curves = read_parquet(run.results / "curves.parquet", COLUMNS)
+    made_by = read_json(run.results / "manifest.json", dict, {"folds": dict})
+    return Written(rows, leaderboard(rows), maps, curves, made_by)
 
 
 def show(run: Run, console: Console) -> int:
@@ -42,7 +56,7 @@ def show(run: Run, console: Console) -> int:
     Returns:
         How many arms failed.
     """
-    rows, board, _, manifest = written(run)
+    rows, board, _, _, manifest = written(run)
     all_arms = arms(rows)
     failed = all_arms[all_arms["status"] == "failed"]
     print_board(board, console)
@@ -60,7 +74,7 @@ def show(run: Run, console: Console) -> int:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     for what, path in (
         ("report", run.results / "report.html"),
-        ("tables", f"{run.results}/leaderboard.csv, leakage.csv, scores.csv, scores.parquet"),
+        ("tables", f"{run.results}/leaderboard.csv, leakage.csv, scores.csv, scores.parquet, curves.parquet"),
         ("MLflow", f"make board CONFIG={run.path}"),
     ):
         console.print(f"  {what}  {path}", highlight=False, markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmark.report import unit_answers
+from benchmark.report import learning, unit_answers
 from benchmark.report.answers import (
     MEASURED,
     NOT_SHOWN,
@@ -32,11 +32,13 @@ QUESTIONS = (
     "Does the choice of channels matter?",
     "What did leakage explain?",
 )
+DID_LEARN = "Did the units learn?"  # asked first if a trained method tells its R²
 CONDITION = "Do generated images follow from the expression?"  # asked if a trained method makes images
 
 
 def glance(rows: pd.DataFrame, evidence: Evidence, leaks: pd.DataFrame, contest: Contest = PRIMARY) -> list[dict]:
-    """`question`, `short` and `text` of each of `QUESTIONS`, and of `CONDITION` where a trained method makes images.
+    """`question`, `short` and `text` of each of `QUESTIONS`; of `DID_LEARN` where a trained method tells its R²; and of
+    `CONDITION` where one makes images.
 
     Args:
         rows: score rows.
@@ -47,13 +49,15 @@ def glance(rows: pd.DataFrame, evidence: Evidence, leaks: pd.DataFrame, contest:
     matches = evidence.matches.items()
     best = {match: units for match, units in matches if match.contest == contest and match.size == BEST}
     answers = (
-        unit_answers.unit(evidence.ends, best, contest),
-        unit_answers.budget(evidence.won, best, contest),
-        unit_answers.smoothing(evidence.beyond, rows),
+        unit_answers.unit(evidence.ends, best, contest, evidence.learned),
+        unit_answers.budget(evidence.won, best, contest, evidence.learned),
+        unit_answers.smoothing(evidence.beyond, rows, evidence.learned),
         channels(evidence.ends, rows, contest),
         leakage(leaks, rows),
     )
-    answered = dict(zip(QUESTIONS, answers, strict=True))
+    told = evidence.learned[evidence.learned["budget"] > 0]
+    answered = {DID_LEARN: learning.answer(told)} if len(told) else {}
+    answered |= dict(zip(QUESTIONS, answers, strict=True))
     generators = conditions(rows)
     if len(generators):
         answered[CONDITION] = condition(generators)

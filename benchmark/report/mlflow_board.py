@@ -1,4 +1,4 @@
-"""Score rows → MLflow: one run per method and budget, written by one process, safe to repeat."""
+"""Score rows and curves → MLflow: one run per method and budget, written by one process, safe to repeat."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from benchmark.core.curves import ARM
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import fingerprint, locked
 from benchmark.stats.contests import leading
 from benchmark.stats.leaderboard import headline
+from benchmark.stats.learned import R2
 from benchmark.stats.names import budget_label, entrant_name, self_reported
 from benchmark.stats.rows import ENTRANT, Entrant, arms, references
 
@@ -25,6 +27,8 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported,
 DIGITS = 4  # the board cuts longer numbers
 COSTS = {"flops": "TFLOP", "device_seconds": "seconds", "spots_seen": "spots"}
 VIEW = "board"
+COURSES = {name: name for name in ("loss", "learning_rate", "flops_per_second")} | {R2: "held_out_r2"}
+MOST_METRICS = 1000  # that MLflow takes at once
 
 
 class Counts(NamedTuple):
@@ -36,7 +40,7 @@ class Counts(NamedTuple):
     removed: int
 
 
-def track(rows: pd.DataFrame, board: pd.DataFrame, database: Path, experiment: str) -> Counts:
+def track(rows: pd.DataFrame, board: pd.DataFrame, curves: pd.DataFrame, database: Path, experiment: str) -> Counts:
     """Make the experiment in `database` show `board`: new and changed runs are written, vanished ones are removed.
 
     Two processes that call this take turns. The artifacts' folder is beside the database.
@@ -44,16 +48,17 @@ def track(rows: pd.DataFrame, board: pd.DataFrame, database: Path, experiment: s
     Args:
         rows: score rows.
         board: `leaderboard(rows)`.
+        curves: the courses of the trainings, see `benchmark.core.curves`.
 
     Raises:
         UnitBenchError: the database is damaged.
     """
     database = Path(database).resolve()
     with locked(database):
-        return _track(rows, board, database, experiment)
+        return _track(run_records(rows, board, curves), board, database, experiment)
 
 
-def _track(rows: pd.DataFrame, board: pd.DataFrame, database: Path, experiment: str) -> Counts:
+def _track(wanted: dict[str, dict], board: pd.DataFrame, database: Path, experiment: str) -> Counts:
     from mlflow.tracking import MlflowClient
 
     with _readable(database):
@@ -64,7 +69,6 @@ def _track(rows: pd.DataFrame, board: pd.DataFrame, database: Path, experiment: 
         if present
         else client.create_experiment(experiment, artifact_location=(database.parent / "artifacts").as_uri())
     )
-    wanted = run_records(rows, board)
     client.set_experiment_tag(experiment_id, f"mlflow.sharedViewState.{VIEW}", json.dumps(_view(wanted, board)))
 
     runs = {run.data.tags["key"]: run for run in client.search_runs([experiment_id], max_results=10_000)}
@@ -91,8 +95,10 @@ def _readable(database: Path) -> Iterator[None]:
         raise UnitBenchError(database, f"cannot be used ({type(error).__name__}: {said})", remedy) from error
 
 
-def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
-    """Key → what its run holds: `{"name", "params", "metrics", "status"}`.
+def run_records(rows: pd.DataFrame, board: pd.DataFrame, curves: pd.DataFrame) -> dict[str, dict]:
+    """Key → what its run holds: `{"name", "params", "metrics", "courses", "data", "status"}`.
+
+    For `courses` see `_courses`; `data` has the hash of each dataset.
 
     The score of an entrant that lacks scores which others have is no metric, since the board is sorted by metrics: it
     stands in the parameter "incomplete".
@@ -111,6 +117,7 @@ def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
     order = {name: f"{number:02} {name}" for number, name in enumerate(values.columns, 1)}
     metrics = {entrant: row.dropna().to_dict() for entrant, row in values.rename(columns=order).iterrows()}
     records, reference, by_itself = {}, references(rows), self_reported(rows)
+    courses = _courses(curves)
     for key, entrant_arms in arms(rows).groupby(ENTRANT):
         method, unit, axis, budget = Entrant._make(key)
         n_ok, n_arms = int((entrant_arms["status"] == "ok").sum()), len(entrant_arms)
@@ -128,9 +135,26 @@ def run_records(rows: pd.DataFrame, board: pd.DataFrame) -> dict[str, dict]:
                 **({"incomplete": partial[key]} if partial.get(key) else {}),
             },
             "metrics": metrics.get(key, {}),
+            "courses": courses.get(key, {}),
+            "data": dict(entrant_arms[["dataset", "data"]].drop_duplicates().itertuples(index=False, name=None)),
             "status": _status(entrant_arms["status"]),
         }
     return records
+
+
+def _courses(curves: pd.DataFrame) -> dict[tuple, dict[str, dict[int, float]]]:
+    """Entrant → name → GFLOPs spent → mean over arms (and held-out slides) of a number on the way of the training."""
+    kept = curves[curves["name"].isin(COURSES)]
+    kept = kept.assign(name=kept["name"].map(COURSES), number=kept.groupby([*ARM, "slide", "name"]).cumcount())
+    points = kept.groupby([*ENTRANT, "name", "number"])[["flops", "value"]].mean()
+    step = (points["flops"] / 1e9).round().astype(int).rename("step")
+    means = points.groupby([*(points.index.get_level_values(name) for name in (*ENTRANT, "name")), step])[
+        "value"
+    ].mean()
+    courses: dict[tuple, dict[str, dict[int, float]]] = {}
+    for (*entrant, name, at), value in means.items():
+        courses.setdefault(tuple(entrant), {}).setdefault(name, {})[int(at)] = float(value)
+    return courses
 
 
 def _status(arms: pd.Series) -> str:
@@ -139,13 +163,19 @@ def _status(arms: pd.Series) -> str:
 
 
 def _log(client, experiment_id: str, key: str, record: dict) -> None:
-    from mlflow.entities import Metric, Param
+    from mlflow.entities import Dataset, DatasetInput, Metric, Param
 
     tags = {"key": key, "sha256": fingerprint(record), "status": record["status"]}
     run_id = client.create_run(experiment_id, run_name=record["name"], tags=tags).info.run_id
+    points = [(name, value, 0) for name, value in record["metrics"].items()]
+    points += [(name, value, step) for name, course in record["courses"].items() for step, value in course.items()]
+    for first in range(0, len(points), MOST_METRICS):
+        batch = points[first : first + MOST_METRICS]
+        client.log_batch(run_id, metrics=[Metric(name, value, timestamp=0, step=step) for name, value, step in batch])
+    datasets = [Dataset(name, digest, "corpus", name) for name, digest in record["data"].items() if digest]
+    client.log_inputs(run_id, datasets=[DatasetInput(dataset, tags=[]) for dataset in datasets])
     client.log_batch(
         run_id,
-        metrics=[Metric(name, value, timestamp=0, step=0) for name, value in record["metrics"].items()],
         params=[Param(name, value) for name, value in record["params"].items()],
     )
     client.set_terminated(run_id, "FAILED" if record["status"] == "failed" else "FINISHED")

@@ -15,8 +15,10 @@ from plotly.offline import get_plotlyjs
 
 from benchmark.core.files import write_text
 from benchmark.core.scores import status_line
-from benchmark.report import ablation, figures, findings, ledger, maps, tables, words
+from benchmark.report import ablation, figures, findings, learning, ledger, maps, tables, words
 from benchmark.report.glance import glance
+from benchmark.report.learning_plot import learning as learning_plot
+from benchmark.report.side_plot import by_side
 from benchmark.stats.champions import sizes
 from benchmark.stats.contests import PRIMARY, Contest, key_caption, leading, select
 from benchmark.stats.evidence import Evidence, evidence
@@ -25,13 +27,19 @@ from benchmark.stats.leaderboard import headline
 from benchmark.stats.leakage import leakage
 from benchmark.stats.options import between
 from benchmark.stats.rows import arms
+from benchmark.stats.scaling import courses, laws, means, slopes
 from benchmark.stats.winners import iso_flop, standings
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(
-    rows: pd.DataFrame, board: pd.DataFrame, predictions: pd.DataFrame | None, manifest: Mapping, path: Path
+    rows: pd.DataFrame,
+    board: pd.DataFrame,
+    predictions: pd.DataFrame | None,
+    curves: pd.DataFrame,
+    manifest: Mapping,
+    path: Path,
 ) -> Path:
     """Write the page of one run.
 
@@ -39,6 +47,7 @@ def write_report(
         rows: score rows.
         board: `leaderboard(rows)`.
         predictions: slide, donor, y, x, label, method, budget, prediction, one row per spot and entrant; may be None.
+        curves: the courses of the trainings, see `benchmark.core.curves`.
         manifest: versions, data hash, commit, config: whatever says what made the rows.
     """
     contest = leading(board)[1]
@@ -48,12 +57,14 @@ def write_report(
     families = grids(rows)
     tests = evidence(rows, contest, families)
     settings, settings_plots = ablation.sections(families, tests.effects)
-    units, unit_plots = _units(rows, tests, contest, inner)
+    learned, learned_plots = _learned(rows, curves, tests, contest)
+    units, unit_plots = _units(rows, board, tests, contest, inner)
     budgets, budget_plots = _budgets(rows, brief, costs, contest)
-    plots = {"leakage": figures.leakage(brief), **settings_plots, **unit_plots, **budget_plots}
+    plots = {"leakage": figures.leakage(brief), **settings_plots, **learned_plots, **unit_plots, **budget_plots}
     page = {
         **_head(rows, manifest),
         **_ranking(board, tests, inner),
+        **learned,
         **units,
         **budgets,
         **_slides(predictions, brief),
@@ -101,18 +112,32 @@ def _ranking(board: pd.DataFrame, tests: Evidence, inner: list[str]) -> dict[str
         "unable": tables.unable(ranking),
         "key_names": others.columns.tolist(),
         "key_caption": key_caption(board),
-        "verdicts": tables.verdicts(tests.compared, board),
+        "verdicts": tables.verdicts(tests.compared, board, learning.said(tests.learned)),
         "comparisons": tests.compared.to_dict("records"),
         "n_tests": tests.n_tests,
     }
 
 
+def _learned(
+    rows: pd.DataFrame, curves: pd.DataFrame, tests: Evidence, contest: Contest
+) -> tuple[dict[str, Any], dict[str, go.Figure | None]]:
+    """What the methods that tell their R² have learned; the section is absent where none does."""
+    told = tests.learned
+    if told.empty:
+        return {"learned": []}, {}
+    course = courses(rows, curves)
+    by_method = laws(course)
+    parts = {"learned": learning.table(told), "growth": learning.growth(told, by_method, slopes(rows, contest))}
+    return parts, {"learning": learning_plot(means(course), told, by_method)}
+
+
 def _units(
-    rows: pd.DataFrame, tests: Evidence, contest: Contest, inner: list[str]
+    rows: pd.DataFrame, board: pd.DataFrame, tests: Evidence, contest: Contest, inner: list[str]
 ) -> tuple[dict[str, Any], dict[str, go.Figure]]:
     """Which unit wins, what it has learned beyond smoothing, what leakage explains, and the answers at a glance."""
     leaks, standing = leakage(rows), standings(tests.matches)
     by_size = figures.iso_flop(iso_flop(rows, standing, contest), contest)
+    side = by_side(board, rows, contest)
     parts = {
         "glance": glance(rows, tests, leaks, contest),
         "leakage": findings.leakage(leaks[~leaks["method"].isin(inner)]),
@@ -120,8 +145,10 @@ def _units(
         "main_settings": findings.main_settings(tests.won),
         "factorial": findings.factorial(tests.crossed) if tests.crossed else None,
         "by_size": list(by_size),
+        "no_part": learning.no_part(tests.learned),
+        "by_side": side is not None,
     }
-    return parts, by_size
+    return parts, by_size | ({"side": side} if side else {})
 
 
 def _budgets(

@@ -102,8 +102,12 @@ def ranking(leading: pd.DataFrame, others: pd.DataFrame, incomplete: pd.DataFram
     ]
 
 
-def verdicts(compared: pd.DataFrame, board: pd.DataFrame) -> list[dict]:
-    """For each trained method: verdict → the controls that it was compared with to that verdict."""
+def verdicts(compared: pd.DataFrame, board: pd.DataFrame, did_not_learn: dict[tuple, str]) -> list[dict]:
+    """For each trained method: verdict → the controls that it was compared with to that verdict.
+
+    Args:
+        did_not_learn: (method, axis, budget) → its R² in words, of those that did not learn.
+    """
     names = board.set_index(["method", "budget_axis", "budget"])["name"].to_dict()
     opponents = {UNTRAINED: "its untrained trunk", PCA: "PCA"}
     against = compared[compared["question"].isin(list(opponents))]
@@ -117,7 +121,7 @@ def verdicts(compared: pd.DataFrame, board: pd.DataFrame) -> list[dict]:
         method, axis, budget = cast("tuple[str, str, float]", key)
         by_verdict = tests.groupby("verdict")["opponent"].agg(list).to_dict()
         about = {"method": method, "name": names[method, axis, budget], "budget": f"{si(budget)}{AXIS_UNITS[axis]}"}
-        lines.append(about | {"by_verdict": by_verdict})
+        lines.append(about | {"by_verdict": by_verdict, "did_not_learn": did_not_learn.get(key, "")})
     return lines
 
 

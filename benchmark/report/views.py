@@ -18,7 +18,13 @@ from benchmark.stats.options import between
 
 
 def write_views(
-    rows: pd.DataFrame, board: pd.DataFrame, predictions: pd.DataFrame, manifest: Mapping, folder: Path, ablation: bool
+    rows: pd.DataFrame,
+    board: pd.DataFrame,
+    predictions: pd.DataFrame,
+    curves: pd.DataFrame,
+    manifest: Mapping,
+    folder: Path,
+    ablation: bool,
 ) -> None:
     """Write `report.html`, `overview.png` and, if asked for, `ablation.png` into a folder.
 
@@ -26,6 +32,7 @@ def write_views(
         rows: score rows.
         board: `leaderboard(rows)`.
         predictions: slide, donor, y, x, label, method, budget, prediction, one row per spot and entrant.
+        curves: the courses of the trainings, see `benchmark.core.curves`.
         manifest: what made the rows; `folds` says which donors are on both sides.
         ablation: whether the run varies settings, so that the workflow expects the picture of them.
     """
@@ -35,4 +42,4 @@ def write_views(
     if ablation:
         families = grids(rows)
         ablation_figure(families, means(families), folder / "ablation.png")
-    write_report(rows, board, predictions, manifest, folder / "report.html")
+    write_report(rows, board, predictions, curves, manifest, folder / "report.html")

@@ -13,6 +13,7 @@ from benchmark.stats.contests import Contest
 from benchmark.stats.correction import corrected
 from benchmark.stats.factorial import Factorial, factorial
 from benchmark.stats.grids import Grid
+from benchmark.stats.learned import learned, that_learned
 from benchmark.stats.options import varied
 from benchmark.stats.smoothing import beyond_smoothing
 from benchmark.stats.spread import Spread, by_level, spread
@@ -27,13 +28,15 @@ class Evidence:
     """The tests of a page. Their `p_holm` and `verdict` are corrected over all `n_tests` of them.
 
     Attributes:
-        matches: the champions of the units.
+        learned: see `learned.learned`. It is no test of these: it says who takes part.
+        matches: the champions of the units, of the methods that have learned something or do not tell.
         compared, won, beyond, effects: see `compare`, `winners`, `beyond_smoothing`, `ablation.effects`.
         ends: one row, by `UNITS` or `RULES`, for each of them that was tried in two levels or more: the best against
             the worst, the columns of `Spread`, `budget_axis` and `budget`.
         crossed: None if no method varies its context at inference.
     """
 
+    learned: pd.DataFrame
     matches: Champions
     compared: pd.DataFrame
     won: pd.DataFrame
@@ -51,7 +54,8 @@ def evidence(rows: pd.DataFrame, contest: Contest, grids: list[Grid]) -> Evidenc
         contest: what units, budgets, methods and channel rules are compared by.
         grids: `grids(rows)`, whose main effects are tested.
     """
-    matches, crossed = champions(rows), factorial(rows)
+    told = learned(rows)
+    matches, crossed = champions(that_learned(rows, told)), factorial(rows)
     tables = [
         compare(rows, contest),
         winners(matches),
@@ -64,7 +68,7 @@ def evidence(rows: pd.DataFrame, contest: Contest, grids: list[Grid]) -> Evidenc
     if crossed:
         crossed = crossed._replace(effects=of_factors[0], mean_effects=of_factors[1])
     n_tests = int(sum(table["p"].notna().sum() for table in tables))
-    return Evidence(matches, compared, won, beyond, effects, ends, crossed, n_tests)
+    return Evidence(told, matches, compared, won, beyond, effects, ends, crossed, n_tests)
 
 
 def shared(matches: Champions, contest: Contest) -> list[Match]:

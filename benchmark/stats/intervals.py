@@ -36,10 +36,20 @@ def bootstrap(scores: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:
     scores, clusters = scores[present], np.asarray(clusters)[present]
     if scores.size < 2:
         return np.nan, np.nan
-    codes = np.unique(clusters, return_inverse=True)[1]
-    means = _means(scores, *_draws(tuple(codes.tolist()), scores.shape[1]))
-    low, high = np.nanquantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return percentiles(resampled(scores, clusters))
+
+
+def percentiles(drawn: np.ndarray) -> tuple[float, float]:
+    """The interval that holds 95% of `drawn` `[n]`, NaN left out."""
+    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def resampled(scores: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    """`mean(scores)` of each draw, `[N_RESAMPLES]`; see `bootstrap`. Scores of one shape and one set of clusters are
+    drawn alike, so differences between them are paired."""
+    codes = np.unique(clusters, return_inverse=True)[1]
+    return _means(scores, *_draws(tuple(codes.tolist()), scores.shape[1]))
 
 
 def _means(scores: np.ndarray, blocks: np.ndarray, seeds: np.ndarray) -> np.ndarray:

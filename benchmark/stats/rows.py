@@ -47,7 +47,7 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
         block=kept["donor"].where(~pooled, kept["fold"]),
         drawn=np.where(pooled, np.where(kept["split"] == "donor", "folds", "repeats"), "donors"),
     )
-    kept = kept.assign(cluster=_clusters(kept))
+    kept = kept.assign(cluster=cluster_names(kept))
     kept = kept.sort_values([*CONTEST, *ENTRANT, *REPEATS, "fold", "slide"], ignore_index=True).drop_duplicates()
     cell = [*CONTEST, *REPEATS]
     present = kept.drop_duplicates([*cell, *ENTRANT, *PLACE]).groupby([*cell, *ENTRANT]).size().rename("present")
@@ -56,8 +56,12 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
     return kept.assign(whole=counts["present"].to_numpy() == counts["expected"].to_numpy())
 
 
-def _clusters(kept: pd.DataFrame) -> pd.Series:
-    """The name of each row's cluster: the first of all blocks that are joined by folds that they share."""
+def cluster_names(kept: pd.DataFrame) -> pd.Series:
+    """The name of each row's cluster: the first of all blocks that are joined by folds that they share.
+
+    Args:
+        kept: score rows with the column `block`.
+    """
     groups = ["dataset", "split"]
     pairs = kept[[*groups, "block", "fold"]].drop_duplicates()
     name = pairs["block"]

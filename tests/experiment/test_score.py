@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from benchmark.core.contracts import Measured
+from benchmark.core.curves import curve_table
 from benchmark.core.scores import COLUMNS
 from benchmark.data.prepare import write_corpus
 from benchmark.datasets.simulated import Simulated
-from benchmark.experiment.rows import PRETRAINED_ON, ArmRows
+from benchmark.experiment.rows import PRETRAINED_ON, ArmRows, arm_rows
 from benchmark.experiment.score import score_arms
 from benchmark.stats.rows import scores
 from benchmark.tasks.domain import Domain
@@ -195,8 +196,36 @@ def test_what_an_arm_has_learned_is_a_row_of_each_held_out_slide_and_no_score(ti
         table = pd.DataFrame([row.model_dump() for row in rows], columns=COLUMNS)
         told += [(row.fold, row.slide, row.donor, row.metric) for row in rows if row.task == "objective"]
         assert set(scores(table)["task"]) == {"domain"}
-    metrics = ("r2", "r2_neighbour_mean")
+    metrics = ("r2", "r2_kriging", "r2_neighbour_mean", "r2_own")
     assert told == [("fold0", f"donor0_{n}", "donor0", metric) for n in (0, 1) for metric in metrics]
+
+
+def test_the_curves_of_an_arm_are_its_training_and_what_it_knew_of_each_held_out_slide(tissue, tmp_path):
+    settings = config(budget={"axis": "flops", "amounts": [3e9]}, tasks=[DOMAIN])
+    records, _ = run(settings, tissue, tmp_path, "random", "fold0")
+    told = {"r2": 0.5, "r2_own": 0.2}
+    step = {"flops": 1e9, "loss": 1.5, "learning_rate": 1e-3}
+    trained = records[0] | {
+        "amount": 3e9,
+        "spent": {"flops": 2.9e9, "curve": [step], "self_reported": False},
+        "learned": {"donor0_0": told, "donor0_1": told},
+        "curves": {"donor0_0": [{"flops": 1e9, "r2": 0.1}]},
+    }
+    table = curve_table(point for arm in arm_rows(settings, tissue, [trained]) for point in arm.curve())
+    assert table[["slide", "flops", "name", "value"]].to_numpy().tolist() == [
+        ["", 1e9, "learning_rate", 1e-3],
+        ["", 1e9, "loss", 1.5],
+        ["donor0_0", 1e9, "r2", 0.1],
+        ["donor0_0", 2.9e9, "r2", 0.5],
+        ["donor0_0", 2.9e9, "r2_own", 0.2],
+        ["donor0_1", 2.9e9, "r2", 0.5],
+        ["donor0_1", 2.9e9, "r2_own", 0.2],
+    ]
+    assert (table[["method", "fold", "budget", "seed"]] == ["random", "fold0", 3e9, 0]).all(axis=None)
+    points = table.sample(frac=1, random_state=0).to_dict("records")
+    assert curve_table(points).equals(table), "the same points give the same table"
+    failed = trained | {"status": "failed"}
+    assert not [point for arm in arm_rows(settings, tissue, [failed]) for point in arm.curve()]
 
 
 def test_a_map_shows_every_labelled_test_spot_once(scored, tissue):

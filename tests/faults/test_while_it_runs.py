@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmark.core.curves import NO_CURVES
 from benchmark.core.errors import UnitBenchError
 from benchmark.experiment.workflow import _unlock
 from benchmark.report.mlflow_board import track
@@ -43,7 +44,7 @@ def test_two_imports_at_once_into_a_new_database_make_one_board(tmp_path):
     for process in both:
         process.join()
     assert [process.exitcode for process in both] == [0, 0]
-    assert track(rows, board, database, "example") == (0, 0, len(entrants()), 0)
+    assert track(rows, board, NO_CURVES, database, "example") == (0, 0, len(entrants()), 0)
 
 
 def test_a_lock_that_cannot_be_removed_is_one_line():

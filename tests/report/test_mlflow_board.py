@@ -6,16 +6,26 @@ import socket
 
 import pytest
 
+from benchmark.core.curves import ARM, curve_table
 from benchmark.core.registry import plugins
 from benchmark.report import mlflow_board as tracking
 from benchmark.stats.contests import PRIMARY, key_contests, select
 from benchmark.stats.leaderboard import leaderboard
 from tests.helpers.rows import entrants, example_rows
 
+DATA = "0123456789ab"
+SPOT = dict(zip(ARM, ("example", "A", "spot", "{}", "spot", "flops", 1e12, 0), strict=True))
+COURSE = [(0, "", 4e11, "loss", 2.0), (1, "", 4.002e11, "loss", 3.0), (0, "", 1e12, "loss", 1.0)]
+COURSE += [(0, "A1", 4e11, "r2", 0.1), (0, "A2", 4e11, "r2", 0.3), (0, "", 1e12, "learning_rate", 1e-4)]
+CURVES = curve_table(
+    SPOT | {"seed": seed, "slide": slide, "flops": flops, "name": name, "value": value}
+    for seed, slide, flops, name, value in COURSE
+)
+
 
 @pytest.fixture(scope="module")
 def rows():
-    return example_rows()
+    return example_rows().assign(data=DATA)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +34,7 @@ def tracked(rows, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     here = os.getcwd()
     os.chdir(folder)  # whatever MLflow puts in the working folder is seen by a test below
-    counts = tracking.track(rows, leaderboard(rows), folder / "run" / "mlflow.db", "example")
+    counts = tracking.track(rows, leaderboard(rows), CURVES, folder / "run" / "mlflow.db", "example")
     os.chdir(here)
     return folder / "run" / "mlflow.db", counts
 
@@ -56,15 +66,36 @@ def test_importing_again_writes_only_what_changed(rows, tracked):
     database, _ = tracked
     n = len(entrants())
     _, before = active_runs(database)
-    assert tracking.track(rows, leaderboard(rows), database, "example") == (0, 0, n, 0)
+    assert tracking.track(rows, leaderboard(rows), CURVES, database, "example") == (0, 0, n, 0)
     assert [run.info.run_id for run in active_runs(database)[1]] == [run.info.run_id for run in before]
 
     noiseless = rows[rows["method"] != "noise"].copy()
     patch = (noiseless["method"] == "patch") & (noiseless["budget"] == 1e12) & (noiseless["task"] == "domain")
     noiseless.loc[patch, "value"] /= 2
-    assert tracking.track(noiseless, leaderboard(noiseless), database, "example") == (0, 1, n - 2, 1)
-    assert tracking.track(rows, leaderboard(rows), database, "example") == (1, 1, n - 2, 0)
+    assert tracking.track(noiseless, leaderboard(noiseless), CURVES, database, "example") == (0, 1, n - 2, 1)
+    assert tracking.track(rows, leaderboard(rows), CURVES, database, "example") == (1, 1, n - 2, 0)
     assert len(active_runs(database)[1]) == n
+
+
+def test_a_run_holds_the_course_of_its_training_by_gflops(tracked):
+    """Means over the arms of the entrant, and over held-out slides: two seeds at 400 GFLOPs, one at 1000."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{tracked[0]}")
+    spot = next(run for run in active_runs(tracked[0])[1] if run.info.run_name == "spot, 1 TFLOP")
+    courses = {
+        name: [(point.step, point.value) for point in client.get_metric_history(spot.info.run_id, name)]
+        for name in ("loss", "learning_rate", "held_out_r2")
+    }
+    assert courses == {"loss": [(400, 2.5), (1000, 1.0)], "learning_rate": [(1000, 1e-4)], "held_out_r2": [(400, 0.2)]}
+    other = next(run for run in active_runs(tracked[0])[1] if run.info.run_name == "spot, 4 TFLOP")
+    assert "loss" not in other.data.metrics
+
+
+def test_a_run_names_its_data_by_their_hash(tracked):
+    for run in active_runs(tracked[0])[1]:
+        datasets = [given.dataset for given in run.inputs.dataset_inputs]
+        assert [(dataset.name, dataset.digest) for dataset in datasets] == [("example", DATA)]
 
 
 def test_the_board_opens_sorted_with_columns_that_exist(tracked):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmark.core.curves import NO_CURVES
 from benchmark.core.scores import read_table, write_table
 from benchmark.report.mlflow_board import run_records
 from benchmark.report.page import write_report
@@ -29,7 +30,7 @@ def test_a_reference_is_flagged_beside_its_name_and_never_called_untrained(rows)
     assert set(board.loc[board["method"] == "spot", "name"]) == {FLAGGED}
     assert FLAGGED in headline(board).index.get_level_values("name")
     assert set(leakage(rows).query("method == 'spot'")["name"]) == {FLAGGED}
-    tracked = [record["params"]["method"] for record in run_records(rows, board).values()]
+    tracked = [record["params"]["method"] for record in run_records(rows, board, NO_CURVES).values()]
     assert tracked.count(FLAGGED) == 3 and "spot" not in tracked
     others = board[board["method"] != "spot"]
     assert not others["name"].str.contains("compute").any() and "patch (untrained)" in set(others["name"])
@@ -51,7 +52,7 @@ def test_the_report_flags_it_and_says_what_it_has_seen(rows, tmp_path):
     rows = rows.assign(note=np.where(seen, "in the released model's pretraining", ""))
     board = leaderboard(rows)
     assert set(board.loc[board["note"] != "", "method"]) == {"spot"}
-    page = write_report(rows, board, None, {}, tmp_path / "report.html").read_text()
+    page = write_report(rows, board, None, NO_CURVES, {}, tmp_path / "report.html").read_text()
     assert FLAGGED in page and "in the released model&#39;s pretraining" in page
 
 

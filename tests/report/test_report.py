@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from benchmark.core.curves import NO_CURVES
 from benchmark.core.scores import status_line
 from benchmark.experiment.maps import NO_MAP
 from benchmark.report import findings, ledger, maps, tables
@@ -42,7 +43,7 @@ def rows():
 @pytest.fixture(scope="module")
 def written(rows, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    return write_report(rows, leaderboard(rows), example_predictions(), MANIFEST, path)
+    return write_report(rows, leaderboard(rows), example_predictions(), NO_CURVES, MANIFEST, path)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def page(written):
 
 
 def test_the_same_rows_give_the_same_bytes(rows, written, tmp_path):
-    again = write_report(rows, leaderboard(rows), example_predictions(), MANIFEST, tmp_path / "again.html")
+    again = write_report(rows, leaderboard(rows), example_predictions(), NO_CURVES, MANIFEST, tmp_path / "again.html")
     assert again.read_bytes() == written.read_bytes()
 
 
@@ -67,7 +68,7 @@ def test_the_first_line_is_the_status_and_is_marked_if_an_arm_failed(rows, page,
     assert page.text[0] == status_line(arms(rows))
     assert ("p", {"class": "status failed"}) in page.elements
     whole = rows[rows["status"] != "failed"]
-    page = Page(write_report(whole, leaderboard(whole), None, {}, tmp_path / "whole.html").read_text())
+    page = Page(write_report(whole, leaderboard(whole), None, NO_CURVES, {}, tmp_path / "whole.html").read_text())
     assert ("p", {"class": "status failed"}) not in page.elements
     assert "This run kept no predictions." in page.text
 
@@ -100,7 +101,9 @@ def test_a_long_reason_wraps_wherever_it_stands(rows, tmp_path):
     reason = "worker exited with code -9; see arms/" + "patch.size-16.channels-moran.preset-tiny/" * 4 + "error.txt"
     rows, lost = rows.copy(), (rows["method"] == "patch") & (rows["task"] != "cost")
     rows.loc[lost, ["value", "status", "reason"]] = [None, "failed", reason]
-    html = write_report(rows, leaderboard(rows), None, {}, tmp_path / "report.html").read_text(encoding="utf-8")
+    html = write_report(rows, leaderboard(rows), None, NO_CURVES, {}, tmp_path / "report.html").read_text(
+        encoding="utf-8"
+    )
     columns = re.findall(r'<td class="([^"]*)">' + re.escape(reason), html)
     assert len(columns) > 3 and all("wrap" in classes.split() for classes in columns)
     assert len(columns) == html.count(reason), "no other part of the page shows it"
@@ -111,13 +114,15 @@ def test_names_cannot_break_the_page(rows, tmp_path):
     evil = "</script><img src='http://x'>"
     rows = rows.replace({"method": {"pca": evil, "spot": evil + "2"}})
     predictions = example_predictions().replace({"label": {"fat": evil}, "prediction": {"fat": evil}})
-    path = write_report(rows, leaderboard(rows), predictions, {evil: evil}, tmp_path / "evil.html")
+    path = write_report(rows, leaderboard(rows), predictions, NO_CURVES, {evil: evil}, tmp_path / "evil.html")
     assert "img" not in {tag for tag, _ in Page(path.read_text()).elements}
 
 
 def test_a_run_whose_arms_all_failed_has_a_report(rows, tmp_path):
     failed = arms(rows).assign(value=None, status="failed", reason="diverged at step 3")
-    page = Page(write_report(failed, leaderboard(failed), pd.DataFrame(), {}, tmp_path / "failed.html").read_text())
+    page = Page(
+        write_report(failed, leaderboard(failed), pd.DataFrame(), NO_CURVES, {}, tmp_path / "failed.html").read_text()
+    )
     assert page.text[0].endswith(" 0 finished, 273 failed, 0 not applicable")
     assert "diverged at step 3" in page.text
 
@@ -125,7 +130,9 @@ def test_a_run_whose_arms_all_failed_has_a_report(rows, tmp_path):
 def test_a_run_of_reconstruction_alone_has_a_report_and_a_picture(rows, tmp_path):
     few = rows[rows["task"].isin(["reconstruction", "cost", "arm"])]
     board = leaderboard(few)
-    page = Page(write_report(few, board, NO_MAP, MANIFEST, tmp_path / "page.html").read_text(encoding="utf-8"))
+    page = Page(
+        write_report(few, board, NO_MAP, NO_CURVES, MANIFEST, tmp_path / "page.html").read_text(encoding="utf-8")
+    )
     (ranked,) = (
         number for number, text in enumerate(page.text) if text.startswith("Ordered by Pearson of reconstruction")
     )
@@ -165,7 +172,7 @@ def test_what_is_in_no_mean_is_named_once_with_its_reason(rows, tmp_path):
     assert [title for title, section in sections.items() if section["left_out"]] == [
         "Domain detection, whole donors held out"
     ]
-    page = Page(write_report(more, leaderboard(more), None, {}, tmp_path / "page.html").read_text())
+    page = Page(write_report(more, leaderboard(more), None, NO_CURVES, {}, tmp_path / "page.html").read_text())
     assert "Left out of the means: slide A2 (one class)." in page.text
 
 
@@ -182,11 +189,11 @@ def test_a_cost_that_the_method_counted_itself_is_named_beside_it_everywhere(row
     names = set(board.loc[board["method"] == "spot", "name"])
     assert names == {"spot (cost self-reported)", "spot (untrained, cost self-reported)"}
     assert set(board.loc[board["method"] == "patch", "name"]) == {"patch", "patch (untrained)"}
-    assert names <= {record["params"]["method"] for record in run_records(told, board).values()}
+    assert names <= {record["params"]["method"] for record in run_records(told, board, NO_CURVES).values()}
     console = Console(file=io.StringIO(), width=200)
     print_board(board, console)
     assert all(name in console.file.getvalue() for name in names)
-    html = write_report(told, board, None, {}, tmp_path / "page.html").read_text()
+    html = write_report(told, board, None, NO_CURVES, {}, tmp_path / "page.html").read_text()
     assert html.count("spot (cost self-reported)</td>") > 3 and "<b>spot (cost self-reported)</b>, 4 TFLOP" in html
 
 
@@ -215,7 +222,7 @@ def test_sizes_and_contexts_have_their_figures_and_tables(tmp_path):
     entries = [entry(unit, unit, preset=size) for unit in ("spot", "patch") for size in PARAMETERS]
     entries += [entry("patch", "patch", embed="self", preset=size) for size in PARAMETERS]
     rows = factor_rows(entries, lambda arm: 0.3)
-    html = write_report(rows, leaderboard(rows), None, {}, tmp_path / "sizes.html").read_text()
+    html = write_report(rows, leaderboard(rows), None, NO_CURVES, {}, tmp_path / "sizes.html").read_text()
     plots = {attributes.get("id") for _, attributes in Page(html).elements}
     assert plots >= {"plot-curve0", "plot-curve1", "plot-curve2", "plot-isoflop_spot", "plot-isoflop_patch"}
     text = Page(html).text
@@ -273,11 +280,13 @@ def test_what_users_name_is_text_on_the_page_and_never_markup(tmp_path):
     maps = example_predictions().assign(slide=f"s{hostile}", donor=f"d{hostile}")
     maps["label"] = maps["label"].astype(str) + hostile
     manifest = MANIFEST | {"data": {"sha256": "feed", "title": hostile, "licence": hostile}}
-    html = write_report(changed, leaderboard(changed), maps, manifest, tmp_path / "report.html").read_text()
+    html = write_report(changed, leaderboard(changed), maps, NO_CURVES, manifest, tmp_path / "report.html").read_text()
     page = Page(html)
     tags = [tag for tag, _ in page.elements]
     calm = Page(
-        write_report(rows, leaderboard(rows), example_predictions(), MANIFEST, tmp_path / "calm.html").read_text()
+        write_report(
+            rows, leaderboard(rows), example_predictions(), NO_CURVES, MANIFEST, tmp_path / "calm.html"
+        ).read_text()
     )
     assert not [attributes for _, attributes in page.elements if "onerror" in attributes]
     assert tags.count("script") == [tag for tag, _ in calm.elements].count("script")

@@ -10,6 +10,7 @@ from itertools import product
 import pandas as pd
 import pytest
 
+from benchmark.core.curves import NO_CURVES
 from benchmark.report import heats
 from benchmark.report.ablation_picture import ablation_figure
 from benchmark.report.page import write_report
@@ -38,7 +39,7 @@ def grid():
 def ablated(grid, tmp_path_factory):
     path, rows = tmp_path_factory.mktemp("ablated") / "report.html", example_rows()
     rows = pd.concat([rows[rows["method"] != "patch"], grid.assign(dataset="example")], ignore_index=True)
-    return write_report(rows, leaderboard(rows), example_predictions(), {}, path)
+    return write_report(rows, leaderboard(rows), example_predictions(), NO_CURVES, {}, path)
 
 
 def test_a_run_that_varies_settings_says_what_they_change(ablated):

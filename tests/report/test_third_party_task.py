@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from benchmark.core.curves import NO_CURVES
 from benchmark.core.declarations import declared
 from benchmark.report import tables
 from benchmark.report.mlflow_board import run_records, track
@@ -78,7 +79,7 @@ def test_the_leaderboard_ranks_the_smaller_value_first(rows):
 
 def test_the_page_has_its_title_its_arrow_and_its_order(rows, tmp_path):
     board = leaderboard(rows)
-    html = write_report(rows, board, None, {}, tmp_path / "report.html").read_text(encoding="utf-8")
+    html = write_report(rows, board, None, NO_CURVES, {}, tmp_path / "report.html").read_text(encoding="utf-8")
     ranking = html[html.index('id="ranking"') : html.index('id="verdicts"')]
     assert "Ordered by mean step ↓ of roughness of tissue (along edges), whole donors held out" in ranking
     assert "<th>mean step ↓</th>" in ranking and "<th>macro-F1</th>" in ranking
@@ -93,9 +94,9 @@ def test_the_page_has_its_title_its_arrow_and_its_order(rows, tmp_path):
 
 def test_the_board_of_mlflow_has_its_column_and_is_sorted_upwards(rows, tmp_path):
     board = leaderboard(rows)
-    records = run_records(rows, board)
+    records = run_records(rows, board, NO_CURVES)
     assert {"01 step size", "02 macro-F1"} <= set(records["patch/flops/4e+12"]["metrics"])
-    track(rows, board, tmp_path / "mlflow.db", "rough")
+    track(rows, board, NO_CURVES, tmp_path / "mlflow.db", "rough")
     experiment = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}").get_experiment_by_name("rough")
     view = json.loads(experiment.tags["mlflow.sharedViewState.board"])
     assert view["orderByKey"] == "metrics.`01 step size`" and view["orderByAsc"] is True

@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 
+from benchmark.core.curves import NO_CURVES
 from benchmark.experiment.score import NO_MAP
 from benchmark.report.views import write_views
 from benchmark.stats.leaderboard import leaderboard
@@ -14,7 +15,7 @@ MANIFEST = {"folds": {}}
 
 def test_a_run_has_a_page_and_a_picture(tmp_path):
     rows = example_rows()
-    write_views(rows, leaderboard(rows), example_predictions(), MANIFEST, tmp_path, ablation=False)
+    write_views(rows, leaderboard(rows), example_predictions(), NO_CURVES, MANIFEST, tmp_path, ablation=False)
     assert {path.name for path in tmp_path.iterdir()} == {"report.html", "overview.png"}
 
 
@@ -22,5 +23,5 @@ def test_a_run_has_a_page_and_a_picture(tmp_path):
 def test_a_run_that_varies_settings_has_their_picture_too_even_if_all_arms_failed(score, tmp_path):
     factors = {"size": [4, 8, 16, 30], "n_channels": [64, 128, 256, 512]}
     rows = grid_rows(dict.fromkeys(product(*factors.values(), "AB", (0,)), score), factors)
-    write_views(rows, leaderboard(rows), NO_MAP, MANIFEST, tmp_path, ablation=True)
+    write_views(rows, leaderboard(rows), NO_MAP, NO_CURVES, MANIFEST, tmp_path, ablation=True)
     assert {path.name for path in tmp_path.iterdir()} == {"report.html", "overview.png", "ablation.png"}
