@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
@@ -194,3 +194,9 @@ def _missing(kind: type[Frozen], values: object) -> list[str]:
             whole = [loc for loc in places if len(loc) == 1 or loc[0] not in ("donor", "group")]
             return [".".join(loc) for loc in whole if all(isinstance(part, str) for part in loc)]
     return []
+
+
+def without_places(about: Frozen) -> dict[str, Any]:
+    """A description as JSON values, without the paths and checksums of its files, which a record has elsewhere."""
+    places = {"folder": True, "files": True, "genes": {"table"}, "label_table": {"path"}}
+    return about.model_dump(mode="json", by_alias=True, exclude=places)

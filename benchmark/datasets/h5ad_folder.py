@@ -13,7 +13,7 @@ from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import sha256
 from benchmark.data.names import check_twins
 from benchmark.data.source import described_folder
-from benchmark.datasets.description import Description, read_description
+from benchmark.datasets.description import Description, read_description, without_places
 from benchmark.datasets.h5ad_file import checksum, names_of_files, opened, size, slide_files
 from benchmark.datasets.h5ad_part import Part, donor_and_group, parts
 from benchmark.datasets.h5ad_slide import read_slide
@@ -51,11 +51,7 @@ class H5adFolder(Frozen):
             "tables": {path.name: sha256(path) for path in self._tables if path.is_file()},
             "donors": {slide: donor for slide, (donor, _) in individuals.items()},
             "groups": {slide: group for slide, (_, group) in individuals.items()},
-            "description": about.model_dump(
-                mode="json",
-                by_alias=True,
-                exclude={"folder": True, "files": True, "genes": {"table"}, "label_table": {"path"}},
-            ),
+            "description": without_places(about),
         }
 
     def slides(self) -> Iterator[ad.AnnData]:

@@ -18,7 +18,7 @@ from benchmark.data.download import check_file
 from benchmark.data.lattice import Lattice
 from benchmark.data.slide import check_slide, make_slide
 from benchmark.data.source import described_folder
-from benchmark.datasets.description import read_description
+from benchmark.datasets.description import read_description, without_places
 from benchmark.datasets.genes import named
 from benchmark.datasets.label_table import LabelJoin
 from benchmark.datasets.sample_description import SampleDescription
@@ -74,11 +74,7 @@ class SampleFolder(Frozen):
             "tables": {path.name: sha256(path) for path in self._tables if path.is_file()},
             "donors": {name: self._of("donor", name) for name in about.folders},
             "groups": {name: self._of("group", name) for name in about.folders},
-            "description": about.model_dump(
-                mode="json",
-                by_alias=True,
-                exclude={"folder": True, "files": True, "genes": {"table"}, "label_table": {"path"}},
-            ),
+            "description": without_places(about),
         }
 
     def slides(self) -> Iterator[ad.AnnData]:
