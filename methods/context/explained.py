@@ -19,45 +19,59 @@ BLIND = 1e6  # noise of a spot that is not seen: it has no weight
 
 
 class Explained:
-    """Sums over what the views of samples are asked, for each predictor and component."""
+    """Sums over what the views of samples are asked, for each predictor and component.
+
+    Attributes:
+        n: batches of the model so far.
+    """
 
     def __init__(self) -> None:
+        self.n = 0
         self._target: Tensor | float = 0.0  # squares, [p]
         self._error: Tensor | float = 0.0  # squares of the model's errors, [p]
         self._own: dict[str, Tensor] = {}  # squares of each predictor's values, and their products with the target
 
-    def add(self, model: ContextModel, batch: dict[str, Tensor], draws: Iterable[Tensor], beside: bool = True) -> None:
-        """The samples of a batch, with the views that were drawn.
-
-        Args:
-            beside: whether the untaught predictors are asked too; they take longer than the model.
-        """
+    def add(self, model: ContextModel, batch: dict[str, Tensor], draws: Iterable[Tensor]) -> None:
+        """What the model reaches on the samples of a batch, with the views that were drawn."""
+        self.n += 1
         for scores, hidden, target, has in model.asked(batch, *draws):
             self._target = self._target + (target.square() * has).sum(dim=(0, 1))
             error = model.head(model.encode(scores, hidden, batch)) - target
             self._error = self._error + (error.square() * has).sum(dim=(0, 1))
-            if not beside:
-                continue
-            seen = batch["valid"] & ~hidden
-            for name, values in untaught(scores, batch["position"], seen):
+
+    def add_untaught(self, model: ContextModel, batch: dict[str, Tensor], draws: Iterable[Tensor]) -> None:
+        """What the untaught predictors say of the same."""
+        for scores, hidden, target, has in model.asked(batch, *draws):
+            for name, values in untaught(scores, batch["position"], batch["valid"] & ~hidden):
                 sums = torch.stack([(values.square() * has).sum(dim=(0, 1)), (values * target * has).sum(dim=(0, 1))])
                 self._own[name] = self._own.get(name, 0) + sums
 
-    def r2(self) -> dict[str, float]:
-        """R² by predictor, where predicting 0, the mean of every gene, has 0.
+    def r2(self) -> float:
+        """R² of the model, where predicting 0, the mean of every gene, has 0."""
+        return (1 - self._error.sum() / self._target.sum()).item()
 
-        An untaught predictor is multiplied, component by component, by the factor that suits this slide best; kriging
-        also takes the kernel that does. So each of them is at least as good as one that was fitted on other slides.
+    def r2_untaught(self, training: Explained) -> dict[str, float]:
+        """R² of each kind of untaught predictor, as `r2`.
+
+        For each component it is multiplied by the factor that suits the training slides best; of kriging also the
+        kernel is taken that does.
+
+        Args:
+            training: of samples of the training slides.
         """
-        total = self._target.sum()
-        found = {"r2": 1 - self._error.sum() / total}
-        best: dict[str, Tensor] = {}
-        for name, (square, product) in self._own.items():
-            gain = product.square() / square.clamp(min=1e-12)
-            kind = name.partition(" ")[0]
-            best[kind] = torch.maximum(best.get(kind, torch.zeros_like(gain)), gain)
-        found |= {f"r2_{kind}": gain.sum() / total for kind, gain in best.items()}
-        return {name: value.item() for name, value in found.items()}
+        gain: dict[str, list[Tensor]] = {}  # in the training slides, and here
+        for name, (square, product) in training._own.items():
+            factor = product / square.clamp(min=1e-12)
+            here_square, here_product = self._own[name]
+            gain.setdefault(name.partition(" ")[0], []).append(
+                torch.stack([factor * product, 2 * factor * here_product - factor.square() * here_square])
+            )
+        found = {}
+        for kind, of_kind in gain.items():
+            there, here = torch.stack(of_kind, dim=1)
+            taken = there.argmax(dim=0, keepdim=True)
+            found[kind] = (here.gather(0, taken).sum() / self._target.sum()).item()
+        return found
 
 
 def untaught(scores: Tensor, position: Tensor, seen: Tensor) -> Iterable[tuple[str, Tensor]]:

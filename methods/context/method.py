@@ -20,17 +20,16 @@ from benchmark.training.loop import pretrain, tensors
 from benchmark.training.trained import Trained
 from benchmark.units.expression import field as field_of
 from methods.context import tokens
+from methods.context.asked import Asked, asked, in_training
 from methods.context.explained import Explained
 from methods.context.model import ContextModel, Objective
 from methods.context.samples import Samples, samples
-from methods.context.unit import MOST, ContextUnit, Passes, Side, candidates, cover, most_shown, some, unit_name
+from methods.context.unit import ContextUnit, Passes, Side, cover, unit_name
 
 if TYPE_CHECKING:
     import anndata as ad
 
     from benchmark.data.corpus import Corpus
-
-BATCHES = 16  # of samples that tell how well the objective is met on a slide
 
 
 @dataclass
@@ -76,6 +75,7 @@ class Context(Trained):
         """Fit the tokens and spend the budget. An amount of 0 gives the untrained control: the same tokens, and a
         trunk with random weights."""
         self.check(corpus)
+        self._corpus = corpus
         preset = PRESETS[self.preset]
         self.tokeniser, parts = tokens.fit(corpus, self.normalisation, self.n_genes)
         torch.manual_seed(seed)
@@ -115,31 +115,31 @@ class Context(Trained):
 
     @torch.inference_mode()
     def learned(self, slide: ad.AnnData) -> dict[str, float]:
-        """R² of the objective and of predictors that have learned nothing; see `Explained.r2`."""
-        return self._explained(slide, self.model)
+        """R² of the objective, and of predictors that have learned nothing but their factors; see `Explained`."""
+        found = Explained()
+        for batch, draws in self._asked(slide):
+            found.add(self.model, batch, draws)
+            found.add_untaught(self.model, batch, draws)
+        if not found.n:
+            return {}
+        settings = (self.side, self.normalisation, self.n_genes, self.objective, self.hidden)
+        untaught = found.r2_untaught(in_training(self._corpus, *settings))
+        return {"r2": found.r2()} | {f"r2_{kind}": value for kind, value in untaught.items()}
 
     @torch.inference_mode()
     def curve(self, slide: ad.AnnData) -> list[dict[str, float]]:
-        """FLOPs spent and R² of the objective on the way of the training, and at its end."""
-        on_the_way, points = copy.deepcopy(self.model), []
-        for flops, state in self.snapshots:
+        """FLOPs spent and R² of the objective on the way of the training."""
+        samples_of, on_the_way, points = [*self._asked(slide)], copy.deepcopy(self.model), []
+        for flops, state in self.snapshots if samples_of else ():
             on_the_way.load_state_dict(state)
-            points.append({"flops": flops, **self._explained(slide, on_the_way, beside=False)})
+            found = Explained()
+            for batch, draws in samples_of:
+                found.add(on_the_way, batch, draws)
+            points.append({"flops": flops, "r2": found.r2()})
         return points
 
-    def _explained(self, slide: ad.AnnData, model: ContextModel, beside: bool = True) -> dict[str, float]:
-        """R² of a model, and of the untaught predictors `beside` it, on random samples, always the same."""
-        laid, parts = field_of(slide), self.tokeniser.parts(slide)
-        starts, _ = candidates(laid, self.side)
-        if not len(starts):
-            return {}
-        rng, generator, found = np.random.default_rng(0), torch.Generator(self._device).manual_seed(0), Explained()
-        most = most_shown(self.side)
-        for _ in range(BATCHES):
-            spots = some(laid, self.side, starts, max(1, MOST // most), most, rng)
-            batch = self._batch(samples(parts, laid.position, spots))
-            found.add(model, batch, model.draw_hidden(batch, generator), beside)
-        return found.r2()
+    def _asked(self, slide: ad.AnnData) -> Asked:
+        return asked(self.model, self.side, [(field_of(slide), self.tokeniser.parts(slide))])
 
     def _batch(self, shown: Samples) -> dict[str, torch.Tensor]:
         return tensors(shown, self._device)

@@ -305,16 +305,25 @@ def test_targets_by_hand(model):
                     torch.testing.assert_close(target[0, spot], value)
 
 
-def test_a_predictor_that_is_right_up_to_a_factor_explains_all(model):
-    """Every spot and gene group has the same part, so what is asked is a multiple of the neighbours' mean."""
-    parts = torch.full((2, 9, GROUPS, P), 0.5)
+def asked_alike(value):
+    """Nine spots of a square of which every gene group has the same part, so that what is asked is a multiple of what
+    the neighbours say."""
     position = torch.cartesian_prod(torch.arange(3.0), torch.arange(3.0)).expand(2, -1, -1)
-    batch = {"parts": parts, "position": position, "valid": torch.ones(2, 9, dtype=torch.bool)}
-    found = Explained()
-    found.add(model, batch, hidden_of(batch))
-    r2 = found.r2()
-    assert r2["r2_neighbour_mean"] == pytest.approx(1)
-    assert r2["r2_own"] == pytest.approx(5 / 9)  # 4 of 9 spots are hidden, and 0 is said of them
+    valid = torch.ones(2, 9, dtype=torch.bool)
+    return {"parts": torch.full((2, 9, GROUPS, P), value), "position": position, "valid": valid}
+
+
+def test_the_factor_of_an_untaught_predictor_is_that_of_the_training_slides(model):
+    found, training, other = Explained(), Explained(), Explained()
+    for explained, batch in ((found, asked_alike(0.5)), (training, asked_alike(2.0))):
+        explained.add(model, batch, hidden_of(batch))
+        explained.add_untaught(model, batch, hidden_of(batch))
+    r2 = found.r2_untaught(training)
+    assert r2["neighbour_mean"] == pytest.approx(1)
+    assert r2["own"] == pytest.approx(5 / 9)  # 4 of 9 spots are hidden, and 0 is said of them
+    other._own = {name: sums * torch.tensor([[4.0], [2.0]]) for name, sums in training._own.items()}  # twice the values
+    halved = found.r2_untaught(other)["neighbour_mean"]  # the factor is 1/2: half of the target is left over
+    assert halved == pytest.approx(1 - 0.25)
 
 
 @pytest.mark.parametrize("noise", (0.5, 2.0))
