@@ -13,6 +13,7 @@ from benchmark.core.files import read_json, read_parquet
 from benchmark.core.reasons import read_reason
 from benchmark.core.scores import read_table, status_line
 from benchmark.core.timing import read_times, time_line
+from benchmark.core.verified import verdict
 from benchmark.report.terminal import print_board
 from benchmark.report.words import same_donor
 from benchmark.stats.leaderboard import leaderboard
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 
 def written(run: Run) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
-    """Score rows, leaderboard, maps and manifest, as the rule `leaderboard` has written them.
+    """Score rows, leaderboard, maps and manifest, as the rule `leaderboard` has written them. Where `unitbench verify`
+    was run, the manifest says under `scores` what it found.
 
     Raises:
         UnitBenchError: it has not run yet.
@@ -33,7 +35,10 @@ def written(run: Run) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     if not (run.results / "manifest.json").exists():
         raise UnitBenchError(run.results / "manifest.json", "file not found", f"make run CONFIG={run.path} first")
     rows, maps = read_table(run.results / "scores.parquet"), read_parquet(run.results / "maps.parquet")
-    return rows, leaderboard(rows), maps, read_json(run.results / "manifest.json", dict, {"folds": dict})
+    made_by = read_json(run.results / "manifest.json", dict, {"folds": dict})
+    if found := verdict(run.results):
+        made_by["scores"] = found
+    return rows, leaderboard(rows), maps, made_by
 
 
 def show(run: Run, console: Console) -> int:
@@ -49,6 +54,8 @@ def show(run: Run, console: Console) -> int:
     if warning := same_donor(manifest["folds"]):
         console.print(warning, highlight=False, soft_wrap=True, style="yellow")
     console.print(status_line(all_arms), highlight=False, style="bold red" if len(failed) else "bold")
+    if "scores" in manifest:
+        console.print(f"scores: {manifest['scores']}", highlight=False)
     total, work = read_times(run.times, run.steps)
     if len(total) == len(run.steps):  # a step that was done by hand has no time
         console.print(time_line(total, work), highlight=False, soft_wrap=True)
