@@ -221,6 +221,18 @@ def verify(
 
 
 @app.command()
+def summary(
+    folders: Annotated[list[Path], typer.Argument(help="The results of finished runs, such as results/her2st.")],
+    out: Annotated[Path, typer.Option(help="The folder that the summary is written to.")],
+) -> None:
+    """Gather finished runs into one page with ranks over datasets and donors, a picture, and tables as CSV."""
+    from benchmark.report.summary import write_summary
+
+    found = write_summary(folders, out)
+    print(f"{len(found.runs)} runs, {found.board['dataset'].nunique()} datasets → {out / 'summary.html'}")
+
+
+@app.command()
 def bench(
     config: ConfigPath = CONFIG,
     results: Results = RESULTS,

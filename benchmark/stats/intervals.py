@@ -37,7 +37,7 @@ def bootstrap(scores: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:
     if scores.size < 2:
         return np.nan, np.nan
     codes = np.unique(clusters, return_inverse=True)[1]
-    means = _means(scores, *_draws(tuple(codes.tolist()), scores.shape[1]))
+    means = _means(scores, *draws(tuple(codes.tolist()), scores.shape[1]))
     low, high = np.nanquantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
@@ -54,7 +54,7 @@ def _means(scores: np.ndarray, blocks: np.ndarray, seeds: np.ndarray) -> np.ndar
 
 
 @lru_cache
-def _draws(clusters: tuple[int, ...], n_seeds: int) -> tuple[np.ndarray, np.ndarray]:
+def draws(clusters: tuple[int, ...], n_seeds: int) -> tuple[np.ndarray, np.ndarray]:
     """How often each block and each seed is drawn, `[N_RESAMPLES, n_blocks]` and `[N_RESAMPLES, n_seeds]`."""
     rng, sizes = np.random.default_rng(0), np.bincount(clusters)
     drawn, seeds = (rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES) for n in (len(sizes), n_seeds))
