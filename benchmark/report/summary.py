@@ -17,7 +17,7 @@ from benchmark.core.verified import SCORES, verdict
 from benchmark.report.page import TEMPLATES
 from benchmark.report.summary_picture import summary_figure
 from benchmark.report.tables import counted, entrant, with_interval
-from benchmark.report.words import contest_name, contest_title, metric_of, same_donor
+from benchmark.report.words import contest_title, metric_of, same_donor
 from benchmark.stats.contests import Contest, select
 from benchmark.stats.names import si
 from benchmark.stats.rows import arms
@@ -30,6 +30,7 @@ class Summary(NamedTuple):
     """What all runs together say.
 
     Attributes:
+        status: how many arms were expected, finished, failed and not applicable, of all runs.
         runs: of each run: run, datasets, data, arms, commit, scores, note.
         board: the leaderboard of each dataset; see `boards`.
         standings: of each contest, its entrants by mean rank.
@@ -38,6 +39,7 @@ class Summary(NamedTuple):
         twice: scores that two runs have; see `gather`.
     """
 
+    status: str
     runs: list[dict[str, Any]]
     board: pd.DataFrame
     standings: dict[Contest, pd.DataFrame]
@@ -89,14 +91,15 @@ def summarise(folders: Sequence[Path]) -> Summary:
         raise UnitBenchError(folders[0], "no task has its first key score", "give runs with scores")
     board = boards(rows)
     places = {contest: standings(board, contest, of) for contest, of in found.items()}
-    return Summary(runs, board, places, found, missing(board), twice)
+    return Summary(status_line(arms(rows)), runs, board, places, found, missing(board), twice)
 
 
 def _page(found: Summary, picture: Path) -> str:
     """The page as HTML, with the picture in it."""
     lacking = found.missing[found.missing["status"] != "not applicable"]
     page = {
-        "n_runs": len(found.runs),
+        "status": found.status,
+        "failed": " 0 failed" not in found.status,
         "datasets": sorted(found.board["dataset"].unique()),
         "runs": found.runs,
         "sections": [_section(found, contest) for contest in found.standings],
@@ -123,7 +126,6 @@ def _section(found: Summary, contest: Contest) -> dict[str, Any]:
     board = select(found.board, contest)
     return {
         "title": contest_title(contest),
-        "words": contest_name(contest),
         "metric": metric_of(contest),
         "ranked": ranked,
         "n_datasets": board["dataset"].nunique(),

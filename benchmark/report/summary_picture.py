@@ -74,13 +74,14 @@ def _mean_ranks(axes: Axes, standings: pd.DataFrame, ranked: Ranks) -> None:
 
 
 def _fronts(figure: SubFigure, part: pd.DataFrame, contest: Contest) -> None:
-    """A panel for each dataset: all entrants whose FLOPs are known, those on the Pareto front joined and named."""
+    """A panel for each dataset: the complete entrants whose FLOPs are known; those on the Pareto front are joined and
+    named."""
     groups = list(part.groupby("dataset"))
     panels = figure.subplots(-(-len(groups) // ACROSS), ACROSS, squeeze=False).ravel()
     for axes in panels[len(groups) :]:
         axes.axis("off")
     for axes, (dataset, table) in zip(panels, groups, strict=False):
-        known = table[table["flops"].notna() & table["value"].notna()]
+        known = table[table["flops"].notna() & (table["status"] == "ok")]
         colour = known["unit"].map(UNIT_COLOURS).tolist()
         filled = [c if trained else "white" for c, trained in zip(colour, known["budget"] > 0, strict=True)]
         axes.scatter(known["flops"], known["value"], c=filled, edgecolors=colour, s=26, zorder=2)
@@ -109,5 +110,6 @@ def _flop_axis(axes: Axes, flops: pd.Series) -> None:
         return
     axes.set_xscale("symlog", linthresh=spent[0] / 3, linscale=0.6)
     powers = 10.0 ** np.arange(np.floor(np.log10(spent[0])), np.ceil(np.log10(spent[-1])) + 1)
+    powers = powers[powers > spent[0] / 2]  # a smaller one would touch the 0
     axes.set_xticks([0, *powers], ["0", *(si(power).strip() for power in powers)])
     axes.set_xticks([], minor=True)
