@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -14,6 +16,8 @@ from benchmark.core.registry import make
 from benchmark.experiment.check import check_methods
 from benchmark.experiment.score import score_arms
 from tests.helpers.arms import DOMAIN, config, run
+from tests.helpers.paths import ROOT
+from tests.helpers.refusals import matches
 
 D = 3
 
@@ -113,8 +117,11 @@ BAD = {
     ),
     "too large for float32": (lambda s: {"e": np.full((s.n_obs, D), 1e300)}, "not finite in float32"),
     "words": (lambda s: {"e": np.full((s.n_obs, D), "x")}, "the embedding is <U1 of shape (138, 3), numbers"),
-    "one dimension": (lambda s: {"e": np.ones(s.n_obs)}, "of shape (138,), numbers [n_spots, d] are asked"),
-    "no column": (lambda s: {"e": np.ones((s.n_obs, 0))}, "of shape (138, 0), numbers"),
+    "one dimension": (
+        lambda s: {"e": np.ones(s.n_obs)},
+        "the embedding is float64 of shape (138,), numbers [n_spots, d] are asked",
+    ),
+    "no column": (lambda s: {"e": np.ones((s.n_obs, 0))}, "the embedding is float64 of shape (138, 0), numbers"),
     "no such array": (
         lambda s: {"a": embedding(s), "b": embedding(s)},
         "no array 'embedding', it has 'a', 'b'; set key",
@@ -130,6 +137,13 @@ def test_a_file_that_does_not_fit_is_refused_in_one_line(folder, tissue, slide, 
         Precomputed(str(folder)).check(tissue)
     assert str(caught.value).startswith(f"{folder / 'donor0_0.npz'}: ") and line in str(caught.value)
     assert "\n" not in str(caught.value) and caught.value.remedy
+
+
+@pytest.mark.parametrize("line", [line for _, line in BAD.values()], ids=BAD)
+def test_the_page_about_handing_in_has_each_line(line):
+    table = (ROOT / "docs/submit.md").read_text(encoding="utf-8")
+    pieces = re.findall(r"`([^`]+)`", "".join(row for row in table.splitlines() if row.startswith("| `")))
+    assert any(matches(piece, line) for piece in pieces if len(piece) > 12), line
 
 
 def test_a_pickled_array_is_refused_and_not_run(folder, tissue, tmp_path):
