@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from benchmark.core.errors import UnitBenchError
+from benchmark.core.exits import exit_code
 
 # One thread, unless more are asked for: the modules are small, and what has used threads cannot be forked for the arms.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -207,6 +207,31 @@ def run(
 
 
 @app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="The results of a finished run, such as results/her2st.")],
+    corpus: Annotated[
+        Path | None, typer.Option(help="A corpus that you prepared. Default: the config's dataset is prepared anew.")
+    ] = None,
+) -> None:
+    """Recompute all scores of a finished run from its embeddings and predictions; exit with 1 if a row differs."""
+    from benchmark.experiment.verify import show
+
+    raise typer.Exit(show(folder, corpus))
+
+
+@app.command()
+def summary(
+    folders: Annotated[list[Path], typer.Argument(help="The results of finished runs, such as results/her2st.")],
+    out: Annotated[Path, typer.Option(help="The folder that the summary is written to.")],
+) -> None:
+    """Gather finished runs into one page with ranks over datasets and donors, a picture, and tables as CSV."""
+    from benchmark.report.summary import write_summary
+
+    found = write_summary(folders, out)
+    print(f"{len(found.runs)} runs, {found.board['dataset'].nunique()} datasets → {out / 'summary.html'}")
+
+
+@app.command()
 def bench(
     config: ConfigPath = CONFIG,
     results: Results = RESULTS,
@@ -259,36 +284,6 @@ def doctor(results: Results = RESULTS) -> None:
 
 
 def main() -> None:
-    """Run a command. Exit codes: 0 done, 1 an arm or a job failed, 2 refused, 130 interrupted.
-
-    Whatever a user can cause ends with one line. An error of the program shows its traceback, and says so.
-    """
+    """Run a command, and end with its exit code."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    sys.exit(_code_of_command())
-
-
-def _code_of_command() -> int:
-    try:
-        return app(standalone_mode=False) or 0
-    except UnitBenchError as error:
-        return _refuse(str(error))
-    except BrokenPipeError:  # whoever reads the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:  # no permission, no space: a traceback would not help
-        remedy = "correct the path or free disk space"
-        return _refuse(str(UnitBenchError(error.filename or "a file", error.strerror or str(error), remedy)))
-    except (KeyboardInterrupt, typer.Abort):
-        print("unitbench: interrupted", file=sys.stderr)
-        return 130
-    except Exception as error:
-        if hasattr(error, "format_message"):  # of typer: an unknown option, say. Without a word it has shown the help.
-            return _refuse(f"{said.rstrip('.')}; see unitbench --help") if (said := error.format_message()) else 2
-        traceback.print_exc()
-        print("unitbench: an error of UnitBench or of a plugin; please report the lines above", file=sys.stderr)
-        return 1
-
-
-def _refuse(line: str) -> int:
-    print(f"unitbench: {' '.join(line.split())}", file=sys.stderr)
-    return 2
+    sys.exit(exit_code(lambda: app(standalone_mode=False)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -28,10 +29,21 @@ def code_of(*modules: str) -> str:
 
 
 def code_of_plugin(kind: registry.Kind, name: str, options: Mapping[str, Any]) -> str:
-    """The code of a plugin, and of the channel rules that its options name. Raises UnitBenchError: no such plugin."""
-    rules = registry.plugins("channels")
-    named = sorted({value for value in options.values() if isinstance(value, str) and value in rules})
-    return code_of(registry.find(kind, name).entry.module, *(rules[rule].entry.module for rule in named))
+    """The code of a plugin, and of the channel rules that its options name. For a method also what is in the files and
+    folders that they name: weights, say. Raises UnitBenchError: no such plugin."""
+    rules, words = registry.plugins("channels"), sorted({value for value in options.values() if isinstance(value, str)})
+    named = [rules[word].entry.module for word in words if word in rules]
+    code = code_of(registry.find(kind, name).entry.module, *named)
+    files = _files_of(words) if kind == "methods" else {}
+    return fingerprint([code, files]) if files else code
+
+
+def _files_of(words: list[str]) -> dict[str, str]:
+    """The checksums of the files that the words name, and of those in the folders that they name."""
+    found = {Path(word) for word in words if os.path.isfile(word)}  # unlike Path's, it takes any text
+    folders = [Path(word) for word in words if os.path.isdir(word)]
+    found |= {file for folder in folders for file in folder.rglob("*") if file.is_file()}
+    return {str(file): sha256(file) for file in sorted(found)}
 
 
 @cache

@@ -14,6 +14,7 @@ from benchmark.core.files import read_json, read_parquet
 from benchmark.core.reasons import read_reason
 from benchmark.core.scores import read_table, status_line
 from benchmark.core.timing import read_times, time_line
+from benchmark.core.verified import verdict
 from benchmark.report.terminal import print_board
 from benchmark.report.words import same_donor
 from benchmark.stats.leaderboard import leaderboard
@@ -36,7 +37,8 @@ class Written(NamedTuple):
 
 
 def written(run: Run) -> Written:
-    """The tables, as the rule `leaderboard` has written them.
+    """The tables, as the rule `leaderboard` has written them. Where `unitbench verify` was run, the manifest says under
+    `scores` what it found.
 
     Raises:
         UnitBenchError: it has not run yet.
@@ -47,6 +49,8 @@ def written(run: Run) -> Written:
     maps = read_parquet(run.results / "maps.parquet")
     curves = read_parquet(run.results / "curves.parquet", COLUMNS)
     made_by = read_json(run.results / "manifest.json", dict, {"folds": dict})
+    if found := verdict(run.results):
+        made_by["scores"] = found
     return Written(rows, leaderboard(rows), maps, curves, made_by)
 
 
@@ -63,6 +67,8 @@ def show(run: Run, console: Console) -> int:
     if warning := same_donor(manifest["folds"]):
         console.print(warning, highlight=False, soft_wrap=True, style="yellow")
     console.print(status_line(all_arms), highlight=False, style="bold red" if len(failed) else "bold")
+    if "scores" in manifest:
+        console.print(f"scores: {manifest['scores']}", highlight=False)
     total, work = read_times(run.times, run.steps)
     if len(total) == len(run.steps):  # a step that was done by hand has no time
         console.print(time_line(total, work), highlight=False, soft_wrap=True)

@@ -49,7 +49,7 @@ def resampled(scores: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     """`mean(scores)` of each draw, `[N_RESAMPLES]`; see `bootstrap`. Scores of one shape and one set of clusters are
     drawn alike, so differences between them are paired."""
     codes = np.unique(clusters, return_inverse=True)[1]
-    return _means(scores, *_draws(tuple(codes.tolist()), scores.shape[1]))
+    return _means(scores, *draws(tuple(codes.tolist()), scores.shape[1]))
 
 
 def _means(scores: np.ndarray, blocks: np.ndarray, seeds: np.ndarray) -> np.ndarray:
@@ -64,7 +64,7 @@ def _means(scores: np.ndarray, blocks: np.ndarray, seeds: np.ndarray) -> np.ndar
 
 
 @lru_cache
-def _draws(clusters: tuple[int, ...], n_seeds: int) -> tuple[np.ndarray, np.ndarray]:
+def draws(clusters: tuple[int, ...], n_seeds: int) -> tuple[np.ndarray, np.ndarray]:
     """How often each block and each seed is drawn, `[N_RESAMPLES, n_blocks]` and `[N_RESAMPLES, n_seeds]`."""
     rng, sizes = np.random.default_rng(0), np.bincount(clusters)
     drawn, seeds = (rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES) for n in (len(sizes), n_seeds))

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from benchmark.core.code import code_of_plugin
 from tests.helpers.paths import ROOT
 
 FILES = {
@@ -115,3 +116,20 @@ def test_it_is_the_same_at_every_place(tmp_path):
         found.append(subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout)
         shutil.rmtree(target)
     assert found[0] == found[1]
+
+
+def test_that_of_a_method_changes_with_the_files_that_its_options_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"folder": "weights", "what": "x" * 5000, "seen": ["a"], "key": "\0", "other": ""}
+    alone = code_of_plugin("methods", "pca", options)
+    assert alone == code_of_plugin("methods", "pca", {})
+    file = tmp_path / "weights" / "deep" / "a.npz"
+    file.parent.mkdir(parents=True)
+    seen = {alone}
+    for text in ("1", "2"):
+        file.write_text(text)
+        now = code_of_plugin("methods", "pca", options)
+        assert now not in seen
+        assert code_of_plugin("methods", "pca", {"folder": str(file)}) not in seen
+        assert code_of_plugin("datasets", "simulated", options) == code_of_plugin("datasets", "simulated", {})
+        seen.add(now)

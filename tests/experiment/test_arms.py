@@ -137,7 +137,7 @@ class Fails:
     unit = "none"
 
     def __init__(self, mended: str = ""):
-        self.mended = Path(mended)
+        self.mended = Path(f"{mended}.txt")  # a file that the option named itself would be part of the arm's key
 
     def fit(self, corpus, budget, seed):
         if not self.mended.exists():
@@ -150,7 +150,7 @@ class Fails:
 
 @pytest.fixture
 def failing(tmp_path, monkeypatch):
-    """A config whose one method fails until the file `mended` exists."""
+    """A config whose one method fails until the file `mended.txt` exists."""
     install(tmp_path / "site", "failing", FAILS, "fails = failing:Fails")
     monkeypatch.syspath_prepend(tmp_path / "site")
     return config(methods=[{"method": "fails", "options": {"mended": str(tmp_path / "mended")}}], tasks=["clustering"])
@@ -169,7 +169,7 @@ def test_the_traceback_is_a_file_that_the_reason_names(failing, tissue, tmp_path
 
 def test_the_traceback_goes_when_the_arm_succeeds(failing, tissue, tmp_path):
     run(failing, tissue, tmp_path, "fails")
-    (tmp_path / "mended").touch()
+    (tmp_path / "mended.txt").touch()
     (record,), _ = run(failing, tissue, tmp_path, "fails")
     assert record["status"] == "ok" and record["reason"] == ""
     assert not (tmp_path / "arms/fails/fold0/0-seed0/error.txt").exists()
@@ -185,7 +185,7 @@ def test_an_arm_that_begins_anew_has_no_old_record_and_no_old_traceback(failing,
 
 def test_a_second_attempt_keeps_what_has_ended_and_gives_up_what_has_not(failing, tissue, tmp_path):
     (first,), _ = run(failing, tissue, tmp_path, "fails")
-    (tmp_path / "mended").touch()
+    (tmp_path / "mended.txt").touch()
     assert run(failing, tissue, tmp_path, "fails", attempt=2)[0] == [first]
     (tmp_path / "arms/fails/fold0/0-seed0/arm.json").unlink()
     (record,), _ = run(failing, tissue, tmp_path, "fails", attempt=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from benchmark.core.registry import plugins
@@ -63,6 +64,10 @@ def test_every_built_in_plugin_keeps_its_contract(kind, name, micro_trunk, large
     subject = Subject(kind, name, options)
     if name == "patch_released":
         subject.corpus = large
+    if name == "precomputed":
+        subject.options = {"folder": str(tmp_path)}
+        for slide in subject.corpus:
+            np.savez(tmp_path / f"{slide.uns['slide']}.npz", slide.X[:, :8].toarray())
     outcomes = list(run_checks(subject, CHECKS[kind]))
     assert [outcome for outcome in outcomes if outcome.violated] == []
     assert len(outcomes) == len(CHECKS[kind])
