@@ -75,7 +75,7 @@ class ArmRows:
             costs |= {metric: spent[name] for name, metric in COSTS.items()}
             costs |= {f"{self.config.budget.axis}_target": spent["amount"]}
             costs |= {"epochs": spent["spots"] / self.corpus.subset(record["seen"]["learn"]).n_spots}
-        if read := record.get("inference"):
+        if (read := record.get("inference")) and read["flops"]:
             costs |= {"inference_flops_per_spot": read["flops"] / read["spots"]}
         for metric, value in costs.items():
             row = shared | {"task": "cost", "metric": metric}

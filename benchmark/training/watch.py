@@ -26,6 +26,11 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if function._overloadpacket not in flop_registry and function is not torch.ops.prim.device.default:
+            with self:  # in inference mode the operations that have a formula are inside of others
+                out = function.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
         out = function(*args, **kwargs)
         if formula := flop_registry.get(function._overloadpacket):
             self.flops += formula(*args, **kwargs, out_val=out)

@@ -13,6 +13,7 @@ from benchmark.model.trunk import Preset, Trunk
 from benchmark.training.flops import count_flops
 from benchmark.training.learner import module_for
 from benchmark.training.loop import tensors
+from benchmark.training.watch import Watch
 from benchmark.units.patch import PatchUnit
 from benchmark.units.slide import SlideUnit
 from benchmark.units.spot import SpotUnit
@@ -154,3 +155,15 @@ def test_work_that_cannot_be_counted_is_refused(of):
     assert "\n" not in str(error.value)
     module.extra_flops = lambda batch: 10 * batch["values"].numel()
     assert count_flops(module, batch) == 320
+
+
+@pytest.mark.parametrize("mode", (torch.no_grad, torch.inference_mode, torch.enable_grad))
+def test_the_watch_sees_the_products_of_every_mode(mode):
+    """A linear layer takes 2 n p q FLOPs; attention 2 t² d for the logits and as much for the sum, in each head."""
+    x, layer = torch.ones(5, 3), torch.nn.Linear(3, 4)
+    q = torch.ones(1, 2, 6, 8)
+    watch = Watch()
+    with watch, mode():
+        layer(x)
+        torch.nn.functional.scaled_dot_product_attention(q, q, q)
+    assert watch.flops == 2 * 5 * 3 * 4 + 2 * (2 * 2 * 6 * 6 * 8)
