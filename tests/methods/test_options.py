@@ -32,7 +32,12 @@ def options(name: str) -> dict[str, type]:
     return {option: hints.get(option) for option in inspect.signature(CLASSES[name]).parameters}
 
 
-WORDS = [(name, option) for name in CLASSES for option, kind in options(name).items() if get_origin(kind) is Literal]
+WORDS = [
+    (name, option)
+    for name in CLASSES
+    for option, kind in options(name).items()
+    if get_origin(kind) is Literal and any(isinstance(value, str) for value in get_args(kind))
+]
 
 
 @by_method
