@@ -34,7 +34,7 @@ def test_shipped_configs_hold_controls_and_enough_seeds_for_a_claim(path):
         assert {"gene_mean", "neighbour_mean", "inverse_distance"} <= methods
     # What compares settings of one method does so at one budget; all else has its untrained control.
     assert 0 in config.budget.amounts or (
-        config.name.startswith(("ablation", "scaling", "generation", "spatia_")) and len(config.budget.amounts) == 1
+        config.name.startswith(("ablation", "objectives", "scaling", "generation", "spatia_")) and len(config.budget.amounts) == 1
     )
 
 
