@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import SkipTest
 
 from benchmark.core import registry
+from benchmark.core.contracts import offer
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.reasons import reason_of
 from benchmark.data.shown import shown
@@ -60,8 +61,9 @@ class Subject:
 
     @property
     def training(self) -> Corpus:
-        """The slides of all donors but the last, as methods are given them."""
-        return self.corpus.for_methods(self.corpus.names[:-1])
+        """The slides of all donors but the last, as methods are given them: with labels if the method asks for them."""
+        labels = self.kind == "methods" and offer(self.make(), "labels")
+        return self.corpus.for_methods(self.corpus.names[:-1], labels=labels)
 
     @property
     def test_slide(self) -> AnnData:
