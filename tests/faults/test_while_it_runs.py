@@ -38,7 +38,7 @@ def test_two_imports_at_once_into_a_new_database_make_one_board(tmp_path):
     rows = example_rows()
     board, database = leaderboard(rows), tmp_path / "mlflow.db"
     context = multiprocessing.get_context("spawn")
-    both = [context.Process(target=track, args=(rows, board, database, "example")) for _ in range(2)]
+    both = [context.Process(target=track, args=(rows, board, NO_CURVES, database, "example")) for _ in range(2)]
     for process in both:
         process.start()
     for process in both:
