@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from benchmark.core.files import write_text
 from benchmark.core.scores import status_line
 from benchmark.report import ablation, figures, findings, learning, ledger, maps, tables, words
+from benchmark.report.filled import filled
 from benchmark.report.glance import glance
 from benchmark.report.learning_plot import learning as learning_plot
 from benchmark.report.side_plot import by_side
@@ -29,8 +29,6 @@ from benchmark.stats.options import between
 from benchmark.stats.rows import arms
 from benchmark.stats.scaling import courses, laws, means, slopes
 from benchmark.stats.winners import iso_flop, standings
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(
@@ -75,14 +73,7 @@ def write_report(
         "plots": {name: _script_safe(figure.to_json()) for name, figure in plots.items() if figure},
         "plotly": Markup(get_plotlyjs()),
     }
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return write_text(path, environment.get_template("page.html").render(page))
+    return write_text(path, filled("page.html", page))
 
 
 def _head(rows: pd.DataFrame, manifest: Mapping) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import read_json, write_text
 from benchmark.core.scores import read_table, status_line, write_table
 from benchmark.core.verified import SCORES, verdict
-from benchmark.report.page import TEMPLATES
+from benchmark.report.filled import filled
 from benchmark.report.summary_picture import summary_figure
 from benchmark.report.tables import counted, entrant, with_interval
 from benchmark.report.words import contest_title, metric_of, same_donor
@@ -110,14 +109,7 @@ def _page(found: Summary, picture: Path) -> str:
         "plots": {},
         "plotly": "",
     }
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("summary.html").render(page)
+    return filled("summary.html", page)
 
 
 def _section(found: Summary, contest: Contest) -> dict[str, Any]:
