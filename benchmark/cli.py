@@ -207,6 +207,19 @@ def run(
 
 
 @app.command()
+def tune(
+    out: Annotated[Path, typer.Option(help="The config that is written.")],
+    config: ConfigPath = CONFIG,
+    results: Results = RESULTS,
+    cores: Annotated[str, typer.Option(help='Cores to use; "all": every core.')] = "all",
+) -> None:
+    """Try the settings of the config's `tuning` inside the training donors of each fold; write the best as a config."""
+    from benchmark.experiment.tune import tune
+
+    raise typer.Exit(tune(_run(config, results), out, cores))
+
+
+@app.command()
 def verify(
     folder: Annotated[Path, typer.Argument(help="The results of a finished run, such as results/her2st.")],
     corpus: Annotated[

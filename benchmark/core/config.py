@@ -1,4 +1,4 @@
-"""The experiment as typed, frozen values, read from YAML. An unknown key is an error that names the nearest one."""
+"""The experiment as typed, frozen values, read from YAML."""
 
 from __future__ import annotations
 
@@ -10,23 +10,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.expand import combinations, read_values
-from benchmark.core.typed import fault, typed
+from benchmark.core.typed_values import Frozen, build
 
 MOST_REPEATS = 1000  # of a split within slides
 MOST_ENTRIES = 10_000  # that one `vary` makes
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # names of the run and of methods become names of folders
 
 PLAIN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"  # a dot ends the name of a dataset in that of a slide
-
-
-class Frozen(BaseModel):
-    """Values that cannot change, without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Dataset(Frozen):
@@ -61,6 +55,10 @@ class Method(Frozen):
     vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         default={}, exclude=True, description="Options with a list of values each: one entry for each combination."
     )
+    folds: dict[str, dict[str, Any]] = Field(
+        default={},
+        description="Options of single folds, by the fold's name, on top of `options`. See `unitbench tune`.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -70,8 +68,13 @@ class Method(Frozen):
 
     @property
     def canonical(self) -> str:
-        """The plugin and its options as JSON with sorted keys. Equal entries have equal JSON."""
-        return json.dumps({"method": self.method, **self.options}, sort_keys=True)
+        """The plugin and its options as JSON with sorted keys, and whether single folds have options of their own."""
+        tuned = {"tuned": True} if self.folds else {}
+        return json.dumps({"method": self.method, **self.options, **tuned}, sort_keys=True)
+
+    def at(self, fold: str) -> Method:
+        """The entry as it is in one fold."""
+        return Method(method=self.method, label=self.label, options=self.options | self.folds.get(fold, {}))
 
     def expanded(self) -> list[Method]:
         """One entry for each combination of the varied options.
@@ -88,7 +91,8 @@ class Method(Frozen):
         for suffix, chosen in combinations(self.vary):
             if not re.fullmatch(NAME, self.label + suffix):
                 raise ValueError(f"{self.label + suffix!r} is no legal label: vary numbers or plain words")
-            entries.append(Method(method=self.method, label=self.label + suffix, options=self.options | chosen))
+            options = self.options | chosen
+            entries.append(Method(method=self.method, label=self.label + suffix, options=options, folds=self.folds))
         return entries
 
 
@@ -152,6 +156,9 @@ class Splits(Frozen):
     block_buffer: float = Field(
         default=2, ge=0, description="Training spots nearer than this to a test spot are left out, in pitches."
     )
+    without: tuple[str, ...] = Field(
+        default=(), description="Groups of slides that nothing learns from and nothing is scored on."
+    )
 
     @model_validator(mode="after")
     def _some_split(self) -> Splits:
@@ -165,6 +172,20 @@ class Splits(Frozen):
     def repeats(self) -> dict[str, int]:
         """How often each split within slides is drawn."""
         return {"random": self.random_repeats, "few_labels": self.few_labels_repeats, "block": self.block_repeats}
+
+
+class Tuning(Frozen):
+    """What `unitbench tune` tries: settings of all methods that learn, on donors that are no test donors."""
+
+    space: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        min_length=1, description="Options with a list of values each. The first setting tried is the method's own."
+    )
+    trials: int = Field(default=8, ge=2, description="Settings that are tried, drawn from the space: the same for all.")
+    amount: float = Field(gt=0, allow_inf_nan=False, description="What each trial may spend, on the axis of `budget`.")
+    splits: Splits = Field(
+        default=Splits(donor_folds=2, random_repeats=0),
+        description="How the slides that learn in a fold are split into those of the trials and those that score them.",
+    )
 
 
 class Config(Frozen):
@@ -192,6 +213,7 @@ class Config(Frozen):
         default="auto", description="Of training. `auto`: bf16 where the hardware multiplies it faster."
     )
     limits: Limits = Field(default=Limits(), description="What one arm may take of the machine.")
+    tuning: Tuning | None = Field(default=None, description="What `unitbench tune` tries. A run does not use it.")
     methods_per_job: int = Field(
         default=1, ge=1, description="Methods that one process fits in turn. 1 is best on a cluster."
     )
@@ -242,44 +264,6 @@ class Config(Frozen):
 def _twice(values: Iterable[Any]) -> list[Any]:
     """The values that are there more than once, in order."""
     return sorted(value for value, count in Counter(values).items() if count > 1)
-
-
-def build(model: type[Frozen], values: Any, where: object) -> Any:
-    """`model(**values)`, with no type converted: "8" is no number, and 1 is not true. An error of pydantic becomes one
-    line: the file, the key, the remedy.
-
-    Args:
-        values: as YAML or JSON has them.
-        where: the file, for the message.
-
-    Raises:
-        UnitBenchError: unknown key (names the nearest known one), wrong type, missing key.
-    """
-    if not isinstance(values, dict):
-        raise UnitBenchError(
-            where, f"expected keys and values, found {type(values).__name__}", "see config/default/simulated.yaml"
-        )
-    try:
-        return typed(TypeAdapter(model), values)
-    except ValidationError as error:
-        # An unknown key comes first: it is often a misspelling of the key that is missing.
-        first = min(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = _fields_at(model, first["loc"][:-1])
-            raise UnitBenchError(where, f"unknown key {key!r}", nearest(str(first["loc"][-1]), known)) from None
-        if first["type"] == "missing":
-            raise UnitBenchError(where, f"key {key!r} is missing", "see config/default/simulated.yaml") from None
-        raise UnitBenchError(where, f"{key}: {fault(first)}" if key else fault(first), "correct it") from None
-
-
-def _fields_at(model: Any, path: tuple) -> list[str]:
-    """Names of the fields of the model at `path` inside `model`."""
-    for part in path:
-        if isinstance(part, str) and part in model.model_fields:
-            annotation = model.model_fields[part].annotation
-            model = next(iter(getattr(annotation, "__args__", ())), annotation)
-    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def read_config(path: Path) -> Config:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import pandas as pd
 from pydantic import Field
 
-from benchmark.core.config import Frozen
 from benchmark.core.errors import UnitBenchError, nearest
+from benchmark.core.typed_values import Frozen
 from benchmark.data.source import locate
 from benchmark.datasets.description import Digest, Name, read_description
 

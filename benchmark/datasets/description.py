@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from benchmark.core.config import Frozen, build
 from benchmark.core.errors import UnitBenchError
+from benchmark.core.typed_values import Frozen, build
 from benchmark.core.yaml_file import read_yaml
 from benchmark.datasets.genes import Genes
 from benchmark.datasets.label_table import LabelTable

@@ -9,8 +9,8 @@ import pandas as pd
 import scipy.sparse as sp
 from pydantic import Field, model_validator
 
-from benchmark.core.config import Frozen
 from benchmark.core.errors import UnitBenchError, nearest
+from benchmark.core.typed_values import Frozen
 from benchmark.data import labels
 from benchmark.data.names import is_missing
 from benchmark.datasets.tables import read_columns

@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from benchmark.core.config import Frozen
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import sha256
+from benchmark.core.typed_values import Frozen
 from benchmark.data.names import check_twins
 from benchmark.data.source import described_folder
 from benchmark.datasets.description import Description, read_description, without_places

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from benchmark.core.config import Frozen
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.files import read_json
+from benchmark.core.typed_values import Frozen
 from benchmark.data import lattice
 from benchmark.data.slide import check_slide, make_slide
 from benchmark.data.source import locate

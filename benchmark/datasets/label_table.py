@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from benchmark.core.config import Frozen
 from benchmark.core.errors import UnitBenchError
+from benchmark.core.typed_values import Frozen
 from benchmark.data import labels
 from benchmark.datasets.tables import read_columns
 

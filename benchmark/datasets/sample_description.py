@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from benchmark.core.config import Frozen
+from benchmark.core.typed_values import Frozen
 from benchmark.datasets.description import Digest, Name
 from benchmark.datasets.genes import Genes
 from benchmark.datasets.label_table import LabelTable

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmark.core.config import Frozen
 from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.files import sha256
+from benchmark.core.typed_values import Frozen
 from benchmark.data.download import check_file
 from benchmark.data.lattice import Lattice
 from benchmark.data.slide import check_slide, make_slide

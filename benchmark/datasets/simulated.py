@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from benchmark.core.config import Frozen
+from benchmark.core.typed_values import Frozen
 from benchmark.data import lattice
 from benchmark.data.slide import check_slide, make_slide
 from benchmark.datasets.histology import PIXELS, draw

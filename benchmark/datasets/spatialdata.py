@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from benchmark.core.config import Frozen
 from benchmark.core.errors import UnitBenchError
+from benchmark.core.typed_values import Frozen
 from benchmark.data.labels import text
 from benchmark.data.slide import check_slide
 from benchmark.datasets.description import Description

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import pandas as pd
 from pydantic import Field
 
-from benchmark.core.config import Frozen
+from benchmark.core.typed_values import Frozen
 from benchmark.data.lattice import Lattice, hexagonal
 from benchmark.datasets.sample_description import SampleDescription
 from benchmark.datasets.samples import Sample, SampleFolder, placed

@@ -10,6 +10,7 @@ from benchmark.core import registry
 from benchmark.core.code import code_of, code_of_plugin
 from benchmark.core.config import Config, Role
 from benchmark.core.environments import find_environment
+from benchmark.core.errors import UnitBenchError, nearest
 from benchmark.core.files import fingerprint
 from benchmark.data.corpus import Corpus
 from benchmark.data.splits import Fold, donor_folds, everything
@@ -46,7 +47,16 @@ def folds(
     Args:
         groups: the group of each slide.
         roles: what each slide is for; "both" where it is left out.
+
+    Raises:
+        UnitBenchError: `splits.without` names no group.
     """
+    without = config.splits.without
+    if unknown := set(without) - set(groups.values()):
+        raise UnitBenchError(
+            f"splits.without: {min(unknown)!r}", "no such group", nearest(min(unknown), groups.values())
+        )
+    groups = {slide: group for slide, group in groups.items() if group not in without}
     evaluated = {slide: group for slide, group in groups.items() if roles.get(slide, "both") != "pretrain"}
     by_name = {fold.name: fold for fold in donor_folds(evaluated, config.splits.donor_folds)}
     if any(config.splits.repeats.values()):
@@ -83,7 +93,7 @@ def arm_key(config: Config, corpus: Corpus, fold: Fold, arm: Arm) -> str:
 
     A fitted arm is used again while its key is the same. It does not depend on the tasks.
     """
-    entry = config.method(arm.method)
+    entry = config.method(arm.method).at(arm.fold)
     plugin = registry.find("methods", entry.method)
     here = machine(config.precision)
     if plugin.environment:

@@ -61,7 +61,7 @@ def attempt(
     if not old:
         folder.begin(key)
     folder.traceback.unlink(missing_ok=True)
-    entry = config.method(arm.method)
+    entry = config.method(arm.method).at(arm.fold)
     plugin, method = registry.find("methods", entry.method), registry.make("methods", entry.method, entry.options)
     record = describe(config, corpus, fold, arm, says(method)) | {"key": key}
     if reason := offer(method, "not_applicable") or _tells_what_is_tested(method, fold):
@@ -93,7 +93,7 @@ def describe(config: Config, corpus: Corpus, fold: Fold, arm: Arm, said: Mapping
     """
     slides = corpus.record["slides"]
     donors, groups = ({name: slides[name][what] for name in corpus.names} for what in ("donor", "group"))
-    entry, git = config.method(arm.method), checkout()
+    entry, git = config.method(arm.method).at(arm.fold), checkout()
     plugin = registry.find("methods", entry.method)
     return asdict(arm) | {
         **said,
@@ -176,7 +176,7 @@ class _Attempt:
         return self.corpus.for_methods(self.fold.learn, offer(method, "panels"), offer(method, "labels"))
 
     def _new(self) -> Method:
-        entry = self.config.method(self.arm.method)
+        entry = self.config.method(self.arm.method).at(self.arm.fold)
         method: Method = registry.make("methods", entry.method, entry.options)
         return method
 

@@ -44,7 +44,7 @@ def check_methods(config: Config, corpus: Corpus, pairs: Iterable[tuple[str, str
     """
     by_name, n_checks = folds_of(config, corpus), 0
     for label, fold in pairs:
-        entry = config.method(label)
+        entry = config.method(label).at(fold)
         ask = partial(_ask, entry.method, entry.options, corpus, by_name[fold].learn)
         try:
             built_in = registry.find("methods", entry.method).built_in

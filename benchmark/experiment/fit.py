@@ -26,7 +26,7 @@ def run_arms(
     config: Config, corpus: Corpus, results: Path, label: str, fold: str, progress: Progress, attempt: int = 1
 ) -> list[dict]:
     """The records of all arms of one method in one fold; see `run_these`."""
-    entry = config.method(label)
+    entry = config.method(label).at(fold)
     unit = said_by(entry.method, entry.options)["unit"]
     return run_these(config, corpus, results, list(arms(config, label, unit, fold)), progress, attempt)
 
@@ -128,7 +128,7 @@ def limits_of(config: Config) -> dict[str, float]:
 def _give_up(config: Config, corpus: Corpus, results: Path, arm: Arm, reason: UnitBenchError) -> None:
     """Write the record of an arm that has ended its process."""
     folder, key = _folder(config, corpus, results, arm)
-    entry = config.method(arm.method)
+    entry = config.method(arm.method).at(arm.fold)
     said = said_by(entry.method, entry.options)
     record = describe(config, corpus, folds_of(config, corpus)[arm.fold], arm, said)
     folder.begin(key)

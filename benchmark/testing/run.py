@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from benchmark.core.config import Config, build
+from benchmark.core.config import Config
 from benchmark.core.scores import read_rows, write_rows
+from benchmark.core.typed_values import build
 from benchmark.experiment.check import check_methods
 from benchmark.experiment.fit import run_arms
 from benchmark.experiment.score import score_arms

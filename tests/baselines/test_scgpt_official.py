@@ -10,9 +10,10 @@ import torch
 
 from baselines.scgpt.model import ScGPT
 from baselines.scgpt_official import ScGPTOfficial
-from benchmark.core.config import Config, build
+from benchmark.core.config import Config
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.registry import make
+from benchmark.core.typed_values import build
 from benchmark.experiment.check import check_methods
 
 ARGS = {"embsize": 16, "nheads": 2, "nlayers": 1, "d_hid": 24, "dropout": 0.2, "n_layers_cls": 3}

@@ -5,8 +5,9 @@ import json
 import pytest
 import yaml
 
-from benchmark.core.config import Config, build, read_config
+from benchmark.core.config import Config, read_config
 from benchmark.core.errors import UnitBenchError
+from benchmark.core.typed_values import build
 from benchmark.data.prepare import prepare
 from benchmark.experiment.arms import folds_of
 from benchmark.experiment.layout import source

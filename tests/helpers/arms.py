@@ -1,6 +1,7 @@
 """Arms of a small experiment, on trunks that train in an instant."""
 
-from benchmark.core.config import Config, build
+from benchmark.core.config import Config
+from benchmark.core.typed_values import build
 from benchmark.experiment.fit import run_arms
 
 PATCH = {"method": "patch", "options": {"size": 4, "n_channels": 16, "preset": "micro"}}

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.core.config import Config, build
+from benchmark.core.config import Config
 from benchmark.core.contracts import Spots
+from benchmark.core.typed_values import build
 from benchmark.data.prepare import write_corpus
 from benchmark.experiment.fit import run_arms
 from benchmark.experiment.score import score_arms

@@ -9,8 +9,9 @@ from scipy.sparse import csr_matrix
 from sklearn.decomposition import PCA
 
 from baselines.image_features import ImagePCA, ImageTexture, MeanColour
-from benchmark.core.config import Config, build
+from benchmark.core.config import Config
 from benchmark.core.contracts import Spots
+from benchmark.core.typed_values import build
 from benchmark.data.gene_selection import top_log_variance
 from benchmark.data.normalisation import lognorm
 from benchmark.data.prepare import write_corpus

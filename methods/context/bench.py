@@ -1,0 +1,89 @@
+"""Speed of a training step of `context` for each preset and side, beside a plain matrix product of the same device.
+
+    python -m methods.context.bench --presets tiny small base --sides 1 8 16 slide --times 1 64
+
+It needs no data: tokens and slides are made up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+
+from benchmark.model.trunk import PRESETS
+from benchmark.training.bench import matmul_rate, timed
+from benchmark.training.loop import draw_hidden, tensors
+from benchmark.training.made_up import MadeUp
+from benchmark.training.step import Step, precision
+from methods.context.model import ContextModel
+from methods.context.tokens import GROUPS, N_COMPONENTS
+from methods.context.unit import ContextUnit, Side
+
+if TYPE_CHECKING:
+    from benchmark.data.corpus import Corpus
+
+NAMES = (
+    "preset",
+    "side",
+    "tokens a step",
+    "precision",
+    "first step, s",
+    "loading, ms",
+    "step, ms",
+    "TFLOP/s",
+    "of peak",
+)
+
+
+def rows(presets: list[str], sides: list[Side], times: list[int]) -> Iterator[tuple[object, ...]]:
+    """The values of `NAMES` for each preset, side and number of steps' samples that one step takes together."""
+    corpus = cast("Corpus", MadeUp(n_genes=100))
+    parts = np.random.default_rng(0).standard_normal((corpus.n_spots, GROUPS, N_COMPONENTS)).astype(np.float32)
+    peaks: dict[str, float] = {}
+    for preset in presets:
+        for side in sides:
+            unit = ContextUnit.of(corpus, side, PRESETS[preset].d, parts)
+            for n in (k * unit.samples_per_step for k in times):
+                torch.manual_seed(0)
+                model = ContextModel(N_COMPONENTS, PRESETS[preset])
+                used = "bf16" if precision("auto", model) == "bf16-mixed" else "fp32"
+                step = Step(model, 1e-4, "auto")
+                loading = timed(lambda unit=unit, n=n: unit.draw(corpus, n, np.random.default_rng(0)))
+                batch = tensors(unit.draw(corpus, n, np.random.default_rng(0)), step.device)
+                hidden = draw_hidden(model, batch, 0, 0, step.device)
+                start = time.perf_counter()
+                flops = step.flops(batch, hidden)
+                step.update(batch, hidden, 1e-4)
+                first = time.perf_counter() - start
+                seconds = timed(
+                    lambda step=step, batch=batch, hidden=hidden: step.update(batch, hidden, 1e-4), step.device
+                )
+                peak = peaks.setdefault(used, matmul_rate(used, 8192 if step.device.type == "cuda" else 2048))
+                rate = flops / seconds
+                figures = (first, loading * 1e3, seconds * 1e3, rate / 1e12)
+                yield preset, side, n * unit.most, used, *(f"{value:.3g}" for value in figures), f"{rate / peak:.1%}"
+    for name, peak in peaks.items():
+        yield "matrix product", "", "", name, "", "", "", f"{peak / 1e12:.3g}", ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=["tiny", "small", "base"])
+    parser.add_argument("--sides", nargs="+", default=["1", "8", "16", "slide"])
+    parser.add_argument(
+        "--times", nargs="+", type=int, default=[1], help="Steps' samples that one step takes together."
+    )
+    given = parser.parse_args()
+    sides = cast("list[Side]", [side if side == "slide" else int(side) for side in given.sides])
+    print("{:>14} {:>6} {:>14} {:>10} {:>14} {:>12} {:>9} {:>8} {:>8}".format(*NAMES), flush=True)
+    for row in rows(given.presets, sides, given.times):
+        print("{:>14} {:>6} {:>14} {:>10} {:>14} {:>12} {:>9} {:>8} {:>8}".format(*map(str, row)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
