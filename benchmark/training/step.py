@@ -63,7 +63,11 @@ def make_fabric(wanted: str, module: torch.nn.Module | None = None) -> Fabric:
     """The machine's best device, in the `precision` of the module."""
     from lightning_fabric import Fabric  # slow to import, and many processes never train
 
-    return Fabric(accelerator="auto", devices=1, precision=precision(wanted, module))
+    fabric = Fabric(accelerator="auto", devices=1, precision=precision(wanted, module))
+    # Autocast alone chooses what is computed in bf16. Fabric would also round every input, such as positions: from 256
+    # pitches on, neighbours would lie in one place.
+    fabric._precision.convert_input = lambda data: data
+    return fabric
 
 
 def make_optimizer(module: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:

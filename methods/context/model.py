@@ -16,6 +16,7 @@ RADIUS = 2.0  # of what is predicted, in pitches: 19 spots of a hexagonal lattic
 # What a view predicts of a spot: the mean of the other view over the spots around it ("neighbourhood"), the other view
 # of the spot itself ("spot"; Noise2Noise), or all its genes, those that the view has included ("masked").
 Objective = Literal["neighbourhood", "spot", "masked"]
+UNSEEN = -1e30  # far below any distance, and its weight is 0; of -inf, kernels on some GPUs make NaN
 GAIN = 0.2  # of the tokens, so that what attention adds at the start is not small beside them
 
 
@@ -115,9 +116,9 @@ def square_distance(position: Tensor) -> Tensor:
 
 
 def attention_bias(position: Tensor, seen: Tensor, reach: Tensor) -> Tensor:
-    """-d² / (2 σ²) for each head's reach σ `[heads]`, -inf for a spot that is not `seen`, `[b, heads, t, t]`."""
+    """-d² / (2 σ²) for each head's reach σ `[heads]`, `UNSEEN` for a spot that is not `seen`, `[b, heads, t, t]`."""
     bias = -square_distance(position)[:, None] / (2 * reach.square())[:, None, None]
-    return bias.masked_fill(~seen[:, None, None], -torch.inf)
+    return bias.masked_fill(~seen[:, None, None], UNSEEN)
 
 
 def around(scores: Tensor, position: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ from benchmark.units.expression import field, fields
 from methods.context import tokens
 from methods.context.explained import Explained, untaught
 from methods.context.method import Context
-from methods.context.model import SIGMAS, ContextModel, Objective, around, attention_bias, views
+from methods.context.model import SIGMAS, UNSEEN, ContextModel, Objective, around, attention_bias, views
 from methods.context.samples import samples, thinned
 from methods.context.unit import ContextUnit, cover
 from tests.helpers.hand_made import slide_at
@@ -173,7 +173,7 @@ def test_attention_prefers_near_spots_by_a_bias_of_each_head():
     position = torch.tensor([[[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]])
     seen = torch.tensor([[True, True, False]])
     bias = attention_bias(position, seen, torch.tensor([1.0, 5.0]))
-    never = -torch.inf
+    never = UNSEEN
     expected = [  # minus the squared distance, 25 from the first to the second and 18 to the third, over 2 σ²
         [[0, -12.5, never], [-12.5, 0, never], [-0.5, -9, never]],
         [[0, -0.5, never], [-0.5, 0, never], [-0.02, -0.36, never]],
