@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.report.answers import amount, signed
 from benchmark.report.site_names import dataset_page
-from benchmark.report.words import SPLITS, contest_title, metric_of
+from benchmark.report.words import contest_name, contest_title
 from benchmark.stats.champions import UNITS
 from benchmark.stats.contests import Contest
 from benchmark.stats.overall import BETTER, PLACE, Overall
@@ -31,10 +31,9 @@ def answer(found: Overall, tissue: Mapping[str, str], contest: Contest) -> str:
     n_beats = int((leader["verdict"] == BETTER).sum())
     n_tissues = won["dataset"].map(dict(tissue)).nunique()
     text = (
-        f"By {metric_of(contest)}, {SPLITS.get(contest.split, contest.split)}, at the largest budget of each of "
-        f"{counted(len(won), 'table')} on {counted(n_tissues, 'dataset')}, {', '.join(of_unit)} ({n_clear} of them "
-        f"clearly); the leading unit is ahead of the best that needs no pretraining on {n_ahead} of {len(leader)} "
-        f"({n_beats} clearly)"
+        f"By {contest_name(contest)}, at the largest budget of each of {counted(len(won), 'table')} on "
+        f"{counted(n_tissues, 'dataset')}: {', '.join(of_unit)} ({n_clear or 'none'} of them clearly); the leader "
+        f"is ahead of the best that needs no pretraining on {n_ahead} of {len(leader)} ({n_beats or 'none'} clearly)"
     )
     return text + _pooled(found.pooled) + "."
 
@@ -45,9 +44,8 @@ def _pooled(pooled: pd.DataFrame) -> str:
         return ""
     row = pooled.sort_values(["n_datasets", "difference"], ascending=False).iloc[0]
     at = amount(row["budget_axis"], row["budget"])
-    return (
-        f"; over the {row['n_datasets']} tables that share {at} an arm, {row['unit']} comes off best, by {signed(row)}"
-    )
+    lead = "leads it the most" if row["difference"] > 0 else "comes nearest to it"
+    return f"; over the {row['n_datasets']} tables that share {at} an arm {row['unit']} {lead}, by {signed(row)}"
 
 
 def counted(n: int, word: str) -> str:
@@ -84,7 +82,6 @@ def picture(found: Overall, tissue: Mapping[str, str], contest: Contest) -> dict
         "zero": at(0),
         "ticks": ticks,
         "title": contest_title(contest),
-        "metric": metric_of(contest),
     }
 
 

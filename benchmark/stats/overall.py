@@ -21,7 +21,7 @@ from benchmark.stats.winners import winners
 
 NOT_MATCHED = "not compute-matched"  # in the reason of a reference: a released model, embeddings made elsewhere
 PLACE = ["dataset", "budget_axis", "budget"]
-COLUMNS = [*PLACE, "unit", "method", "taught", "value", "low", "high", "rival", "rival_value"]
+COLUMNS = [*PLACE, "unit", "method", "taught", "value", "value_low", "value_high", "rival", "rival_value"]
 AT = [*PLACE[1:], "unit"]
 BETTER = "better"
 
