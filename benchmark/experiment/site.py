@@ -69,9 +69,11 @@ def _runs(folders: Sequence[Path]) -> Iterator[tuple[str, Path]]:
             below = folder.relative_to(top).as_posix()
             name = top.resolve().name if below == "." else below
             name = name if name not in seen else f"{top.resolve().name}/{below}"
-            if name in seen:
-                raise UnitBenchError(folder, f"has the name of {seen[name]}", "give each folder once, or the one above")
-            seen[name] = folder
+            if name in seen or folder.resolve() in seen.values():
+                raise UnitBenchError(
+                    folder, f"given twice, or has the name {name!r} of another", "give each folder once"
+                )
+            seen[name] = folder.resolve()
             yield name, folder
 
 

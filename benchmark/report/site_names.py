@@ -15,7 +15,7 @@ def file_name(name: str) -> str:
     Lower-case letters, digits, "_" and "-" stay. If that changes the name, its fingerprint follows.
     """
     plain = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")[:LONGEST]
-    return plain if plain == name else f"{plain}-{fingerprint(name)}".strip("-")
+    return plain if plain and plain == name else f"{plain}-{fingerprint(name)}".strip("-")
 
 
 def method_page(plugin: str) -> str:
