@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -119,10 +120,12 @@ def read_table(path: Path) -> pd.DataFrame:
 def write_table(path: Path, table: pd.DataFrame) -> Path:
     """Parquet, CSV or, if the name ends in .gz, packed CSV. In CSV an apostrophe stands before text that a spreadsheet
     takes for a formula. The same table gives the same bytes."""
-    if Path(path).suffix == ".parquet":
-        return write_atomic(path, lambda temporary: table.to_parquet(temporary, index=False))
-    packed: Any = {"method": "gzip", "mtime": 0} if Path(path).suffix == ".gz" else None
-    return write_atomic(path, lambda file: _plain_text(table).to_csv(file, index=False, compression=packed))
+    if Path(path).suffix == ".gz":  # by pandas it would hold the name of the temporary file
+        return write_atomic(
+            path, lambda file: file.write_bytes(gzip.compress(_plain_text(table).to_csv(index=False).encode(), mtime=0))
+        )
+    writer = table.to_parquet if Path(path).suffix == ".parquet" else _plain_text(table).to_csv
+    return write_atomic(path, lambda temporary: writer(temporary, index=False))
 
 
 def _plain_text(table: pd.DataFrame) -> pd.DataFrame:

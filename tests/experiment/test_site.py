@@ -127,12 +127,16 @@ def test_a_method_tells_what_it_is_and_a_dataset_what_is_recorded(site):
     assert "CC0" in one and "6 donors" in one and "slide A1" in one
 
 
-def test_the_raw_scores_can_be_taken_away(results, site):
+def test_the_raw_scores_can_be_taken_away(results, site, tmp_path):
     given = read_table(results / "one/scores.parquet")
     taken = pd.read_csv(site / run_folder("one") / "scores.csv.gz", keep_default_na=False, na_values={"value": [""]})
     assert len(taken) == len(given) and list(taken) == list(given)
     pd.testing.assert_series_equal(taken["value"], given["value"], rtol=1e-6)
     assert len(pd.read_csv(site / run_folder("one") / "leaderboard.csv.gz"))
+    again = write_table(tmp_path / "scores.csv.gz", given.astype({"value": "float32"}))
+    assert again.read_bytes() == (site / run_folder("one") / "scores.csv.gz").read_bytes(), (
+        "the same rows, the same bytes"
+    )
 
 
 @needs_browser
