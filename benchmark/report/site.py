@@ -12,6 +12,7 @@ from benchmark.report import site_board, site_picture
 from benchmark.report.filled import filled
 from benchmark.report.site_dataset import Kept
 from benchmark.report.site_names import dataset_page, method_page, run_folder
+from benchmark.report.words import same_donor
 from benchmark.stats.contests import Contest, leading
 from benchmark.stats.overall import overall
 from benchmark.stats.rows import arms
@@ -47,6 +48,7 @@ def front_html(found: Found, runs: Sequence[Kept]) -> str:
         "status": status_line(every),
         "failed": bool((every["status"] == "failed").any()),
         "answer": site_picture.answer(of_units, found.tissue, contest),
+        "notes": _same_donors(runs),
         "picture": site_picture.picture(of_units, found.tissue, contest),
         "sections": sections,
         "choices": site_board.choices(sections),
@@ -55,3 +57,12 @@ def front_html(found: Found, runs: Sequence[Kept]) -> str:
         "runs": [{"name": run.name, "folder": run_folder(run.name), "scores": run.scores} for run in runs],
     }
     return filled("site_front.html", page)
+
+
+def _same_donors(runs: Sequence[Kept]) -> list[str]:
+    """Which runs hold out slides of donors that they learn from, one line for each warning."""
+    by_note: dict[str, list[str]] = {}
+    for run in runs:
+        if note := same_donor(run.manifest.get("folds", {})):
+            by_note.setdefault(note, []).append(run.name)
+    return [f"{', '.join(names)}: {note}" for note, names in by_note.items()]

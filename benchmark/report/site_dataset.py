@@ -105,7 +105,7 @@ def _table(
             )
     return {
         "name": name,
-        "donors": rows.loc[rows["donor"] != "pooled", "donor"].nunique() or MISSING,
+        "donors": _n_donors(rows),
         "data": rows["data"].iloc[0],
         "runs": [{"name": run.name, "link": f"../{run_folder(run.name)}/report.html"} for run in kept],
         "boards": boards,
@@ -119,12 +119,18 @@ def _run(run: Kept) -> dict[str, Any]:
         "name": run.name,
         "folder": f"../{run_folder(run.name)}",
         "corpus": data.get("name", MISSING),
+        "data": data.get("sha256", MISSING),
+        "donors": _n_donors(run.rows),
         **numbers,
         "arms": status_line(arms(run.rows)),
         "note": same_donor(run.manifest.get("folds", {})),
         "scores": run.scores,
         "commit": str(run.manifest.get("code", {}).get("commit") or MISSING)[:12],
     }
+
+
+def _n_donors(rows: pd.DataFrame) -> int | str:
+    return int(rows.loc[rows["donor"] != "pooled", "donor"].nunique()) or MISSING
 
 
 def _drawn(runs: Sequence[Kept]) -> list[dict[str, Any]]:

@@ -56,7 +56,8 @@ def results(tmp_path_factory):
     write_run(top / RUNS[1], second.assign(method=second["method"].where(~random, EVIL), options=options))
     third = small_run("one").assign(data="", protocol="", dataset="old name")
     data = {"name": "one", "sha256": "0" * 12}
-    write_run(top / RUNS[2], third[third["method"] != "pca"], data=data)
+    folds = {"A": {"transductive": False, "shared": {"donors": ["B"], "groups": [], "slides": []}}}
+    write_run(top / RUNS[2], third[third["method"] != "pca"], data=data, folds=folds)
     return top
 
 
@@ -114,6 +115,8 @@ def test_an_old_run_is_a_table_of_its_own_and_a_gap_says_not_run(site):
 def test_the_first_screen_answers_in_one_sentence(site):
     answer = re.search(r'<p class="lead">(.*?)</p>', (site / "index.html").read_text(), re.DOTALL)[1]
     assert answer.count(". ") == 0 and answer.endswith(".")
+    said = " ".join(pages(site)["index.html"].text)
+    assert said.count("Other slides of B were learned from") == 1 and re.search(r"\d+ arms expected", said)
     assert "leads on" in answer and "needs no pretraining" in answer and "[" in answer
 
 
