@@ -10,7 +10,7 @@ BIN = .venv/bin
 READY = .venv/.ready
 SCGPT = .venv-scgpt
 
-.PHONY: help run resume board bench gates lint test docs parity faults scale clean
+.PHONY: help run resume board site bench gates lint test docs parity faults scale clean
 
 help:    ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
@@ -23,6 +23,9 @@ resume: $(READY)    ## go on after a run that was killed
 
 board: $(READY)    ## open the MLflow leaderboard on 127.0.0.1
 	$(BIN)/unitbench mlflow $(WHAT) --port "$$PORT"
+
+site: $(READY)    ## the static site of all committed runs: results/site/index.html
+	$(BIN)/unitbench site --out "$$RESULTS/site"
 
 bench: $(READY)    ## measure loaders and training steps
 	$(BIN)/unitbench bench $(WHAT)

@@ -245,6 +245,17 @@ def summary(
 
 
 @app.command()
+def site(
+    folders: Annotated[list[Path] | None, typer.Argument(help="Default: results/reference.")] = None,
+    out: Annotated[Path, typer.Option(help="The folder that the site is written to.")] = RESULTS / "site",
+) -> None:
+    """Write a static site of all finished runs in some folders, at any depth. It opens from disk."""
+    from benchmark.experiment.site import write_site
+
+    print(write_site(folders or [RESULTS / "reference"], out))
+
+
+@app.command()
 def bench(
     config: ConfigPath = CONFIG,
     results: Results = RESULTS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -117,7 +118,12 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> Path:
-    """Parquet or CSV, by the suffix. In CSV an apostrophe stands before text that a spreadsheet takes for a formula."""
+    """Parquet, CSV or, if the name ends in .gz, packed CSV. In CSV an apostrophe stands before text that a spreadsheet
+    takes for a formula. The same table gives the same bytes."""
+    if Path(path).suffix == ".gz":  # by pandas it would hold the name of the temporary file
+        return write_atomic(
+            path, lambda file: file.write_bytes(gzip.compress(_plain_text(table).to_csv(index=False).encode(), mtime=0))
+        )
     writer = table.to_parquet if Path(path).suffix == ".parquet" else _plain_text(table).to_csv
     return write_atomic(path, lambda temporary: writer(temporary, index=False))
 

@@ -38,6 +38,7 @@ def write_report(
     curves: pd.DataFrame,
     manifest: Mapping,
     path: Path,
+    plotly: str = "",
 ) -> Path:
     """Write the page of one run.
 
@@ -47,6 +48,7 @@ def write_report(
         predictions: slide, donor, y, x, label, method, budget, prediction, one row per spot and entrant; may be None.
         curves: the courses of the trainings, see `benchmark.core.curves`.
         manifest: versions, data hash, commit, config: whatever says what made the rows.
+        plotly: where the page finds Plotly's script; "": it holds the script itself, 5 MB.
     """
     contest = leading(board)[1]
     inner = between(rows, select(board, contest))  # of a large grid, shown where there is room
@@ -71,7 +73,7 @@ def write_report(
         "costs": ledger.cost_table(costs, rows),
         "absent": ledger.absent(rows),
         "plots": {name: _script_safe(figure.to_json()) for name, figure in plots.items() if figure},
-        "plotly": Markup(get_plotlyjs()),
+        "plotly": Markup('<script src="{}"></script>').format(plotly) if plotly else _script(),
     }
     return write_text(path, filled("page.html", page))
 
@@ -160,6 +162,10 @@ def _slides(predictions: pd.DataFrame | None, board: pd.DataFrame) -> dict[str, 
         "colours": maps.colours(predictions),
         "unlabelled": bool(predictions["label"].isna().any()),
     }
+
+
+def _script() -> Markup:
+    return Markup(f"<script>{get_plotlyjs()}</script>")
 
 
 def _script_safe(json: str) -> Markup:

@@ -127,7 +127,7 @@ def _section(found: Summary, contest: Contest) -> dict[str, Any]:
                 "dataset": dataset,
                 "data": part["data"].iloc[0],
                 "protocol": part["protocol"].iloc[0],
-                "rows": _rows(part),
+                "rows": board_rows(part),
             }
             for dataset, part in board.groupby("dataset")
         ],
@@ -140,7 +140,7 @@ def _standing(row: pd.Series) -> dict[str, Any]:
     return numbers | {"n_datasets": int(row["n_datasets"])}
 
 
-def _rows(board: pd.DataFrame) -> list[dict[str, Any]]:
+def board_rows(board: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table of one dataset: those that the task applies to."""
     return [
         entrant(row) | with_interval(row) | counted(row) | {"flops": _flops(row["flops"]), "front": bool(row["front"])}

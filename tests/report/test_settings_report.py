@@ -1,8 +1,6 @@
 """What the report says of settings: heat maps, effects, a large grid folded, and the picture of an ablation."""
 
 import re
-import shutil
-import subprocess
 import zlib
 from html import escape
 from itertools import product
@@ -18,6 +16,7 @@ from benchmark.stats.ablation import means
 from benchmark.stats.contests import PRIMARY, select
 from benchmark.stats.grids import grids
 from benchmark.stats.leaderboard import leaderboard
+from tests.helpers.browser import dom, needs_browser
 from tests.helpers.page import Page
 from tests.helpers.rows import example_predictions, example_rows, grid_rows
 
@@ -82,13 +81,10 @@ def test_the_picture_of_an_ablation_is_the_same_every_time_and_needs_no_grid(gri
     assert ablation_figure([], means([]), tmp_path / "none.png").stat().st_size
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+@needs_browser
 def test_a_browser_draws_every_plot_with_no_network(ablated, tmp_path):
-    quiet = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    quiet += " --disable-component-update --disable-sync --host-resolver-rules=MAP\t*\t~NOTFOUND"
-    command = ["chromium", "--headless", *(word.replace("\t", " ") for word in quiet.split(" ")), "--dump-dom"]
-    command += [f"--user-data-dir={tmp_path}", "--virtual-time-budget=5000", ablated.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    html, console = dom(ablated, tmp_path)
+    assert not console
     settings = [f"settings-0-domain-{n}" for n in range(6)]
     for plot in ("leakage", "curve", "flops", "spots_seen", "device_seconds", *settings):
-        assert re.search(rf'id="plot-{plot}"[^>]*>(?:(?!id="plot-).)*?class="main-svg"', dom, re.DOTALL), plot
+        assert re.search(rf'id="plot-{plot}"[^>]*>(?:(?!id="plot-).)*?class="main-svg"', html, re.DOTALL), plot
