@@ -23,7 +23,8 @@ from benchmark.units.expression import field, fields
 from methods.context import tokens
 from methods.context.explained import Explained, untaught
 from methods.context.method import Context
-from methods.context.model import SIGMAS, ContextModel, Objective, around, attention_bias, views
+from methods.context.model import SIGMAS, ContextModel, around, attention_bias, views
+from methods.context.objectives import Objective
 from methods.context.samples import samples, thinned
 from methods.context.unit import ContextUnit, cover
 from tests.helpers.hand_made import slide_at
@@ -296,8 +297,7 @@ def test_targets_by_hand(model):
         "spot": ([b[0, 0], None], [None, a[0, 1]]),
         "masked": ([*parts.sum(dim=2)[0]], [*parts.sum(dim=2)[0]]),
     }
-    for objective, by_view in expected.items():
-        model.objective = objective
+    for model.target, by_view in expected.items():
         for (_, _, target, has), wanted in zip(model.asked(batch, mine, hidden_a, hidden_b), by_view, strict=True):
             assert has[0, :, 0].tolist() == [value is not None for value in wanted]
             for spot, value in enumerate(wanted):
