@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from benchmark.data.components import Normalisation
+from benchmark.data.components import Genes, Normalisation
 from benchmark.model.trunk import PRESETS
 from benchmark.training.loop import tensors
 from benchmark.units.expression import Field, fields
@@ -45,10 +45,10 @@ def asked(model: ContextModel, side: Side, slides: Sequence[tuple[Field, np.ndar
 
 @lru_cache(maxsize=8)
 def in_training(
-    corpus: Corpus, side: Side, normalisation: Normalisation, n_genes: int, target: Target, hidden: float
+    corpus: Corpus, side: Side, normalisation: Normalisation, n_genes: int, genes: Genes, target: Target, hidden: float
 ) -> Explained:
     """What the untaught predictors reach on the training slides. All seeds and budgets share it."""
-    tokeniser, parts = tokens.fit(corpus, normalisation, n_genes)
+    tokeniser, parts = tokens.fit(corpus, normalisation, n_genes, genes)
     model, found = ContextModel(tokeniser.n_components, PRESETS["nano"], target, hidden), Explained()
     slides = [(laid, parts[laid.offset : laid.offset + laid.n_spots]) for laid in fields(corpus)]
     for batch, draws in asked(model, side, slides):

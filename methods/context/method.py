@@ -12,7 +12,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from benchmark.core.contracts import UnitName
 from benchmark.core.errors import UnitBenchError, nearest
-from benchmark.data.components import Normalisation
+from benchmark.data.components import Genes, Normalisation
 from benchmark.model.trunk import PRESETS
 from benchmark.training.budget import Budget
 from benchmark.training.learner import INFERENCE_TOKENS, SpotMean
@@ -41,7 +41,8 @@ class Context(Trained):
     Attributes:
         side: cells along a side of a crop; 1: single spots; "slide": all spots of a slide.
         normalisation: each gene is scaled within its slide ("slide_z"), or over all training spots ("log").
-        n_genes: genes of the greatest Moran's I over the training slides.
+        n_genes: genes that are used.
+        genes: the rule that chooses them over the training slides; see `Genes`.
         objective: what the trunk learns by; see `Objective`.
         hidden: share of the spots of a sample that each of its two views hides.
         learning_rate: the greatest on the way; None: that of the preset.
@@ -54,6 +55,7 @@ class Context(Trained):
     side: Side = 8
     normalisation: Normalisation = "slide_z"
     n_genes: PositiveInt = 2000
+    genes: Genes = "moran"
     objective: Objective = "neighbourhood"
     hidden: Annotated[float, Field(ge=0, le=0.5)] = 0.5
     learning_rate: PositiveFloat | None = None
@@ -79,7 +81,7 @@ class Context(Trained):
         self.check(corpus)
         self._corpus = corpus
         preset = PRESETS[self.preset]
-        self.tokeniser, parts = tokens.fit(corpus, self.normalisation, self.n_genes)
+        self.tokeniser, parts = tokens.fit(corpus, self.normalisation, self.n_genes, self.genes)
         of_genes = expressed(corpus, self.tokeniser, self.objective)
         torch.manual_seed(seed)
         self.model = ContextModel(self.tokeniser.n_components, preset, self.objective, self.hidden, of_genes)
@@ -127,7 +129,7 @@ class Context(Trained):
             found.add_untaught(self.model, batch, draws)
         if not found.n:
             return {}
-        settings = (self.side, self.normalisation, self.n_genes, self.model.target, self.hidden)
+        settings = (self.side, self.normalisation, self.n_genes, self.genes, self.model.target, self.hidden)
         untaught = found.r2_untaught(in_training(self._corpus, *settings))
         return {"r2": found.r2()} | {f"r2_{kind}": value for kind, value in untaught.items()}
 

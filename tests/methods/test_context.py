@@ -13,6 +13,7 @@ from scipy.spatial.distance import pdist
 
 from baselines.pca import PCA
 from benchmark.core.errors import UnitBenchError
+from benchmark.data.components import RULES, Genes
 from benchmark.data.normalisation import normalised
 from benchmark.model.trunk import PRESETS, Preset
 from benchmark.training.budget import Budget
@@ -216,6 +217,16 @@ def test_tokens_are_the_scores_of_the_strong_pca_up_to_the_scale_of_each_compone
     np.testing.assert_allclose(parts.sum(axis=1) * found.scale, scores, atol=1e-3)
     assert np.square(parts.sum(axis=1)).mean() == pytest.approx(1, abs=1e-3)
     assert np.bincount(found.group, minlength=GROUPS).tolist() == [4, 4, 4, 4, 4, 4, 3, 3]
+
+
+@pytest.mark.parametrize("genes", get_args(Genes))
+def test_the_rule_of_the_tokens_is_the_one_asked_for(tissue, genes):
+    method, slide = Context(side=4, n_genes=12, genes=genes, preset="micro"), tissue[tissue.names[-1]]
+    method.fit(tissue, Budget("flops", 0), 0)
+    np.testing.assert_array_equal(method.tokeniser.components.scaling.genes, RULES[genes](tissue, 12))
+    found, parts = tokens.fit(tissue, "slide_z", 12, genes)
+    assert method.tokeniser is found and method.learned(slide).keys() >= {"r2", "r2_own"}
+    np.testing.assert_allclose(found.parts(slide), parts[-slide.n_obs :], atol=1e-6)
 
 
 def test_the_untrained_control_begins_with_the_distances_of_the_tokens(tissue):
