@@ -21,7 +21,7 @@ def site(tmp_path, monkeypatch):
 
 def test_the_built_in_ones_come_by_entry_point():
     for kind, names in {
-        "methods": {"pca", "coordinates", "random", "noise", "spot", "patch", "slide"},
+        "methods": {"pca", "coordinates", "random", "noise", "spot_genes", "patch", "context"},
         "datasets": {
             "simulated",
             "her2st",

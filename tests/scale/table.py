@@ -20,7 +20,7 @@ SLIDES = (1_000, 10_000, 100_000, 1_000_000)  # spots of one slide
 CORPORA = (100_000, 1_000_000, 10_000_000)  # spots of ten slides together
 FLOPS = 2e11
 SECONDS = 5.0
-METHODS = ("spot", "patch", "slide")
+METHODS: dict[str, dict] = {"spot_genes": {}, "patch": {}, "context": {"side": "slide"}}
 CROPS = {"crops 8 × 8 × 256": (8, 256), "crops 16 × 16 × 512": (16, 512)}
 
 
@@ -58,8 +58,8 @@ def train(folder: Path, method: str) -> dict:
     from benchmark.training.budget import Budget
 
     corpus = _training(folder)
-    n_channels = min(256, int(corpus.measured(corpus.names[0]).sum()))
-    made = registry.make("methods", method, {} if method == "spot" else {"n_channels": n_channels})
+    fits = {"n_channels": min(256, int(corpus.measured(corpus.names[0]).sum()))} if method == "patch" else {}
+    made = registry.make("methods", method, METHODS[method] | fits)
     start = time.perf_counter()
     made.fit(corpus, Budget("flops", FLOPS, "auto"), 0)
     trained = time.perf_counter()
