@@ -31,14 +31,14 @@ class PCA:
         averaged: what is: the "components", or the scaled "genes" before the components are found (the order of
             NichePCA).
         normalisation: each gene is scaled over all training spots ("log"), or within each slide ("slide_z").
-        genes: the most variable ones for their mean ("dispersion"), or of the greatest Moran's I ("moran").
+        genes: which are used: the most variable for their mean ("hvg"), or others of `Genes`.
     """
 
     n_components: PositiveInt = 50
     n_genes: PositiveInt = 2000
     neighbours: NonNegativeInt = 0
     normalisation: Normalisation = "log"
-    genes: Genes = "dispersion"
+    genes: Genes = "hvg"
     averaged: Literal["components", "genes"] = "components"
     unit = "none"
 

@@ -157,6 +157,23 @@ def run(
     raise typer.Exit(run_workflow(run, cores, resume))
 
 
+@app.command()
+def bench(
+    config: ConfigPath = CONFIG,
+    results: Results = RESULTS,
+    preset: Annotated[str, typer.Option(help="Size of the trunk, except in the paper's row.")] = "tiny",
+    threads: Annotated[int, typer.Option(help="Cores to use.")] = 1,
+) -> None:
+    """Measure loaders and training steps on the config's corpus, beside a plain matrix product."""
+    from benchmark.data.corpus import open_corpus
+    from benchmark.training.bench import bench, lines
+
+    run = open_config(config, results)
+    if not run.record.exists():
+        prepare(config, results)
+    print("\n".join(lines(*bench(open_corpus(run.corpus), preset, threads))))
+
+
 def main() -> None:
     """Run a command, and end with its exit code."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -1,4 +1,4 @@
-"""The commands beside the workflow: what is installed, tuning, checks of results, pages over several runs, speed."""
+"""The commands beside the workflow: what is installed, tuning, checks of results, pages over several runs."""
 
 from __future__ import annotations
 
@@ -67,24 +67,6 @@ def site(
     from benchmark.experiment.site import write_site
 
     print(write_site(folders or [RESULTS / "reference"], out))
-
-
-@app.command()
-def bench(
-    config: ConfigPath = CONFIG,
-    results: Results = RESULTS,
-    preset: Annotated[str, typer.Option(help="Size of the trunk, except in the paper's row.")] = "tiny",
-    threads: Annotated[int, typer.Option(help="Cores to use.")] = 1,
-) -> None:
-    """Measure loaders and training steps on the config's corpus, beside a plain matrix product."""
-    from benchmark.cli import prepare
-    from benchmark.data.corpus import open_corpus
-    from benchmark.training.bench import bench, lines
-
-    run = open_config(config, results)
-    if not run.record.exists():
-        prepare(config, results)
-    print("\n".join(lines(*bench(open_corpus(run.corpus), preset, threads))))
 
 
 @app.command()

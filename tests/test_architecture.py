@@ -27,7 +27,9 @@ ROOMS = {
     "report": ["stats"],
     "experiment": ["datasets", "tasks", "training", "report"],
     "testing": ["experiment"],
-    "cli": ["testing"],
+    "cli_app": ["testing"],
+    "cli_tools": ["cli_app"],
+    "cli": ["cli_tools"],
     "__main__": ["cli"],
 }
 LONGEST_FILE, LONGEST_FUNCTION, MEDIAN = 300, 50, 100

@@ -131,7 +131,9 @@ def test_a_config_that_is_not_understood(call, changes, parts):
     assert not Path("results").exists()
 
 
-@pytest.mark.parametrize("method", [{"method": "pca", "options": {"k": 1}}, {"method": "spot", "options": {"size": 1}}])
+@pytest.mark.parametrize(
+    "method", [{"method": "pca", "options": {"k": 1}}, {"method": "spot_genes", "options": {"size": 1}}]
+)
 def test_a_run_refuses_options_before_it_starts(call, method):
     refused(call("run", "--config", write("mine.yaml", TINY | {"methods": [method]})), "unknown option")
     assert not Path("results").exists()
@@ -273,7 +275,7 @@ def test_a_refused_setting_leaves_no_mark_of_a_check(call):
     path = write("tiny.yaml", TINY)
     call("prepare", "--config", path)
     call("check", "--config", path)
-    write("tiny.yaml", TINY | {"methods": [{"method": "slide", "options": {"n_channels": 21}}]})
+    write("tiny.yaml", TINY | {"methods": [{"method": "patch", "options": {"n_channels": 21}}]})
     refused(call("check", "--config", path), "21 channels of 20 genes")
     assert not open_run(path).checked("fold0-0").exists()
 

@@ -18,7 +18,7 @@ from benchmark.core.typed_values import Frozen, build
 
 MOST_REPEATS = 1000  # of a split within slides
 MOST_ENTRIES = 10_000  # that one `vary` makes
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # names of the run and of methods become names of folders
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$"  # names of the run and of methods become names of folders
 
 PLAIN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"  # a dot ends the name of a dataset in that of a slide
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from benchmark.data.gene_selection import moments, top_dispersion, top_moran
+from benchmark.data.gene_selection import moments, random_genes, top_dispersion, top_moran, top_variance
 from benchmark.data.neighbours import neighbour_mean
 from benchmark.data.normalisation import CLIP, normalised, slide_z
 from benchmark.data.panel import measured
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 # A gene is scaled by its mean and deviation over all training spots ("log"), or over its own slide ("slide_z").
 Normalisation = Literal["log", "slide_z"]
-# Which genes are used: the most variable for their mean, or those of the greatest Moran's I.
-Genes = Literal["dispersion", "moran"]
+# Which genes are used: those of the greatest Moran's I, the most variable for their mean, the most variable, or any.
+Genes = Literal["moran", "hvg", "variance", "random"]
+RULES = {"moran": top_moran, "hvg": top_dispersion, "variance": top_variance, "random": random_genes}
 
 
 class Scaling(NamedTuple):
@@ -70,7 +71,7 @@ def components(
     n_components: int,
     n_genes: int,
     normalisation: Normalisation = "log",
-    genes: Genes = "dispersion",
+    genes: Genes = "hvg",
     neighbours: int = 0,
 ) -> Components:
     """Fit at most `n_components` on the slides of the corpus. They are exact, so all seeds share them.
@@ -80,7 +81,7 @@ def components(
     """
     from sklearn.decomposition import PCA  # slow to import
 
-    chosen = (top_moran if genes == "moran" else top_dispersion)(corpus, n_genes)
+    chosen = RULES[genes](corpus, n_genes)
     mean, variance = (of_all[chosen] for of_all in moments(corpus))
     deviation = np.sqrt(np.where(variance > 0, variance, 1))
     scaling = Scaling(normalisation, chosen, mean.astype(np.float32), deviation.astype(np.float32), neighbours)

@@ -65,6 +65,14 @@ def top_moran(corpus: Corpus, n_genes: int) -> np.ndarray:
     return _everywhere(corpus, np.argsort(-spatial_variation(corpus), kind="stable"))[:n_genes]
 
 
+def random_genes(corpus: Corpus, n_genes: int) -> np.ndarray:
+    """Indices of random genes, the same whenever it is called: fewer are a part of more.
+
+    `[n_genes]`, or all genes that every slide of the corpus has measured, if they are fewer.
+    """
+    return np.random.default_rng(0).permutation(np.flatnonzero(corpus.common))[:n_genes]
+
+
 def by_dispersion(values: sp.csr_matrix) -> np.ndarray:
     """All genes in the order of `top_dispersion`, for counts per 10,000 `[n_spots, n_genes]`."""
     mean = np.asarray(values.mean(axis=0)).ravel().astype(np.float64)

@@ -24,6 +24,10 @@ SPLITS = {
 }
 DIGITS = re.compile(r"(\d+)")
 OPTIONS = {
+    "side": "side of a sample, cells",
+    "n_genes": "genes",
+    "genes": "gene rule",
+    "objective": "objective",
     "size": "patch size, cells",
     "n_channels": "channels",
     "channels": "channel rule",
@@ -41,6 +45,7 @@ LEVELS = {
     "variance": "by variance",
     "slide_hvg": "slide HVGs",
     "corpus_hvg": "corpus HVGs",
+    "hvg": "HVGs",
     "moran": "Moran's I",
     "null": "none",
     ("crops_per_slide", "null"): "drawn anew",

@@ -18,7 +18,6 @@ from benchmark.training.loop import draw_hidden, samples_per_step, tensors
 from benchmark.training.made_up import MadeUp
 from benchmark.training.step import Step, make_fabric, precision
 from benchmark.units.patch import PatchUnit
-from benchmark.units.slide import SlideUnit
 from benchmark.units.spot import SpotUnit
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def bench(corpus: Corpus, preset: str, threads: int) -> tuple[dict[str, float], 
     patch."""
     most = len(corpus.genes)
     paper = PatchUnit(16, min(512, most))
-    units = (paper, PatchUnit(8, min(256, most)), SlideUnit(min(256, most)), SpotUnit(128))
+    units = (paper, PatchUnit(8, min(256, most)), SpotUnit(128))
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -12,6 +12,7 @@ from benchmark.units.batch import Batch
 from benchmark.units.expression import Field
 
 VALUES_AT_ONCE = 2**20  # are read together: 4 MiB of float32, which a processor's cache holds
+MAX_SPOTS = 8192  # of a slide that are read at once: a larger one is read in random parts
 # The samples in which a spot is embedded. "overlap": crops half a size apart, so a spot lies in several; "centre": one
 # crop around each spot; "tiles": crops side by side; "self": each spot alone; "slide": the whole slide.
 Context = Literal["overlap", "centre", "tiles", "self", "slide"]
@@ -77,20 +78,17 @@ def fill(
     batch.spot[rows, :t] = np.where(valid, spots + field.offset, -1)
 
 
-def cover(
-    field: Field, context: Context, size: int, rule: Rule, m: int, tokens: int, max_spots: int = 8192
-) -> Iterator[Batch]:
+def cover(field: Field, context: Context, size: int, rule: Rule, m: int, tokens: int) -> Iterator[Batch]:
     """Samples that together embed every spot on the lattice of a slide, in batches of about `tokens` tokens.
 
     Args:
         context: the samples in which a spot is embedded.
         size: cells along a side of a crop.
         rule, m: choose the `m` channels of each crop.
-        max_spots: of a sample, where the context is the slide: a larger one is shown in random parts.
     """
     rng = np.random.default_rng(0)  # so a rule that draws gives the same channels to the same slide
     on, n_before = np.flatnonzero(field.lattice[:, 0] >= 0), 0
-    for spots, starts in _crops(field, on, context, size, tokens, max_spots, rng):
+    for spots, starts in _crops(field, on, context, size, tokens, rng):
         batch = Batch.empty(len(spots), spots.shape[1], m)
         fill(batch, np.arange(len(spots)), field, spots, starts, channels(field, rule, spots, m, rng))
         if context == "centre":
@@ -105,12 +103,11 @@ def _crops(
     context: Context,
     size: int,
     tokens: int,
-    max_spots: int,
     rng: np.random.Generator,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Spots `[n, t]` and first cells `[n, 2]` of the crops that `cover` shows together, for the spots `on` `[n_on]`."""
     if context == "slide":
-        for part in parts(on, max_spots, rng):
+        for part in parts(on, MAX_SPOTS, rng):
             yield part[None], field.lattice[on].min(axis=0, keepdims=True)
         return
     starts = _starts(field.lattice[on], context, size)

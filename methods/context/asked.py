@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from benchmark.data.components import Normalisation
+from benchmark.data.components import Genes, Normalisation
 from benchmark.model.trunk import PRESETS
 from benchmark.training.loop import tensors
 from benchmark.units.expression import Field, fields
 from methods.context import tokens
 from methods.context.explained import Explained
-from methods.context.model import ContextModel, Objective
+from methods.context.model import ContextModel
+from methods.context.objectives import Target
 from methods.context.samples import samples
 from methods.context.unit import MOST, Side, candidates, most_shown, some
 
@@ -39,16 +40,16 @@ def asked(model: ContextModel, side: Side, slides: Sequence[tuple[Field, np.ndar
         for _ in range(-(-BATCHES // len(slides)) if len(starts) else 0):
             spots = some(laid, side, starts, max(1, MOST // most), most, rng)
             batch = tensors(samples(parts, laid.position, spots), device)
-            yield batch, model.draw_hidden(batch, generator)
+            yield batch, model.draw_views(batch, generator)
 
 
 @lru_cache(maxsize=8)
 def in_training(
-    corpus: Corpus, side: Side, normalisation: Normalisation, n_genes: int, objective: Objective, hidden: float
+    corpus: Corpus, side: Side, normalisation: Normalisation, n_genes: int, genes: Genes, target: Target, hidden: float
 ) -> Explained:
     """What the untaught predictors reach on the training slides. All seeds and budgets share it."""
-    tokeniser, parts = tokens.fit(corpus, normalisation, n_genes)
-    model, found = ContextModel(tokeniser.n_components, PRESETS["nano"], objective, hidden), Explained()
+    tokeniser, parts = tokens.fit(corpus, normalisation, n_genes, genes)
+    model, found = ContextModel(tokeniser.n_components, PRESETS["nano"], target, hidden), Explained()
     slides = [(laid, parts[laid.offset : laid.offset + laid.n_spots]) for laid in fields(corpus)]
     for batch, draws in asked(model, side, slides):
         found.add_untaught(model, batch, draws)

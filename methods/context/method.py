@@ -12,7 +12,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from benchmark.core.contracts import UnitName
 from benchmark.core.errors import UnitBenchError, nearest
-from benchmark.data.components import Normalisation
+from benchmark.data.components import Genes, Normalisation
 from benchmark.model.trunk import PRESETS
 from benchmark.training.budget import Budget
 from benchmark.training.learner import INFERENCE_TOKENS, SpotMean
@@ -22,7 +22,9 @@ from benchmark.units.expression import field as field_of
 from methods.context import tokens
 from methods.context.asked import Asked, asked, in_training
 from methods.context.explained import Explained
-from methods.context.model import ContextModel, Objective
+from methods.context.expressed import expressed
+from methods.context.model import ContextModel
+from methods.context.objectives import Objective
 from methods.context.samples import Samples, samples
 from methods.context.unit import ContextUnit, Passes, Side, cover, unit_name
 
@@ -39,8 +41,9 @@ class Context(Trained):
     Attributes:
         side: cells along a side of a crop; 1: single spots; "slide": all spots of a slide.
         normalisation: each gene is scaled within its slide ("slide_z"), or over all training spots ("log").
-        n_genes: genes of the greatest Moran's I over the training slides.
-        objective: what a view predicts; see `Objective`.
+        n_genes: genes that are used.
+        genes: the rule that chooses them over the training slides; see `Genes`.
+        objective: what the trunk learns by; see `Objective`.
         hidden: share of the spots of a sample that each of its two views hides.
         learning_rate: the greatest on the way; None: that of the preset.
         passes: crops in which a spot is read; see `cover`.
@@ -52,6 +55,7 @@ class Context(Trained):
     side: Side = 8
     normalisation: Normalisation = "slide_z"
     n_genes: PositiveInt = 2000
+    genes: Genes = "moran"
     objective: Objective = "neighbourhood"
     hidden: Annotated[float, Field(ge=0, le=0.5)] = 0.5
     learning_rate: PositiveFloat | None = None
@@ -77,11 +81,12 @@ class Context(Trained):
         self.check(corpus)
         self._corpus = corpus
         preset = PRESETS[self.preset]
-        self.tokeniser, parts = tokens.fit(corpus, self.normalisation, self.n_genes)
+        self.tokeniser, parts = tokens.fit(corpus, self.normalisation, self.n_genes, self.genes)
+        of_genes = expressed(corpus, self.tokeniser, self.objective)
         torch.manual_seed(seed)
-        self.model = ContextModel(self.tokeniser.n_components, preset, self.objective, self.hidden)
+        self.model = ContextModel(self.tokeniser.n_components, preset, self.objective, self.hidden, of_genes)
         if budget.amount > 0:
-            unit = ContextUnit.of(corpus, self.side, preset.d, parts)
+            unit = ContextUnit.of(corpus, self.side, preset.d, parts, of_genes)
             learning_rate = self.learning_rate or preset.learning_rate
             self.snapshots = pretrain(self.model, unit, corpus, budget, seed, learning_rate).snapshots
         self.model.eval()
@@ -115,20 +120,22 @@ class Context(Trained):
 
     @torch.inference_mode()
     def learned(self, slide: ad.AnnData) -> dict[str, float]:
-        """R² of the objective, and of predictors that have learned nothing but their factors; see `Explained`."""
+        """R² of what the read-out head says, and of predictors that have learned nothing but their factors; see
+        `Explained`. An objective without a target of its own has that of "neighbourhood": what a linear head, which
+        teaches the trunk nothing, reads of it from the vectors."""
         found = Explained()
         for batch, draws in self._asked(slide):
             found.add(self.model, batch, draws)
             found.add_untaught(self.model, batch, draws)
         if not found.n:
             return {}
-        settings = (self.side, self.normalisation, self.n_genes, self.objective, self.hidden)
+        settings = (self.side, self.normalisation, self.n_genes, self.genes, self.model.target, self.hidden)
         untaught = found.r2_untaught(in_training(self._corpus, *settings))
         return {"r2": found.r2()} | {f"r2_{kind}": value for kind, value in untaught.items()}
 
     @torch.inference_mode()
     def curve(self, slide: ad.AnnData) -> list[dict[str, float]]:
-        """FLOPs spent and R² of the objective on the way of the training."""
+        """FLOPs spent and R², as `learned` has it, on the way of the training."""
         samples_of, on_the_way, points = [*self._asked(slide)], copy.deepcopy(self.model), []
         for flops, state in self.snapshots if samples_of else ():
             on_the_way.load_state_dict(state)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from benchmark.model.masked import mse
 from benchmark.model.trunk import Preset, Trunk
+from methods.context.objectives import GENES, GeneHead, Objective, View, beside, target_of
+
+if TYPE_CHECKING:
+    from methods.context.expressed import Expressed
 
 SIGMAS = (1.0, 2.0, 4.0, 100.0)  # how far the heads of attention reach, in pitches
 RADIUS = 2.0  # of what is predicted, in pitches: 19 spots of a hexagonal lattice, 13 of a square one
-# What a view predicts of a spot: the mean of the other view over the spots around it ("neighbourhood"), the other view
-# of the spot itself ("spot"; Noise2Noise), or all its genes, those that the view has included ("masked").
-Objective = Literal["neighbourhood", "spot", "masked"]
 UNSEEN = -1e30  # far below any distance, and its weight is 0; of -inf, kernels on some GPUs make NaN
 GAIN = 0.2  # of the tokens, so that what attention adds at the start is not small beside them
 
@@ -28,14 +29,23 @@ class ContextModel(nn.Module):
     Args:
         n_components: scores of a spot.
         hidden: share of the spots of a sample that each view hides, at most a half.
+        asked: what the objective asks of the genes, if it does.
     """
 
     reach: Tensor
     snapshots: ClassVar[tuple[float, ...]] = (0.0625, 0.125, 0.25, 0.5)  # when it is told what was learned so far
 
-    def __init__(self, n_components: int, preset: Preset, objective: Objective = "neighbourhood", hidden: float = 0.5):
+    def __init__(
+        self,
+        n_components: int,
+        preset: Preset,
+        objective: Objective = "neighbourhood",
+        hidden: float = 0.5,
+        asked: Expressed | None = None,
+    ):
         super().__init__()
-        self.objective, self.hidden = objective, hidden
+        self.target, self.hidden = target_of(objective), hidden
+        self.taught_by_head = self.target in objective.split("+")
         self.token = nn.Linear(n_components, preset.d)
         self.missing = nn.Parameter(torch.randn(preset.d) * 0.02)
         self.trunk = Trunk(preset.d, preset.heads, preset.layers)
@@ -44,6 +54,7 @@ class ContextModel(nn.Module):
         self.register_buffer("reach", torch.tensor(reach))
         nn.init.orthogonal_(self.token.weight)
         nn.init.zeros_(self.token.bias)
+        self.beside = nn.ModuleList(beside(objective, preset.d, asked))
 
     def encode(self, scores: Tensor, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """One vector for each spot, `[b, t, d]`. A `hidden` spot, bool `[b, t]`, tells nothing; others may tell of it.
@@ -62,12 +73,20 @@ class ContextModel(nn.Module):
         """
         return self.encode(batch["parts"].sum(dim=2), hidden, batch)
 
-    def forward(self, batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor) -> Tensor:
-        """The loss: mean over both views of the squared error of what each predicts of the other."""
-        return sum(
-            mse(self.head(self.encode(scores, hidden, batch)), target, has)
-            for scores, hidden, target, has in self.asked(batch, mine, hidden_a, hidden_b)
-        ) / (2 * batch["parts"].shape[-1])
+    def forward(
+        self, batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor, genes: Tensor | None = None
+    ) -> Tensor:
+        """The loss: mean over both views of the squared error of what each predicts of the other, and what the
+        objective has beside it. See `draw_hidden` for the arguments."""
+        loss, vectors = 0, []
+        for scores, hidden, target, has in self.asked(batch, mine, hidden_a, hidden_b):
+            vectors.append(h := self.encode(scores, hidden, batch))
+            loss = loss + mse(self.head(h if self.taught_by_head else h.detach()), target, has)
+        loss = loss / (2 * batch["parts"].shape[-1])
+        views = View(vectors[0], mine, hidden_a), View(vectors[1], ~mine, hidden_b)
+        for objective in self.beside:
+            loss = loss + objective(views, batch, genes)
+        return loss
 
     def asked(
         self, batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor
@@ -77,15 +96,24 @@ class ContextModel(nn.Module):
         valid = batch["valid"]
         a, b = views(batch["parts"], mine)
         for scores, hidden, other, lost in ((a, hidden_a, b, hidden_b), (b, hidden_b, a, hidden_a)):
-            if self.objective == "neighbourhood":
+            if self.target == "neighbourhood":
                 target, has = around(other, batch["position"], valid & ~lost)
-            elif self.objective == "spot":
+            elif self.target == "spot":
                 target, has = other, ~lost
             else:
                 target, has = batch["parts"].sum(dim=2), valid
             yield scores, hidden, target, (has & valid)[..., None]
 
-    def draw_hidden(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def draw_hidden(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, ...]:
+        """The choices of `draw_views`; then the genes that the step asks, int `[g]`, if the objective asks any."""
+        drawn = self.draw_views(batch, generator)
+        for objective in self.beside:
+            if isinstance(objective, GeneHead):
+                n_genes = len(objective.group)
+                drawn = *drawn, torch.randperm(n_genes, generator=generator, device=self.reach.device)[:GENES]
+        return drawn
+
+    def draw_views(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Which half of the gene groups the first view has, bool `[b, groups]`, and the spots that each view hides,
         bool `[b, t]`: a share of those of a sample, rounded down, and no spot twice. So a spot alone is not hidden."""
         parts, valid = batch["parts"], batch["valid"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from methods.context.expressed import Expressed
 
 
 @dataclass(frozen=True)
@@ -17,14 +20,20 @@ class Samples:
         position: (y, x) in pitches, float32 `[n, t, 2]`; 0 where padded.
         valid: which spots are not padding, bool `[n, t]`; they come first.
         spot: index of the spot, int64 `[n, t]`; -1 where padded.
+        values: what the objective asks of the genes, float32 `[n, t, n_genes]`; None if it asks none.
+        size: library size of the spot, float32 `[n, t]`; None likewise.
     """
 
     parts: np.ndarray
     position: np.ndarray
     valid: np.ndarray
     spot: np.ndarray
+    values: np.ndarray | None = None
+    size: np.ndarray | None = None
 
-    inputs: ClassVar[tuple[str, ...]] = ("parts", "position", "valid")
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return "parts", "position", "valid", *(() if self.values is None else ("values", "size"))
 
     @property
     def n_spots(self) -> int:
@@ -35,19 +44,22 @@ class Samples:
         return len(self.valid)
 
     def __getitem__(self, rows: slice) -> Samples:
-        return Samples(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Samples(**{name: array if array is None else array[rows] for name, array in arrays.items()})
 
 
-def samples(parts: np.ndarray, position: np.ndarray, spots: np.ndarray) -> Samples:
+def samples(parts: np.ndarray, position: np.ndarray, spots: np.ndarray, asked: Expressed | None = None) -> Samples:
     """The samples of some spots.
 
     Args:
         parts: of all spots, `[n_spots, groups, p]`.
         position: of all spots, `[n_spots, 2]`.
         spots: of each sample, int `[n, t]`, -1 where padded.
+        asked: of all spots.
     """
     valid = spots >= 0
-    return Samples(parts[spots] * valid[:, :, None, None], position[spots] * valid[:, :, None], valid, spots)
+    of_genes = () if asked is None else (asked.values[spots], asked.size[spots])
+    return Samples(parts[spots] * valid[:, :, None, None], position[spots] * valid[:, :, None], valid, spots, *of_genes)
 
 
 def stacked(found: list[np.ndarray], t: int) -> np.ndarray:

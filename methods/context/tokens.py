@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.data.components import Components, Normalisation, components
+from benchmark.data.components import Components, Genes, Normalisation, components
 from benchmark.data.neighbours import neighbour_mean
 from benchmark.data.normalisation import normalised
 
@@ -27,7 +27,7 @@ class Tokeniser:
     """Fitted on the training slides.
 
     Attributes:
-        components: genes of the greatest Moran's I, scaled, and their principal components.
+        components: the genes, scaled, and their principal components.
         group: of each of these genes, int `[n_genes]`.
         scale: what each component is divided by, `[n_components]`.
     """
@@ -62,14 +62,16 @@ class Tokeniser:
 
 
 @lru_cache(maxsize=2)
-def fit(corpus: Corpus, normalisation: Normalisation, n_genes: int) -> tuple[Tokeniser, np.ndarray]:
+def fit(
+    corpus: Corpus, normalisation: Normalisation, n_genes: int, genes: Genes = "moran"
+) -> tuple[Tokeniser, np.ndarray]:
     """The tokeniser, and the parts of all spots of the corpus. No seed: all arms of a fold share them.
 
     A component is divided by the root of the deviation that its score has after the mean over neighbours, so that
     components that neighbours share count for more than noise does. Then one number brings the mean square of a
     training score to 1.
     """
-    found = components(corpus, N_COMPONENTS, n_genes, normalisation, "moran")
+    found = components(corpus, N_COMPONENTS, n_genes, normalisation, genes)
     group = np.random.default_rng(0).permutation(len(found.scaling.genes)) % GROUPS
     scores = [found.scores(slide) for slide in corpus]
     smooth = [neighbour_mean(s, slide.obsm["position"], NEAR) for s, slide in zip(scores, corpus, strict=True)]

@@ -17,6 +17,7 @@ from methods.context.samples import Samples, samples, stacked, thinned
 
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
+    from methods.context.expressed import Expressed
 
 Side = Literal[1, 2, 4, 8, 16, 32, "slide"]
 Passes = Literal[1, 4, 16]
@@ -39,6 +40,7 @@ class ContextUnit:
         starts: of each slide, the first cells of the crops that may be drawn, `[n_crops, 2]`.
         parts: of all spots of the corpus, `[n_spots, groups, p]`; see `Tokeniser`.
         position: of all spots of the corpus, `[n_spots, 2]`.
+        asked: of all spots of the corpus, if the objective asks their genes.
     """
 
     side: Side
@@ -47,11 +49,12 @@ class ContextUnit:
     starts: tuple[np.ndarray, ...]
     parts: np.ndarray
     position: np.ndarray
+    asked: Expressed | None = None
 
     at_once: ClassVar[int] = 1
 
     @classmethod
-    def of(cls, corpus: Corpus, side: Side, width: int, parts: np.ndarray) -> Self:
+    def of(cls, corpus: Corpus, side: Side, width: int, parts: np.ndarray, asked: Expressed | None = None) -> Self:
         """The unit for these slides and a trunk of this `width`.
 
         Raises:
@@ -65,7 +68,7 @@ class ContextUnit:
             raise UnitBenchError("context", cause, "set a smaller side")
         most = min(fullest, most_shown(side))
         position = np.concatenate([slide.position for slide in slides])
-        return cls(side, most, round(work(MOST, width) / work(most, width)), starts, parts, position)
+        return cls(side, most, round(work(MOST, width) / work(most, width)), starts, parts, position, asked)
 
     @property
     def name(self) -> UnitName:
@@ -86,7 +89,7 @@ class ContextUnit:
             n_here = int((drawn == number).sum())
             spots = some(slides[number], self.side, self.starts[number], n_here, self.most, rng)
             found.append(np.where(spots >= 0, spots + slides[number].offset, -1))
-        return samples(self.parts, self.position, stacked(found, self.most))
+        return samples(self.parts, self.position, stacked(found, self.most), self.asked)
 
 
 def work(n_spots: int, width: int) -> float:

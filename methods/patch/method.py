@@ -1,4 +1,7 @@
-"""The method `patch`: image-like crops of spots, with genes as channels (arXiv 2603.13432)."""
+"""The method `patch`: image-like crops of spots, with genes as channels, as arXiv 2603.13432 has it.
+
+To ask how much tissue a sample should hold, take `context`: its samples differ in their size alone, and it learns more.
+"""
 
 from __future__ import annotations
 

@@ -84,15 +84,15 @@ def test_an_included_list_stands_in_the_place_of_its_name(tmp_path):
         "sets/tasks.yaml": ["domain", "clustering"],
     }.items():
         (tmp_path / path).write_text(yaml.safe_dump(values))
-    methods = ["spot", {"include": "sets/controls.yaml"}, "pca"]
+    methods = ["supervised", {"include": "sets/controls.yaml"}, "pca"]
     config = read(tmp_path, methods=methods, tasks=[{"include": "sets/tasks.yaml"}, "annotation"])
-    assert [method.label for method in config.methods] == ["spot", "random", "smoothed", "noise", "pca"]
+    assert [method.label for method in config.methods] == ["supervised", "random", "smoothed", "noise", "pca"]
     assert config.methods[2] == Method(method="pca", label="smoothed", options={"neighbours": 8})
     assert [task.task for task in config.tasks] == ["domain", "clustering", "annotation"]
     assert config == read(
         tmp_path,
         methods=[
-            "spot",
+            "supervised",
             "random",
             {"method": "pca", "label": "smoothed", "options": {"neighbours": 8}},
             "noise",

@@ -21,7 +21,7 @@ def site(tmp_path, monkeypatch):
 
 def test_the_built_in_ones_come_by_entry_point():
     for kind, names in {
-        "methods": {"pca", "coordinates", "random", "noise", "spot", "patch", "slide"},
+        "methods": {"pca", "coordinates", "random", "noise", "spot_genes", "patch", "context"},
         "datasets": {
             "simulated",
             "her2st",
@@ -87,7 +87,7 @@ def test_a_plugin_for_another_version_of_the_contract_is_refused(site):
 
 
 @pytest.mark.parametrize(
-    ("name", "remedy"), [("pach", r"did you mean 'patch'\?"), ("xyzzy", "known: .*coordinates, .*slide, .*spot")]
+    ("name", "remedy"), [("pach", r"did you mean 'patch'\?"), ("xyzzy", "known: .*coordinates, .*patch, .*spot_genes")]
 )
 def test_an_unknown_method_names_the_nearest_or_all(name, remedy):
     with pytest.raises(UnitBenchError, match=f"method '{name}': not installed; {remedy}"):

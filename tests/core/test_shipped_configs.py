@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from benchmark.core import registry
 from benchmark.core.config import read_config
+from benchmark.data.components import Genes
+from methods.context.objectives import Objective
 from tests.helpers.paths import CONFIG
 
 SHIPPED = sorted(path for path in CONFIG.glob("*/*.yaml") if path.parent.name not in ("datasets", "sets"))
@@ -26,8 +30,10 @@ def test_shipped_configs_are_understood_and_named_after_their_folder_and_file(pa
 def test_shipped_configs_hold_controls_and_enough_seeds_for_a_claim(path):
     config = read_config(path)
     tasks, methods = {task.task for task in config.tasks}, {method.method for method in config.methods}
-    # The default run on simulated tissue has many donors in place of many seeds.
-    assert (len(config.seeds) >= 3 or config.name == "default") and 0 in config.neighbours
+    # The default run on simulated tissue has many donors in place of many seeds, an ablation a dozen settings that
+    # share each level; two seeds of the objectives on dlpfc are a look at whether those of the simulated tissue hold.
+    fewer = config.name in ("default", "objectives_dlpfc") or config.name.startswith("ablation")
+    assert (len(config.seeds) >= 3 or fewer) and 0 in config.neighbours
     if tasks & {"domain", "clustering"}:
         assert {"random", "coordinates", "noise", "pca"} <= methods
     if "reconstruction" in tasks:
@@ -57,13 +63,23 @@ def test_the_file_is_named_after_the_dataset(path):
         assert config.dataset.name == plugin[path.stem]
 
 
-def test_the_ablations_are_whole_grids_of_the_patch_unit():
-    for dataset, n_methods in {"simulated": 3 * 2 * 4, "her2st": 3 * 3 * 6, "dlpfc": 2 * 2 * 6}.items():
+def test_the_ablations_are_whole_grids_of_size_genes_and_rule():
+    for dataset in ("simulated", "her2st", "dlpfc"):
         config = read_config(CONFIG / "ablation" / f"{dataset}.yaml")
-        grid = [method.options for method in config.methods if method.method == "patch"]
-        sizes, numbers, rules = ({options[key] for options in grid} for key in ("size", "n_channels", "channels"))
-        assert len(grid) == len(sizes) * len(numbers) * len(rules) == n_methods
-        assert all(options.keys() == {"preset", "size", "n_channels", "channels"} for options in grid)
+        grid = [method.options for method in config.methods if method.method == "context"]
+        sides, numbers, rules = ({options[key] for options in grid} for key in ("side", "n_genes", "genes"))
+        assert len(grid) == len(sides) * len(numbers) * len(rules) == 3 * 3 * 4 and rules == set(get_args(Genes))
+        assert all(options.keys() == {"side", "n_genes", "genes"} for options in grid)
+
+
+def test_the_objectives_are_all_of_them_for_each_side():
+    for dataset in ("simulated", "dlpfc"):
+        config = read_config(CONFIG / "objectives" / f"{dataset}.yaml")
+        grid = [method.options for method in config.methods if method.method == "context"]
+        whole = [
+            {"side": side, "objective": objective} for side in (1, 8, "slide") for objective in get_args(Objective)
+        ]
+        assert grid == whole
 
 
 def test_the_dial_has_the_same_sides_on_every_dataset_and_nothing_else_that_differs():

@@ -1,13 +1,15 @@
 """Genes scaled within a slide, chosen by Moran's I, and their principal components."""
 
+from typing import get_args
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.preprocessing import StandardScaler
 
-from benchmark.data.components import components
-from benchmark.data.gene_selection import top_moran
+from benchmark.data.components import RULES, Genes, components
+from benchmark.data.gene_selection import random_genes, top_dispersion, top_moran, top_variance
 from benchmark.data.neighbours import morans_i
 from benchmark.data.normalisation import lognorm, slide_z
 
@@ -49,3 +51,15 @@ def test_scores_of_the_training_spots_are_those_of_an_eigendecomposition(tissue)
     eigenvalues = np.linalg.eigvalsh(np.cov(values.T))[::-1][:5]
     scores = np.concatenate([found.scores(slide) for slide in tissue])
     np.testing.assert_allclose(np.cov(scores.T), np.diag(eigenvalues), atol=1e-3)
+
+
+def test_each_rule_chooses_the_genes_of_its_name(tissue):
+    of = {"moran": top_moran, "hvg": top_dispersion, "variance": top_variance, "random": random_genes}
+    chosen = {rule: components(tissue, 5, 10, "slide_z", rule).scaling.genes.tolist() for rule in get_args(Genes)}
+    assert chosen == {rule: choose(tissue, 10).tolist() for rule, choose in of.items()} and of == RULES
+    assert len({frozenset(genes) for genes in chosen.values()}) == 4
+
+
+def test_fewer_random_genes_are_a_part_of_more_and_all_are_drawn_once(tissue):
+    assert random_genes(tissue, 9).tolist() == random_genes(tissue, 20)[:9].tolist()
+    assert sorted(random_genes(tissue, 1000)) == list(range(40))

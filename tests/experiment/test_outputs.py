@@ -34,7 +34,7 @@ def assert_same(folder, other, files):
 def whole(tissue, tmp_path_factory, micro_trunk):
     """Results of both tasks, fitted at once."""
     results = tmp_path_factory.mktemp("whole")
-    for method in ("patch", "spot"):
+    for method in ("patch", "spot_genes"):
         run(
             config(tasks=["domain", RECONSTRUCTION], budget={"axis": "flops", "amounts": [1e8]}),
             tissue,

@@ -116,7 +116,7 @@ def test_a_metric_that_the_task_does_not_declare_is_a_failure_of_the_task(colour
 def scored(tissue, tmp_path_factory):
     """All rows of the small experiment, and its maps."""
     results, rows, maps = tmp_path_factory.mktemp("scored"), [], []
-    for method, fold in product(["random", "gene_mean", "patch", "spot"], ["fold0", "fold1", "fold2", "all"]):
+    for method, fold in product(["random", "gene_mean", "patch", "spot_genes"], ["fold0", "fold1", "fold2", "all"]):
         records, _ = run(config(), tissue, results, method, fold)
         arm_rows, arm_maps = score_arms(config(), tissue, results, records)
         rows += arm_rows
@@ -170,7 +170,7 @@ def test_what_a_method_cannot_do_is_a_row(scored):
     lacking = set(absent[["method", "task", "split"]].itertuples(index=False, name=None))
     embeds = {("domain", "donor"), ("domain", "random"), ("domain", "block"), ("clustering", "donor")}
     assert lacking == {("gene_mean", task, split) for task, split in embeds} | {
-        (method, "reconstruction", "donor") for method in ("spot", "random")
+        (method, "reconstruction", "donor") for method in ("spot_genes", "random")
     }
     assert absent["reason"].str.startswith("the method has no ").all()
 
@@ -242,7 +242,7 @@ def test_shuffled_expression_brings_every_method_to_chance(tmp_path):
     data = Simulated(n_donors=2, slides_per_donor=2, shape=(20, 20), n_genes=60, image=False, shuffle=True)
     corpus = write_corpus(data.slides(), tmp_path / "corpus", data.record())
     methods = ["coordinates", "pca", {"method": "pca", "label": "pca_8nn", "options": {"neighbours": 8}}]
-    methods += [PATCH, SPOT, {"method": "slide", "options": {"n_channels": 16, "preset": "micro"}}]
+    methods += [PATCH, SPOT, {"method": "context", "options": {"side": "slide", "preset": "micro"}}]
     settings = config(
         methods=methods,
         tasks=["domain"],

@@ -5,7 +5,7 @@ from benchmark.core.typed_values import build
 from benchmark.experiment.fit import run_arms
 
 PATCH = {"method": "patch", "options": {"size": 4, "n_channels": 16, "preset": "micro"}}
-SPOT = {"method": "spot", "options": {"n_tokens": 16, "preset": "micro"}}
+SPOT = {"method": "spot_genes", "options": {"n_tokens": 16, "preset": "micro"}}
 DOMAIN = {"task": "domain", "options": {"min_support": 2}}  # the test spots of a small slide are few
 SETTINGS = {
     "name": "small",

@@ -13,6 +13,7 @@ from scipy.spatial.distance import pdist
 
 from baselines.pca import PCA
 from benchmark.core.errors import UnitBenchError
+from benchmark.data.components import RULES, Genes
 from benchmark.data.normalisation import normalised
 from benchmark.model.trunk import PRESETS, Preset
 from benchmark.training.budget import Budget
@@ -23,7 +24,8 @@ from benchmark.units.expression import field, fields
 from methods.context import tokens
 from methods.context.explained import Explained, untaught
 from methods.context.method import Context
-from methods.context.model import SIGMAS, UNSEEN, ContextModel, Objective, around, attention_bias, views
+from methods.context.model import SIGMAS, UNSEEN, ContextModel, around, attention_bias, views
+from methods.context.objectives import Objective
 from methods.context.samples import samples, thinned
 from methods.context.unit import ContextUnit, cover
 from tests.helpers.hand_made import slide_at
@@ -217,6 +219,16 @@ def test_tokens_are_the_scores_of_the_strong_pca_up_to_the_scale_of_each_compone
     assert np.bincount(found.group, minlength=GROUPS).tolist() == [4, 4, 4, 4, 4, 4, 3, 3]
 
 
+@pytest.mark.parametrize("genes", get_args(Genes))
+def test_the_rule_of_the_tokens_is_the_one_asked_for(tissue, genes):
+    method, slide = Context(side=4, n_genes=12, genes=genes, preset="micro"), tissue[tissue.names[-1]]
+    method.fit(tissue, Budget("flops", 0), 0)
+    np.testing.assert_array_equal(method.tokeniser.components.scaling.genes, RULES[genes](tissue, 12))
+    found, parts = tokens.fit(tissue, "slide_z", 12, genes)
+    assert method.tokeniser is found and method.learned(slide).keys() >= {"r2", "r2_own"}
+    np.testing.assert_allclose(found.parts(slide), parts[-slide.n_obs :], atol=1e-6)
+
+
 def test_the_untrained_control_begins_with_the_distances_of_the_tokens(tissue):
     method = Context(n_genes=12, preset="micro")
     method.fit(tissue, Budget("flops", 0), 0)
@@ -296,8 +308,7 @@ def test_targets_by_hand(model):
         "spot": ([b[0, 0], None], [None, a[0, 1]]),
         "masked": ([*parts.sum(dim=2)[0]], [*parts.sum(dim=2)[0]]),
     }
-    for objective, by_view in expected.items():
-        model.objective = objective
+    for model.target, by_view in expected.items():
         for (_, _, target, has), wanted in zip(model.asked(batch, mine, hidden_a, hidden_b), by_view, strict=True):
             assert has[0, :, 0].tolist() == [value is not None for value in wanted]
             for spot, value in enumerate(wanted):

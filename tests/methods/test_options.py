@@ -46,7 +46,7 @@ def test_every_option_has_a_type_that_is_known_at_run_time(name):
 
 
 def test_options_that_take_one_of_some_words_say_so_by_their_types():
-    assert {("patch", "lattice"), ("slide", "embed"), ("scgpt_spatial", "objective")} < set(WORDS)
+    assert {("patch", "lattice"), ("context", "objective"), ("scgpt_spatial", "objective")} < set(WORDS)
 
 
 @pytest.mark.parametrize(("name", "option"), WORDS)

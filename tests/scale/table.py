@@ -20,7 +20,7 @@ SLIDES = (1_000, 10_000, 100_000, 1_000_000)  # spots of one slide
 CORPORA = (100_000, 1_000_000, 10_000_000)  # spots of ten slides together
 FLOPS = 2e11
 SECONDS = 5.0
-METHODS = ("spot", "patch", "slide")
+METHODS = ("spot_genes", "patch")
 CROPS = {"crops 8 × 8 × 256": (8, 256), "crops 16 × 16 × 512": (16, 512)}
 
 
@@ -59,7 +59,7 @@ def train(folder: Path, method: str) -> dict:
 
     corpus = _training(folder)
     n_channels = min(256, int(corpus.measured(corpus.names[0]).sum()))
-    made = registry.make("methods", method, {} if method == "spot" else {"n_channels": n_channels})
+    made = registry.make("methods", method, {"n_channels": n_channels} if method == "patch" else {})
     start = time.perf_counter()
     made.fit(corpus, Budget("flops", FLOPS, "auto"), 0)
     trained = time.perf_counter()

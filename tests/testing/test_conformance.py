@@ -18,8 +18,7 @@ MICRO = {"preset": "micro"}
 OPTIONS = {
     "patch": {"size": 4, "n_channels": 16} | MICRO,
     "patch_released": {"size": 20, "n_channels": 16} | MICRO,
-    "spot": {"n_tokens": 16} | MICRO,
-    "slide": {"n_channels": 16} | MICRO,
+    "spot_genes": {"n_tokens": 16} | MICRO,
     "context": {"side": 4} | MICRO,
     "scgpt": {"n_tokens": 16, "batch_size": 4} | MICRO,
     "scgpt_spatial": {"n_tokens": 16, "batch_size": 4, "window": 8, "neighbours": 3} | MICRO,

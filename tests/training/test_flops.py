@@ -15,11 +15,10 @@ from benchmark.training.learner import module_for
 from benchmark.training.loop import tensors
 from benchmark.training.watch import Watch
 from benchmark.units.patch import PatchUnit
-from benchmark.units.slide import SlideUnit
 from benchmark.units.spot import SpotUnit
 
 MICRO = Preset(d=16, layers=2, heads=2, learning_rate=1e-3)
-UNITS = [SpotUnit(n_tokens=16), PatchUnit(size=4, n_channels=16), SlideUnit(n_channels=16)]
+UNITS = [SpotUnit(n_tokens=16), PatchUnit(size=4, n_channels=16)]
 
 
 class Step(nn.Module):

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from baselines.slide import Slide
-from baselines.spot import Spot
+from baselines.spot_genes import SpotGenes
 from benchmark.core.errors import UnitBenchError
 from benchmark.data.prepare import write_corpus
 from benchmark.model.trunk import PRESETS, Preset
@@ -36,11 +35,10 @@ VARIANTS = {
     "released": lambda: PatchReleased(size=40, n_channels=16, preset="micro"),
 }
 METHODS = {
-    "spot": lambda: Spot(n_tokens=16, preset="micro"),
+    "spot_genes": lambda: SpotGenes(n_tokens=16, preset="micro"),
     "patch": lambda: Patch(size=4, n_channels=16, preset="micro"),
-    "slide": lambda: Slide(n_channels=16, preset="micro"),
 }
-SPOTS = {"spot": 2_000, "patch": 20_000, "slide": 20_000}  # an amount of some tens of steps
+SPOTS = {"spot_genes": 2_000, "patch": 20_000}  # an amount of some tens of steps
 by_name = pytest.mark.parametrize("name", METHODS)
 by_variant = pytest.mark.parametrize("name", [*METHODS, *VARIANTS])
 
@@ -83,11 +81,11 @@ def test_embeddings_do_not_depend_on_how_samples_are_batched(tissue, name, monke
 
 def test_a_spot_is_embedded_without_its_slide(tissue):
     slide = tissue[tissue.names[0]]
-    method = untrained("spot", tissue)
+    method = untrained("spot_genes", tissue)
     np.testing.assert_allclose(method.embed(slide[5:6]), method.embed(slide)[5:6], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["patch", "slide"])
+@pytest.mark.parametrize("name", ["patch", "whole slide"])
 def test_a_spot_is_embedded_with_its_neighbours(tissue, name):
     slide = tissue[tissue.names[0]]
     method = untrained(name, tissue)
@@ -107,7 +105,7 @@ def test_spots_without_counts_do_not_break_an_embedding(tissue, name, monkeypatc
     assert np.isfinite(untrained(name, tissue).embed(empty)).all()
 
 
-@pytest.mark.parametrize("name", ["patch", "slide", *(name for name in VARIANTS if name not in ("released", "self"))])
+@pytest.mark.parametrize("name", ["patch", *(name for name in VARIANTS if name not in ("released", "self"))])
 def test_a_reconstruction_never_uses_what_it_predicts(tissue, name):
     slide = tissue[tissue.names[0]]
     hidden = (slide.obsm["lattice"] < 5).all(axis=1)
@@ -122,7 +120,7 @@ def test_a_reconstruction_never_uses_what_it_predicts(tissue, name):
 
 
 def test_a_spot_has_no_neighbours_to_be_reconstructed_from():
-    assert METHODS["spot"]().reconstruct is None
+    assert METHODS["spot_genes"]().reconstruct is None
 
 
 @by_name

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from baselines.slide import Slide
-from baselines.spot import Spot
+from baselines.spot_genes import SpotGenes
 from benchmark.core.errors import UnitBenchError
 from benchmark.model.masked import Masked
 from benchmark.model.trunk import PRESETS, Preset
@@ -32,12 +31,11 @@ def micro(monkeypatch):
 
 
 METHODS = {
-    "spot": lambda: Spot(n_tokens=16, preset="micro"),
+    "spot_genes": lambda: SpotGenes(n_tokens=16, preset="micro"),
     "patch": lambda: Patch(size=4, n_channels=16, preset="micro"),
-    "slide": lambda: Slide(n_channels=16, preset="micro"),
 }
 # Amounts of some tens of steps.
-SPOTS = {"spot": 2_000, "patch": 20_000, "slide": 20_000}
+SPOTS = {"spot_genes": 2_000, "patch": 20_000}
 AMOUNTS = {"flops": dict.fromkeys(METHODS, 5e8), "spots": SPOTS}
 by_name = pytest.mark.parametrize("name", METHODS)
 
@@ -74,7 +72,7 @@ def steps(monkeypatch):
 def test_spent_is_within_two_percent_of_the_target_by_another_count(tissue, steps, name, axis):
     _, meter = fitted(name, tissue, Budget(axis, AMOUNTS[axis][name], "fp32"))
     taken = list(steps)
-    n_spots = {"spot": lambda valid: len(valid), "patch": torch.sum, "slide": torch.sum}[name]
+    n_spots = {"spot_genes": len, "patch": torch.sum}[name]
     spots = sum(int(n_spots(batch["valid"])) for _, batch, _ in taken)
     shapes = Counter(batch["values"].shape for _, batch, _ in taken)
     examples = {batch["values"].shape: (module, batch, hidden) for module, batch, hidden in taken}
@@ -92,8 +90,8 @@ def test_spent_is_within_two_percent_of_the_target_by_another_count(tissue, step
 def test_the_record_says_all_that_was_spent(tissue, name):
     _, meter = fitted(name, tissue, Budget("spots", SPOTS[name]))
     record = meter.record()
-    # Spots are drawn one by one with replacement; patches and slides overlap so often that all spots are seen.
-    share = 1 - np.exp(-meter.spots / tissue.n_spots) if name == "spot" else 1
+    # Spots are drawn one by one with replacement; patches overlap so often that all spots are seen.
+    share = 1 - np.exp(-meter.spots / tissue.n_spots) if name == "spot_genes" else 1
     assert record["unique_spots"] == pytest.approx(share * tissue.n_spots, rel=0.03)
     assert record["energy_joules"] is None  # a CPU has no counter, and none is not zero
     assert record["peak_memory_bytes"] > 1e6

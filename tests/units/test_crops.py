@@ -15,7 +15,6 @@ from benchmark.units.crops import Context, cover, occupancy
 from benchmark.units.expression import field, stretched
 from benchmark.units.patch import PatchUnit, candidates
 from benchmark.units.rules import Panel, variances
-from benchmark.units.slide import SlideUnit
 from tests.helpers.hand_made import N_GENES, slide_at
 
 cells = st.integers(2, 30).flatmap(lambda n: arrays(np.int64, (n, 2), elements=st.integers(0, 9)))
@@ -131,8 +130,8 @@ def test_the_stretched_lattice_spans_its_side_and_gives_each_cell_to_one_spot(ce
         assert (laid.owner[others] > others).all() if last_wins else (laid.owner[others] < others).all()
 
 
-@pytest.mark.parametrize("unit", [PatchUnit(size=3, n_channels=6), SlideUnit(n_channels=6)])
-def test_a_slide_that_is_not_kept_in_memory_gives_the_same_samples(tissue, unit, monkeypatch):
+def test_a_slide_that_is_not_kept_in_memory_gives_the_same_samples(tissue, monkeypatch):
+    unit = PatchUnit(size=3, n_channels=6)
     whole = unit.draw(tissue, 12, np.random.default_rng(0))
     for cached in (expression.fields, candidates):
         cached.cache_clear()
@@ -143,10 +142,8 @@ def test_a_slide_that_is_not_kept_in_memory_gives_the_same_samples(tissue, unit,
     expression.fields.cache_clear()
 
 
-def test_a_slide_too_large_for_one_sample_is_shown_in_random_parts(tissue):
-    slide, unit = field(tissue[tissue.names[0]]), SlideUnit(n_channels=4, max_spots=50)
-    batches = list(unit.cover(slide, 100))
+def test_a_slide_too_large_to_be_read_at_once_is_read_in_random_parts(tissue, monkeypatch):
+    monkeypatch.setattr("benchmark.units.crops.MAX_SPOTS", 50)
+    slide = field(tissue[tissue.names[0]])
+    batches = list(PatchUnit(size=3, n_channels=4, context="slide").cover(slide, 100))
     assert len(batches) == -(-slide.n_spots // 50) and embedded(batches) == list(range(slide.n_spots))
-    drawn = unit.draw(tissue, 4, np.random.default_rng(0))
-    assert drawn.valid.sum(axis=1).max() <= 50
-    assert len({tuple(spot[valid]) for spot, valid in zip(drawn.spot, drawn.valid, strict=True)}) == 4

@@ -14,7 +14,6 @@ from benchmark.training.learner import Learner
 from benchmark.training.loop import tensors
 from benchmark.units.expression import field
 from benchmark.units.patch import PatchUnit
-from benchmark.units.slide import SlideUnit
 from benchmark.units.spot import SpotUnit
 from tests.helpers.hand_made import N_GENES, slide_at
 
@@ -36,9 +35,8 @@ def slide_of(corpus, spots):
 
 
 @pytest.mark.parametrize("rule", sorted(registry.plugins("channels")))
-@pytest.mark.parametrize("unit", [PatchUnit, SlideUnit])
-def test_channels_are_measured_genes_and_a_small_panel_is_padded(corpus, unit, rule):
-    sampler = unit(n_channels=10, rule=registry.make("channels", rule, {})).fit(corpus)
+def test_channels_are_measured_genes_and_a_small_panel_is_padded(corpus, rule):
+    sampler = PatchUnit(n_channels=10, rule=registry.make("channels", rule, {})).fit(corpus)
     batch = sampler.draw(corpus, 20, np.random.default_rng(0))
     for genes, shown, spot, values in zip(batch.genes, batch.measured, batch.spot, batch.values, strict=True):
         (name,) = {corpus.names[k] for k in slide_of(corpus, spot[spot >= 0])}
@@ -61,7 +59,7 @@ def test_a_gene_that_was_not_measured_is_in_no_mean(corpus):
 
 def test_what_was_not_measured_is_no_input_and_no_target(corpus):
     """Nonsense in the places of genes that were not measured changes neither the loss nor the embedding."""
-    sampler = SlideUnit(n_channels=10).fit(corpus)
+    sampler = PatchUnit(n_channels=10).fit(corpus)
     batch = tensors(sampler.draw(corpus, 4, np.random.default_rng(0)))
     torch.manual_seed(0)
     model = MaskedSpots(torch.rand(len(corpus.genes)), PRESETS["nano"]).eval()
@@ -79,7 +77,7 @@ def test_a_spot_shows_its_own_genes_and_every_unit_embeds_both_slides(corpus):
     for spot, genes, valid in zip(batch.spot[:, 0], batch.genes[:, :, 0], batch.valid, strict=True):
         slide = corpus[corpus.names[int(slide_of(corpus, spot))]]
         assert sorted(genes[valid]) == list(np.flatnonzero(slide.X[spot % len(CELLS)].toarray()[0]))
-    for unit in (SpotUnit(12), PatchUnit(4, 10), SlideUnit(10)):
+    for unit in (SpotUnit(12), PatchUnit(4, 10)):
         learner = Learner(unit, "nano")
         learner.fit(corpus.for_methods(corpus.names, panels=True), _nothing(), 0)
         for slide in corpus:

@@ -1,7 +1,5 @@
 """Units: a sample holds exactly the spots and values that it should, whichever unit drew it."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
@@ -14,12 +12,11 @@ from benchmark.data.prepare import write_corpus
 from benchmark.datasets.simulated import Simulated
 from benchmark.units.expression import field
 from benchmark.units.patch import PatchUnit
-from benchmark.units.slide import SlideUnit
 from benchmark.units.spot import SpotUnit
 from methods.patch.method import Patch
 from tests.helpers.hand_made import N_GENES, slide_at
 
-UNITS = [SpotUnit(n_tokens=16), PatchUnit(size=4, n_channels=16), SlideUnit(n_channels=16)]
+UNITS = [SpotUnit(n_tokens=16), PatchUnit(size=4, n_channels=16)]
 by_name = pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 
 
@@ -109,9 +106,8 @@ def test_work_in_small_blocks_gives_the_same_samples(tissue, unit, monkeypatch):
 def test_spots_that_share_a_cell_are_all_kept(tmp_path):
     cell = np.repeat(grid(4, 4), 3, axis=0)
     corpus = corpus_of(tmp_path, slide_at(cell))
-    for unit in (PatchUnit(size=4, n_channels=4), SlideUnit(n_channels=4)):
-        batch = unit.draw(corpus, 1, np.random.default_rng(0))
-        assert sorted(batch.spot[batch.valid]) == list(range(48))
+    batch = PatchUnit(size=4, n_channels=4).draw(corpus, 1, np.random.default_rng(0))
+    assert sorted(batch.spot[batch.valid]) == list(range(48))
     drawn = PatchUnit(size=1, n_channels=4).draw(corpus, 20, np.random.default_rng(0))
     assert (drawn.valid.sum(axis=1) == 3).all()
 
@@ -146,15 +142,6 @@ def test_spots_without_counts_are_covered(tmp_path):
     (batch,) = SpotUnit(n_tokens=8, order=tuple(range(N_GENES))).cover(field(slide), 1000)
     assert not batch.valid[8].any()
     assert len(batch[8:]) == 1
-
-
-def test_a_slide_sample_has_all_spots_and_each_slide_comes_equally_often(tissue):
-    batch = SlideUnit(n_channels=4).draw(tissue, 2 * len(tissue), np.random.default_rng(0))
-    first = np.concatenate([[0], np.cumsum(tissue.table["n_spots"])])
-    whole = [frozenset(range(a, b)) for a, b in pairwise(first)]
-    drawn = [frozenset(spot[valid]) for spot, valid in zip(batch.spot, batch.valid, strict=True)]
-    assert sorted(map(min, drawn)) == sorted(2 * [min(spots) for spots in whole])
-    assert set(drawn) == set(whole)
 
 
 def test_patches_come_from_slides_in_proportion_to_their_spots_and_are_not_near_empty(tmp_path):
