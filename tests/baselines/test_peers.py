@@ -1,0 +1,122 @@
+"""The peers: each keeps the contract where its package is installed, and gives what the package gives by hand."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from anndata import AnnData
+
+from baselines.peers.package import Package
+from benchmark.core.environments import find_environment
+from benchmark.core.errors import UnitBenchError
+from benchmark.core.registry import make, plugins
+from benchmark.data.components import components
+from benchmark.data.shown import shown
+from benchmark.testing import MethodChecks
+from benchmark.testing.tissue import tissue as kit_tissue
+from tests.helpers.paths import ROOT
+
+PEERS = {"graphpca": "GraphPCA", "cellcharter": "cellcharter"}
+needs = {
+    name: pytest.mark.skipif(find_spec(module) is None, reason=f"{module} is not installed (extra `peers`)")
+    for name, module in PEERS.items()
+}
+
+
+@needs["graphpca"]
+class TestGraphPCA(MethodChecks):
+    plugin = "graphpca"
+
+
+@needs["cellcharter"]
+class TestCellCharter(MethodChecks):
+    plugin = "cellcharter"
+
+
+@pytest.fixture(scope="module")
+def split():
+    """The training slides of the kit as methods are shown them, and the slide that is held out."""
+    corpus = kit_tissue()
+    return corpus.for_methods(corpus.names[:-1]), shown(corpus[corpus.names[-1]])
+
+
+def fitted(name: str, corpus, **options):
+    method = make("methods", name, options)
+    method.fit(corpus, None, 0)
+    return method
+
+
+@needs["graphpca"]
+def test_graphpca_is_the_package_called_by_hand(split):
+    from GraphPCA.multigpca import Project_Multi_GPCA, Run_Multi_GPCA
+
+    corpus, unseen = split
+    scaling = components(corpus, 50, 2000, "slide_z", "moran").scaling
+    train = [AnnData(scaling.values(slide)) for slide in corpus]
+    places = [slide.obsm["position"] for slide in corpus]
+    _, loadings = Run_Multi_GPCA(train, locations=places, n_components=20, n_neighbors=6, lambdas=2.0)
+    expected = Project_Multi_GPCA(
+        AnnData(scaling.values(unseen)), loadings, location=unseen.obsm["position"], n_neighbors=6, graph_lambda=2.0
+    )
+    found = fitted("graphpca", corpus, n_components=20).embed(unseen)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@needs["graphpca"]
+def test_graphpca_without_smoothing_spans_the_plain_components_of_one_slide(split):
+    """With λ 0 the embedding is X W with W orthonormal: what is left of X is what PCA leaves, by Eckart and Young."""
+    corpus, _ = split
+    one = corpus.subset(corpus.names[:1])
+    (slide,) = one
+    method = fitted("graphpca", one, n_components=3, smoothing=0.0)
+    values = method.scaling.values(slide).astype(np.float64)
+    values -= values.mean(axis=0)
+    kept = np.square(method.embed(slide)).sum()
+    best = np.square(np.linalg.svd(values, compute_uv=False)[:3]).sum()
+    assert kept == pytest.approx(best, rel=0.02)  # the package stops after ten iterations
+
+
+@needs["cellcharter"]
+def test_cellcharter_is_the_package_called_by_hand(split):
+    import cellcharter
+    import squidpy
+
+    corpus, unseen = split
+    scores = components(corpus, 50, 2000, "slide_z", "moran").scores(unseen)
+    spots = AnnData(obsm={"spatial": np.array(unseen.obsm["position"]), "X_pca": scores})
+    spots.obs["slide"] = "one"
+    spots.obs["slide"] = spots.obs["slide"].astype("category")
+    squidpy.gr.spatial_neighbors(spots, library_key="slide", coord_type="generic", delaunay=True)
+    cellcharter.gr.remove_long_links(spots)
+    cellcharter.gr.aggregate_neighbors(spots, n_layers=3, use_rep="X_pca", sample_key="slide")
+    found = fitted("cellcharter", corpus).embed(unseen)
+    np.testing.assert_allclose(found, spots.obsm["X_cellcharter"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(found[:, : scores.shape[1]], scores)  # the spot itself comes first
+    assert fitted("cellcharter", corpus, layers=0).embed(unseen).shape == scores.shape
+
+
+def test_an_absent_package_is_one_line_with_the_remedy():
+    absent = Package("no-such-package", "MIT")
+    assert str(absent) == "no-such-package, not installed (MIT)"
+    with pytest.raises(UnitBenchError) as caught:
+        absent.load("no_such_package")
+    assert str(caught.value) == (
+        "no-such-package: no module 'no_such_package' here; "
+        "install it: python -m pip install -c constraints.txt -e '.[peers]'"
+    )
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_a_peer_can_be_made_without_its_package_and_runs_in_the_environment_of_the_peers(name):
+    assert plugins("methods")[name].environment == "peers" and find_environment("peers").script.exists()
+    method = make("methods", name, {})
+    package, licence = method.software.rsplit(" (", 1)
+    assert package.split()[0].strip(",") in (ROOT / "envs/peers.txt").read_text()
+    assert licence in ("MIT)", "BSD-3-Clause)")
+
+
+def test_the_environment_of_the_peers_has_the_versions_that_are_pinned():
+    pins = [line for line in (ROOT / "envs/peers.txt").read_text().splitlines() if not line.startswith("#")]
+    assert pins and set(pins) <= set((ROOT / "constraints.txt").read_text().splitlines())
