@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from anndata import AnnData
 
 from baselines.peers.package import Package
+from benchmark.core.contracts import offer
 from benchmark.core.environments import find_environment
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.registry import make, plugins
 from benchmark.data.components import components
+from benchmark.data.gene_selection import top_dispersion
+from benchmark.data.normalisation import normalised
 from benchmark.data.shown import shown
 from benchmark.testing import MethodChecks
 from benchmark.testing.tissue import tissue as kit_tissue
+from benchmark.training.budget import Budget
 from tests.helpers.paths import ROOT
 
-PEERS = {"graphpca": "GraphPCA", "cellcharter": "cellcharter"}
+PEERS = {"graphpca": "GraphPCA", "cellcharter": "cellcharter", "novae": "novae", "stagate": "STAGATE_pyG"}
 needs = {
     name: pytest.mark.skipif(find_spec(module) is None, reason=f"{module} is not installed (extra `peers`)")
     for name, module in PEERS.items()
@@ -33,6 +38,18 @@ class TestGraphPCA(MethodChecks):
 @needs["cellcharter"]
 class TestCellCharter(MethodChecks):
     plugin = "cellcharter"
+
+
+@needs["novae"]
+class TestNovae(MethodChecks):
+    plugin = "novae"
+    options: ClassVar = {"max_epochs": 1}
+
+
+@needs["stagate"]
+class TestStagate(MethodChecks):
+    plugin = "stagate"
+    options: ClassVar = {"epochs": 5}
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +137,62 @@ def test_a_peer_can_be_made_without_its_package_and_runs_in_the_environment_of_t
 def test_the_environment_of_the_peers_has_the_versions_that_are_pinned():
     pins = [line for line in (ROOT / "envs/peers.txt").read_text().splitlines() if not line.startswith("#")]
     assert pins and set(pins) <= set((ROOT / "constraints.txt").read_text().splitlines())
+
+
+@pytest.fixture(scope="module")
+def trained(split):
+    """Novae after one epoch, and its budget."""
+    budget, method = Budget("flops", 0.0, "fp32"), make("methods", "novae", {"max_epochs": 1})
+    method.fit(split[0], budget, 0)
+    return method, budget
+
+
+@needs["novae"]
+def test_novae_reports_what_its_training_cost(trained):
+    meter = trained[1].meter
+    assert meter.steps == 2  # a batch of each of two slides
+    assert meter.self_reported and meter.spots > 2 * 2 * 128
+    # Each step goes forward and back through all but the table of genes, so 6 FLOPs a weight and node at the least.
+    weights = sum(weight.numel() for weight in trained[0].model.encoder.parameters())
+    assert meter.flops > 6 * weights
+
+
+@needs["novae"]
+def test_novae_reads_a_local_checkpoint_and_trains_no_more(split, trained, tmp_path):
+    corpus, unseen = split
+    trained[0].model.save_pretrained(tmp_path / "weights")
+    budget, method = Budget("flops", 0.0, "fp32"), make("methods", "novae", {"checkpoint": str(tmp_path / "weights")})
+    method.fit(corpus, budget, 1)
+    assert budget.meter.steps == 0
+    np.testing.assert_allclose(method.embed(unseen), trained[0].embed(unseen), atol=1e-5)
+
+
+def test_novae_downloads_nothing(split, tmp_path):
+    method = make("methods", "novae", {"checkpoint": "prism-oncology/novae-human-0"})
+    with pytest.raises(UnitBenchError, match=r"novae-human-0: no file config\.json; give a local folder"):
+        method.check(split[0])
+
+
+@needs["stagate"]
+def test_stagate_is_the_package_called_by_hand(split):
+    import STAGATE_pyG
+
+    corpus, unseen = split
+    chosen = top_dispersion(corpus, 3000)
+    spots = AnnData(normalised(unseen)[:, chosen], obs=unseen.obs[[]].copy())
+    spots.obsm["spatial"] = np.array(unseen.obsm["position"])
+    STAGATE_pyG.Cal_Spatial_Net(spots, k_cutoff=6, model="KNN", verbose=False)
+    STAGATE_pyG.train_STAGATE(spots, n_epochs=3, random_seed=0, verbose=False)
+    np.testing.assert_array_equal(fitted("stagate", corpus, epochs=3).embed(unseen), spots.obsm["STAGATE"])
+
+
+def test_peers_say_whether_they_see_the_scored_slide_and_whether_compute_is_matched():
+    said = {
+        name: (offer(made := make("methods", name, {}), "transductive"), offer(made, "reference")) for name in PEERS
+    }
+    assert said == {
+        "graphpca": (False, ""),  # no gradients, and no budget, like PCA
+        "cellcharter": (False, ""),
+        "novae": (False, "not compute-matched"),
+        "stagate": (True, "transductive: trained on the slide that is scored, not compute-matched"),
+    }
