@@ -6,6 +6,8 @@ import pytest
 
 from baselines.pca import PCA
 from benchmark.core.contracts import breaches
+from benchmark.report.tables import sections
+from benchmark.stats.leaderboard import leaderboard
 from benchmark.testing.run import tiny_run
 from benchmark.testing.tissue import tissue
 
@@ -18,13 +20,17 @@ def transductive(monkeypatch):
 
 
 def test_it_is_scored_by_clusters_within_a_slide_and_no_probe_goes_from_slide_to_slide(transductive):
-    rows = tiny_run(tissue(), ["pca"], ["domain", "clustering"], [0.0])
-    domain, clustering = (rows[rows["task"] == task] for task in ("domain", "clustering"))
+    rows = tiny_run(tissue(), ["pca", "random"], ["domain", "clustering"], [0.0])
+    of_pca = rows[rows["method"] == "pca"]
+    domain, clustering = (of_pca[of_pca["task"] == task] for task in ("domain", "clustering"))
     assert set(domain["status"]) == {"not applicable"}
     assert domain["reason"].str.startswith("transductive: it embeds each slide by itself").all()
     values = clustering[clustering["status"] == "ok"]
     assert set(values["metric"]) == {"ari", "nmi"} and values["transductive"].all()
-    assert set(rows["note"].str.split("; ").str[0]) == {"package 1.2 (MIT)"}
+    assert set(of_pca["note"].str.split("; ").str[0]) == {"package 1.2 (MIT)"}
+    shown = {s["title"]: s["tables"][0] for s in sections(leaderboard(rows), rows)}
+    (title,) = [title for title in shown if title.startswith("Clustering")]
+    assert shown[title]["transductive"] == "pca (transductive)"  # of the two, it alone saw the slides
 
 
 def test_the_same_method_without_the_word_is_scored_by_both_tasks():
