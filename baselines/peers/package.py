@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -32,6 +34,19 @@ class Package:
             UnitBenchError: it, or something that it needs, is not installed.
         """
         try:
-            return import_module(module)
+            with _torch_as_it_is():
+                return import_module(module)
         except ModuleNotFoundError as error:
             raise UnitBenchError(self.name, f"no module {error.name!r} here", f"install it: {INSTALL}") from None
+
+
+@contextmanager
+def _torch_as_it_is() -> Iterator[None]:
+    """Puts back the functions of torch that PyTorch Geometric replaces on import, for a tensor that no peer uses."""
+    import torch
+
+    before = dict(vars(torch))
+    yield
+    for name, value in before.items():
+        if str(getattr(vars(torch)[name], "__module__", "")).startswith("torch_geometric."):
+            setattr(torch, name, value)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 from importlib.util import find_spec
 from typing import ClassVar
 
@@ -196,3 +199,22 @@ def test_peers_say_whether_they_see_the_scored_slide_and_whether_compute_is_matc
         "novae": (False, "not compute-matched"),
         "stagate": (True, "transductive: trained on the slide that is scored, not compute-matched"),
     }
+
+
+@needs["novae"]
+@needs["stagate"]
+def test_the_packages_leave_torch_as_it_is():
+    """In a process of its own, which has imported none of them yet. PyTorch Geometric replaces two functions."""
+    code = """
+        import torch
+
+        from baselines.peers import novae, stagate
+        from benchmark.core.state import changed, state
+
+        before, select = state(), torch.index_select
+        novae.PACKAGE.load("novae")
+        stagate.PACKAGE.load("STAGATE_pyG")
+        assert not changed(before), changed(before)
+        assert torch.index_select is select
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, check=True)
