@@ -81,8 +81,8 @@ def _tells_what_is_tested(method: Method, fold: Fold) -> str:
 
 def says(method: Method) -> dict[str, Any]:
     """What a method says of itself, as JSON values."""
-    pretrained_on = list(offer(method, "pretrained_on"))
-    return {"unit": method.unit, "reference": offer(method, "reference"), "pretrained_on": pretrained_on}
+    said = {name: offer(method, name) for name in ("reference", "transductive", "software")}
+    return {"unit": method.unit, "pretrained_on": list(offer(method, "pretrained_on")), **said}
 
 
 def describe(config: Config, corpus: Corpus, fold: Fold, arm: Arm, said: Mapping[str, Any]) -> dict[str, Any]:

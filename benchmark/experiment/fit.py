@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,19 @@ KILLED = UnitBenchError("pretraining", "the process of its job was killed", "giv
 
 
 def run_arms(
-    config: Config, corpus: Corpus, results: Path, label: str, fold: str, progress: Progress, attempt: int = 1
+    config: Config,
+    corpus: Corpus,
+    results: Path,
+    pairs: list[tuple[str, str]],
+    progress: Progress,
+    attempt: int = 1,
 ) -> list[dict]:
-    """The records of all arms of one method in one fold; see `run_these`."""
-    entry = config.method(label).at(fold)
-    unit = said_by(entry.method, entry.options)["unit"]
-    return run_these(config, corpus, results, list(arms(config, label, unit, fold)), progress, attempt)
+    """The records of all arms of these (method, fold) pairs; see `run_these`."""
+    chosen = []
+    for label, fold in pairs:
+        entry = config.method(label).at(fold)
+        chosen += arms(config, label, said_by(entry.method, entry.options)["unit"], fold)
+    return run_these(config, corpus, results, chosen, progress, attempt)
 
 
 def said_by(name: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -47,10 +55,11 @@ def said_by(name: str, options: dict[str, Any]) -> dict[str, Any]:
 def run_these(
     config: Config, corpus: Corpus, results: Path, arms: list[Arm], progress: Progress, attempt: int = 1
 ) -> list[dict]:
-    """Fit these arms of one method, unless they are finished. A failure is a record too, with its reason.
+    """Fit these arms, unless they are finished. A failure is a record too, with its reason.
 
-    Built-in methods leave nothing behind, so their arms share a process and what they compute once. Each arm of any
-    other method has a process of its own, and each arm where the config sets limits.
+    Built-in methods leave nothing behind, so arms of theirs that follow one another share a process, and what it
+    imports and computes once. Each arm of any other method has a process of its own, and each arm where the config sets
+    limits.
 
     Args:
         attempt: how often the job was started. From the second time on, an arm that was begun and has no record has
@@ -92,14 +101,8 @@ def _is_finished(config: Config, folder: ArmFolder, record: dict | None, attempt
 
 def _fit(config: Config, corpus: Corpus, results: Path, waiting: list[Arm], progress: Progress) -> None:
     """Fit arms in other processes. The first arm without a result has ended its process; those after it go on."""
-    if not waiting:
-        return
-    plugin = registry.find("methods", config.method(waiting[0].method).method)
-    if plugin.built_in:  # what is imported and read here is so in every process
-        plugin.load()
-    else:
-        import_module("benchmark.training.watch")
-    if len(corpus) <= SLIDES_IN_MEMORY:
+    shared = {arm.method: _prepared(config, arm.method) for arm in waiting}
+    if waiting and len(corpus) <= SLIDES_IN_MEMORY:
         list(corpus)
     limits = limits_of(config)
     while waiting:
@@ -109,7 +112,8 @@ def _fit(config: Config, corpus: Corpus, results: Path, waiting: list[Arm], prog
             ended |= {name} if end else set()
             progress(name, end, fraction, words)
 
-        batch = waiting if plugin.built_in and not limits else waiting[:1]
+        batch = list(takewhile(lambda arm: shared[arm.method], waiting)) if not limits else []
+        batch = batch or waiting[:1]
         try:
             WORK.seconds += apart("the arm", fit_here, config, corpus, results, batch, news=news, **limits)
         except Ended as end:
@@ -117,6 +121,16 @@ def _fit(config: Config, corpus: Corpus, results: Path, waiting: list[Arm], prog
             _give_up(config, corpus, results, guilty, end)
             news(guilty.name, True, 1.0, "failed")
         waiting = [arm for arm in waiting if arm.name not in ended]
+
+
+def _prepared(config: Config, label: str) -> bool:
+    """Whether a method is built in. Import here what its arms need: what is imported here is so in every process."""
+    plugin = registry.find("methods", config.method(label).method)
+    if plugin.built_in:
+        plugin.load()
+    else:
+        import_module("benchmark.training.watch")
+    return plugin.built_in
 
 
 def limits_of(config: Config) -> dict[str, float]:

@@ -50,11 +50,7 @@ def _fit_job(run: Run, corpus: Corpus, job: str, attempt: int) -> None:
     """Fit all arms of a job, and write their records and the seconds of work."""
     before = WORK.seconds
     report = reporter(run.progress(job), len(run.plan(job)[job]))
-    records = [
-        record
-        for label, fold in run.jobs[job]
-        for record in run_arms(run.config, corpus, run.results, label, fold, report, attempt)
-    ]
+    records = run_arms(run.config, corpus, run.results, run.jobs[job], report, attempt)
     write_json(run.times / f"pretrain.{job}.json", WORK.seconds - before)
     write_json(run.arms(job), records)
 

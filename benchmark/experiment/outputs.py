@@ -24,6 +24,8 @@ from benchmark.data.splits import Fold
 from benchmark.experiment.folder import ArmFolder
 from benchmark.tasks.served import FEATURES, served, unserved
 
+TRANSDUCTIVE = "transductive: it embeds each slide by itself, so a probe cannot go from one slide to another"
+
 
 def task_keys(config: Config) -> dict[str, str]:
     """For each task a fingerprint of its options, and of its code where it calls the method itself."""
@@ -67,6 +69,8 @@ class Outputs:
             task = registry.make("tasks", entry.task, entry.options)
             if offer(self.method, task.requires) is None:
                 self.lacking[entry.task] = f"the method has no {task.requires}()"
+            elif offer(self.method, "transductive") and task.requires in FEATURES and not offer(task, "within_slides"):
+                self.lacking[entry.task] = TRANSDUCTIVE
             elif not self._served(task):
                 continue
             else:

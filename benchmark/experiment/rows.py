@@ -58,8 +58,9 @@ class ArmRows:
             "budget": record["amount"],
             "seed": record["seed"],
             "fold": record["fold"],
-            "transductive": record["seen"]["transductive"],
+            "transductive": record["seen"]["transductive"] or record.get("transductive", False),
             "reference": record["reference"],
+            "note": record.get("software", ""),
             "self_reported": bool(record["spent"] and record["spent"]["self_reported"]),
         }
 
@@ -125,11 +126,11 @@ class ArmRows:
             donor, slides = self.corpus.record["slides"][result.slide]["donor"], [result.slide]
         row = self._of(task, split) | {"setting": result.setting, "slide": result.slide, "donor": donor, **more}
         if {row["dataset"], *slides} & set(self.record["pretrained_on"]):
-            row |= {"transductive": True, "note": PRETRAINED_ON}
+            row |= {"transductive": True, "note": "; ".join(filter(None, (row["note"], PRETRAINED_ON)))}
         if isinstance(result, NotApplicable):
             return Score(**row, metric="any", status="not applicable", reason=result.reason)
         check_declared(task.name, result)
-        row["note"] = "; ".join(filter(None, (row.get("note"), result.note)))
+        row["note"] = "; ".join(filter(None, (row["note"], result.note)))
         return Score(**row, metric=result.metric, value=result.value, n_train=result.n_train, n_test=result.n_test)
 
     def _of(self, task: Task, split: Split) -> dict[str, Any]:

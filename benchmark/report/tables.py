@@ -168,6 +168,14 @@ def left_out(part: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     return lines
 
 
+def _seers(board: pd.DataFrame) -> str:
+    """What saw the slides that are scored: the pretraining of all, the methods that are named, or "" for nothing."""
+    seen = board[board["transductive"]]
+    if len(seen) and len(seen) == len(able(board)):
+        return "pretraining"
+    return ", ".join(words.full_name(row) for _, row in seen.iterrows())
+
+
 def _table(part: pd.DataFrame) -> dict:
     task, setting, neighbours = part[["task", "setting", "neighbours"]].iloc[0]
     about = declared(task)
@@ -184,5 +192,5 @@ def _table(part: pd.DataFrame) -> dict:
             for _, row in able(first).iterrows()
         ],
         "unable": unable(first),
-        "transductive": bool(first["transductive"].any()),
+        "transductive": _seers(first),
     }

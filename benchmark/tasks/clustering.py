@@ -60,6 +60,7 @@ class Clustering:
     splits: ClassVar[tuple[Split, ...]] = ("donor",)
     title: ClassVar[str] = "Clustering"
     order: ClassVar[int] = 30
+    within_slides: ClassVar[bool] = True  # a cluster is of one slide
     metrics: ClassVar[tuple[Metric, ...]] = (Metric("ari", "ARI"), Metric("nmi", "NMI"))
     key_scores: ClassVar[tuple[KeyScore, ...]] = (KeyScore("ARI k-means", "kmeans", "ari"),)
     settings: ClassVar[Mapping[str, str]] = SETTINGS

@@ -34,9 +34,9 @@ def is_a_method(subject: Subject) -> None:
 
 
 def says_of_itself_what_can_be_read(subject: Subject) -> None:
-    """`reference` and `not_applicable` are text, `pretrained_on` is a list of names."""
+    """`reference`, `not_applicable` and `software` are text, `pretrained_on` is a list of names."""
     method = subject.make()
-    for name in ("reference", "not_applicable"):
+    for name in ("reference", "not_applicable", "software"):
         require(isinstance(offer(method, name), str), f"{name} is {offer(method, name)!r}, text is asked")
     names = offer(method, "pretrained_on")
     fine = not isinstance(names, str) and all(isinstance(each, str) for each in names)
@@ -122,7 +122,8 @@ def goes_on_after_a_kill(subject: Subject) -> None:
 def reaches_the_leaderboard(subject: Subject) -> None:
     """A whole tiny run ends with its row on the leaderboard."""
     method, spent = _trained(subject)
-    tasks = [task for function, task in calls.TASKS.items() if offer(method, function)]
+    small = calls.TASKS | ({"embed": {"task": "clustering"}} if offer(method, "transductive") else {})
+    tasks = [task for function, task in small.items() if offer(method, function)]
     entry = {"method": subject.name, "options": dict(subject.options)}
     amounts = [0.0] if spent is None else [2 * spent.amount]
     rows = tiny_run(subject.corpus, [entry], tasks, amounts)

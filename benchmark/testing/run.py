@@ -34,7 +34,7 @@ def tiny_run(corpus: Corpus, methods: list[Any], tasks: list[Any], amounts: list
     config, results = build(Config, settings, "check"), scratch()
     pairs = [(method.label, fold) for method in config.methods for fold in ("fold0", "fold1")]
     check_methods(config, corpus, pairs)
-    records = [record for pair in pairs for record in run_arms(config, corpus, results, *pair, lambda *news: None)]
+    records = run_arms(config, corpus, results, pairs, lambda *news: None)
     rows, _ = score_arms(config, corpus, results, records)
     return read_rows([write_rows(results / "scores.json", rows)])
 

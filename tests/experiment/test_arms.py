@@ -88,7 +88,7 @@ def killed(tissue, tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_arms(config(tasks=["clustering"]), tissue, tmp_path / "killed", "patch", "fold0", kill)
+        run_arms(config(tasks=["clustering"]), tissue, tmp_path / "killed", [("patch", "fold0")], kill)
     assert (tmp_path / "killed/arms/patch/fold0/1e+08-seed0/checkpoint.pt").exists()
     return tmp_path / "killed"
 

@@ -27,5 +27,5 @@ def config(**changes) -> Config:
 def run(settings, corpus, results, method, fold="fold0", attempt=1) -> tuple[list[dict], list[tuple]]:
     """The records of the arms of a method in a fold, and all reports of their progress."""
     reports = []
-    records = run_arms(settings, corpus, results, method, fold, lambda *report: reports.append(report), attempt)
+    records = run_arms(settings, corpus, results, [(method, fold)], lambda *report: reports.append(report), attempt)
     return records, reports

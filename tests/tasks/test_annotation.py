@@ -51,7 +51,7 @@ def run(corpus, results, tasks, fold="fold0") -> pd.DataFrame:
     values = {"name": "small", "dataset": {"name": "simulated"}, "methods": ["pca"], "tasks": tasks}
     values |= {"splits": {"donor_folds": 3, "random_repeats": 1}, "seeds": [0], "neighbours": [0]}
     config = build(Config, values, "test")
-    records = run_arms(config, corpus, results, "pca", fold, lambda *news: None)
+    records = run_arms(config, corpus, results, [("pca", fold)], lambda *news: None)
     rows, _ = score_arms(config, corpus, results, records)
     return pd.DataFrame([row.model_dump() for row in rows if row.task not in ("arm", "cost")])
 

@@ -127,7 +127,7 @@ def run(corpus, results, tasks, methods=("mean_colour",), fold="fold0", **option
     values |= {"splits": {"donor_folds": 3, "random_repeats": 1, "block_repeats": 0}, "seeds": [0], "neighbours": [0]}
     config, rows = build(Config, values, "test"), []
     for method in methods:
-        records = run_arms(config, corpus, results, method, fold, lambda *news: None)
+        records = run_arms(config, corpus, results, [(method, fold)], lambda *news: None)
         rows += score_arms(config, corpus, results, records)[0]
     return pd.DataFrame([row.model_dump() for row in rows if row.task not in ("arm", "cost")])
 

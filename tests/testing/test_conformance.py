@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
@@ -38,9 +40,13 @@ BUILT_IN = [
         kind,
         name,
         id=f"{kind}-{name}",
-        marks=pytest.mark.skipif(
-            name in FROM_FILES and DATA is None, reason="real tissue not found: set UNITBENCH_DATA"
-        ),
+        marks=[
+            pytest.mark.skipif(name in FROM_FILES and DATA is None, reason="real tissue not found: set UNITBENCH_DATA"),
+            pytest.mark.skipif(
+                plugin.environment == "peers" and find_spec("novae") is None,
+                reason="no extra `peers` here",
+            ),
+        ],
     )
     for kind in CHECKS
     for name, plugin in plugins(kind).items()

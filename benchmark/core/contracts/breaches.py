@@ -21,6 +21,8 @@ def breaches(method: object) -> Iterator[str]:
     else:
         if getattr(method, "labels", False) and not getattr(method, "reference", ""):
             yield "it is shown the labels of the training slides, and `reference` does not say that it is supervised"
+        if getattr(method, "transductive", False) and not getattr(method, "reference", ""):
+            yield "it learns from the slide that is scored, and `reference` does not say that it is transductive"
         yield from _calls(method)
 
 

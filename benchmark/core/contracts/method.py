@@ -70,6 +70,10 @@ class MethodOptions(Protocol):
             only the counts of genes that all its training slides have measured; obs["library_size"] counts all genes.
         labels: whether the training slides of `fit` have obs["label"], as a ceiling asks that is supervised. Such a
             method is no rival of the others, and says so in `reference`.
+        transductive: whether `embed` learns from the very slide that it embeds, so that spots of two slides do not
+            compare. Only tasks with `within_slides` can then score it, and `reference` must say so.
+        software: the package of others that does the work, with its version and licence, such as "st-graphpca 2.2.0
+            (MIT)"; a note of every row.
         diagnostics: numbers that a generator says of itself, kept as rows that nothing is ranked by.
     """
 
@@ -81,6 +85,8 @@ class MethodOptions(Protocol):
     view: View | None = None
     panels: bool = False
     labels: bool = False
+    transductive: bool = False
+    software: str = ""
     diagnostics: Mapping[str, float] = {}
 
     def check(self, corpus: Corpus) -> None:

@@ -59,6 +59,8 @@ class TaskOptions(Protocol):
         title: as pages call it; left out: its name.
         order: where it stands among other tasks; the least comes first and orders the leaderboard.
         protocol: raised by one when its scores come to mean something else. Rows of two protocols are never compared.
+        within_slides: whether no score of it compares spots of two slides. A method that is `transductive` can then be
+            scored too.
         settings: titles of its settings. A key may be a regular expression; its title may name groups, as `re` does.
     """
 
@@ -67,6 +69,7 @@ class TaskOptions(Protocol):
     title: str = ""
     order: int = 100
     protocol: int = 1
+    within_slides: bool = False
     settings: Mapping[str, str] = {}
 
     def predict(self, method: Method, corpus: Corpus, slide: AnnData) -> Mapping[str, np.ndarray]:
