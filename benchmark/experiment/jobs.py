@@ -75,8 +75,12 @@ def fit_alone(run: Run, corpus: Corpus, name: str, job: str | None = None) -> Pa
 
 def score_job(run: Run, corpus: Corpus, job: str) -> None:
     """Score the fitted arms of a job, and write their rows, maps and the seconds of work."""
+    import sklearn  # slow to import, and fitting does not need it
+
     before = WORK.seconds
-    rows, maps = score_arms(run.config, corpus, run.results, read_records(run, job))
+    # What scikit-learn would check at each of thousands of calls was checked once: see `tasks.scaling.check_embedding`.
+    with sklearn.config_context(skip_parameter_validation=True, assume_finite=True):
+        rows, maps = score_arms(run.config, corpus, run.results, read_records(run, job))
     write_json(run.times / f"score.{job}.json", WORK.seconds - before)
     write_table(run.maps(job), maps)
     write_rows(run.scores(job), rows)

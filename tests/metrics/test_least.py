@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from benchmark.core.errors import UnitBenchError
 from benchmark.metrics import expression, labels
@@ -82,3 +83,13 @@ def test_what_is_not_finite_is_refused_and_not_averaged_away(pair, value, in_tru
     for metrics in (expression.imputation, expression.mean_pearson, expression.mean_spearman, of_genes):
         with pytest.raises(UnitBenchError, match="NaN or infinite"):
             metrics(truth, predicted)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), min_size=1, max_size=60))
+def test_the_agreement_is_that_of_scikit_learn(pairs):
+    label, cluster = np.array(pairs).T
+    expected = {
+        "ari": adjusted_rand_score(label, cluster),
+        "nmi": normalized_mutual_info_score(label, cluster),
+    }
+    assert labels.agreement(label, cluster) == pytest.approx(expected, abs=1e-9)
