@@ -40,7 +40,7 @@ STEPS = {
     "score.{job}": ("score --job {job}", RUN.arms("{job}"), [RUN.scores("{job}"), RUN.maps("{job}")]),
     "leaderboard": ("leaderboard", RUN.scored, RUN.tables),
     "report": ("report", RUN.tables, [report(page, category="Leaderboard") for page in RUN.pages]),
-    "track": ("track", RUN.tables, RUN.tracked),
+    "track": ("track", [*RUN.tables, *RUN.pages], RUN.tracked),
 }
 # What a step depends on beside its inputs. `check` must have nothing: if a rule runs again for its parameters,
 # Snakemake misses changes of the rules with its output as `ancient`. The name of its output tells its settings instead.

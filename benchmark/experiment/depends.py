@@ -22,7 +22,7 @@ MODULES = {
     "score": "benchmark.experiment.score",
     "leaderboard": "benchmark.experiment.tables",
     "report": "benchmark.report.views",
-    "track": "benchmark.report.mlflow_board",
+    "track": "benchmark.experiment.tracked",
     "show": "benchmark.experiment.summary",
 }
 

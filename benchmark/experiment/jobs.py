@@ -87,10 +87,7 @@ def score_job(run: Run, corpus: Corpus, job: str) -> None:
 
 
 def track_run(run: Run) -> None:
-    """Write the leaderboard and the courses of the trainings into MLflow's database, and count what was written."""
-    from benchmark.experiment.summary import written
-    from benchmark.report.mlflow_board import track
+    """Write the leaderboard, the courses of the trainings and the report into MLflow, and count what was written."""
+    from benchmark.experiment.tracked import track_tables
 
-    tables = written(run)
-    counts = track(tables.rows, tables.board, tables.curves, run.database, run.config.name)
-    write_json(run.tracked, counts._asdict())
+    write_json(run.tracked, track_tables(run)._asdict())

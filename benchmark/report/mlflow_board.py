@@ -1,4 +1,4 @@
-"""Score rows and curves → MLflow: one run per method and budget, written by one process, safe to repeat."""
+"""The leaderboard in MLflow: one run per method and budget, written by one process, safe to repeat; and its server."""
 
 from __future__ import annotations
 
@@ -6,28 +6,24 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import pandas as pd
 
-from benchmark.core.curves import ARM
 from benchmark.core.errors import UnitBenchError
-from benchmark.core.files import fingerprint, locked
+from benchmark.core.files import fingerprint, locked, sha256
+from benchmark.report.mlflow_records import run_records
 from benchmark.stats.contests import leading
-from benchmark.stats.leaderboard import headline
-from benchmark.stats.learned import R2
-from benchmark.stats.names import budget_label, entrant_name, self_reported
-from benchmark.stats.rows import ENTRANT, Entrant, arms, references
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported, below
 
-DIGITS = 4  # the board cuts longer numbers
-COSTS = {"flops": "TFLOP", "device_seconds": "seconds", "spots_seen": "spots"}
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # of a server that does not answer
 VIEW = "board"
-COURSES = {name: name for name in ("loss", "learning_rate", "flops_per_second")} | {R2: "held_out_r2"}
 MOST_METRICS = 1000  # that MLflow takes at once
 
 
@@ -40,10 +36,32 @@ class Counts(NamedTuple):
     removed: int
 
 
-def track(rows: pd.DataFrame, board: pd.DataFrame, curves: pd.DataFrame, database: Path, experiment: str) -> Counts:
-    """Make the experiment in `database` show `board`: new and changed runs are written, vanished ones are removed.
+class About(NamedTuple):
+    """What there is to tell of a run beside its scores.
 
-    Two processes that call this take turns. The artifacts' folder is beside the database.
+    Attributes:
+        note: in Markdown; the experiment's page shows it.
+        tags: of each MLflow run, such as the commit.
+        files: the report and what else to keep as artifacts, in an MLflow run of their own.
+    """
+
+    note: str = ""
+    tags: Mapping[str, str] = MappingProxyType({})
+    files: Sequence[Path] = ()
+
+
+def track(
+    rows: pd.DataFrame,
+    board: pd.DataFrame,
+    curves: pd.DataFrame,
+    database: Path,
+    experiment: str,
+    about: About | None = None,
+) -> Counts:
+    """Make the experiment show `board`: new and changed runs are written, vanished ones are removed.
+
+    It lies in `database`, with its artifacts beside it, or on the server that MLFLOW_TRACKING_URI names. Two processes
+    that call this take turns.
 
     Args:
         rows: score rows.
@@ -51,26 +69,36 @@ def track(rows: pd.DataFrame, board: pd.DataFrame, curves: pd.DataFrame, databas
         curves: the courses of the trainings, see `benchmark.core.curves`.
 
     Raises:
-        UnitBenchError: the database is damaged.
+        UnitBenchError: the database is damaged, or the server does not answer.
     """
-    database = Path(database).resolve()
+    database, about = Path(database).resolve(), about or About()
+    wanted = run_records(rows, board, curves)
+    for record in wanted.values():
+        record["tags"] = dict(about.tags)
     with locked(database):
-        return _track(run_records(rows, board, curves), board, database, experiment)
+        store = os.environ.get("MLFLOW_TRACKING_URI", "")
+        if store:
+            with _answers(store):
+                return _track(wanted, board, store, experiment, None, about)
+        with _readable(database):
+            artifacts = (database.parent / "artifacts").as_uri()
+            return _track(wanted, board, f"sqlite:///{database}", experiment, artifacts, about)
 
 
-def _track(wanted: dict[str, dict], board: pd.DataFrame, database: Path, experiment: str) -> Counts:
+def _track(
+    wanted: dict[str, dict], board: pd.DataFrame, store: str, experiment: str, artifacts: str | None, about: About
+) -> Counts:
     from mlflow.tracking import MlflowClient
 
-    with _readable(database):
-        client = MlflowClient(tracking_uri=f"sqlite:///{database}")
-        present = client.get_experiment_by_name(experiment)
-    experiment_id = (
-        present.experiment_id
-        if present
-        else client.create_experiment(experiment, artifact_location=(database.parent / "artifacts").as_uri())
-    )
+    client = MlflowClient(tracking_uri=store)
+    present = client.get_experiment_by_name(experiment)
+    experiment_id = present.experiment_id if present else client.create_experiment(experiment, artifacts)
     client.set_experiment_tag(experiment_id, f"mlflow.sharedViewState.{VIEW}", json.dumps(_view(wanted, board)))
+    client.set_experiment_tag(experiment_id, "mlflow.note.content", about.note)
 
+    if about.files:
+        files = {path.name: sha256(path) for path in about.files}
+        wanted = wanted | {"files": {"name": "report and config", "tags": dict(about.tags), "files": files}}
     runs = {run.data.tags["key"]: run for run in client.search_runs([experiment_id], max_results=10_000)}
     changed = [
         key for key, record in wanted.items() if key not in runs or runs[key].data.tags["sha256"] != fingerprint(record)
@@ -78,10 +106,28 @@ def _track(wanted: dict[str, dict], board: pd.DataFrame, database: Path, experim
     for key in [key for key in runs if key not in wanted or key in changed]:
         client.delete_run(runs[key].info.run_id)
     for key in changed:
-        _log(client, experiment_id, key, wanted[key])
+        run_id = _create(client, experiment_id, key, wanted[key])
+        if key == "files":
+            for path in about.files:
+                client.log_artifact(run_id, str(path))
+        else:
+            _log(client, run_id, wanted[key])
+        client.set_terminated(run_id, "FAILED" if wanted[key].get("status") == "failed" else "FINISHED")
     n_replaced = sum(key in runs for key in changed)
     n_removed = sum(key not in wanted for key in runs)
     return Counts(len(changed) - n_replaced, n_replaced, len(wanted) - len(changed), n_removed)
+
+
+@contextmanager
+def _answers(store: str) -> Iterator[None]:
+    """Raises UnitBenchError for whatever MLflow raises inside. The name of a user and a password are not shown."""
+    try:
+        yield
+    except Exception as error:
+        said = next(iter(str(error).splitlines()), "").replace(store, "it")
+        where = f"MLFLOW_TRACKING_URI {urlsplit(store).hostname or store}"
+        cause = f"cannot be used ({type(error).__name__}: {said[:200]})"
+        raise UnitBenchError(where, cause, "start the server, or unset the variable") from error
 
 
 @contextmanager
@@ -95,78 +141,16 @@ def _readable(database: Path) -> Iterator[None]:
         raise UnitBenchError(database, f"cannot be used ({type(error).__name__}: {said})", remedy) from error
 
 
-def run_records(rows: pd.DataFrame, board: pd.DataFrame, curves: pd.DataFrame) -> dict[str, dict]:
-    """Key → what its run holds: `{"name", "params", "metrics", "courses", "data", "status"}`.
-
-    For `courses` see `_courses`; `data` has the hash of each dataset.
-
-    The score of an entrant that lacks scores which others have is no metric, since the board is sorted by metrics: it
-    stands in the parameter "incomplete".
-    """
-    scores, lacking = headline(board).droplevel("name"), headline(board, "status").droplevel("name") == "incomplete"
-    partial = {
-        entrant: "; ".join(f"{name} {value:.{DIGITS}g}" for name, value in row.dropna().items())
-        for entrant, row in scores.where(lacking).iterrows()
-    }
-    scores = scores.mask(lacking)
-    costs = rows[(rows["task"] == "cost") & (rows["status"] == "ok")]
-    costs = costs.pivot_table(index=ENTRANT, columns="metric", values="value").reindex(columns=list(COSTS))
-    costs["flops"] /= 1e12
-    values = scores.join(costs.rename(columns=COSTS), how="outer").round(DIGITS)
-    # MLflow shows metrics in the order of their names, so numbers put the primary one first.
-    order = {name: f"{number:02} {name}" for number, name in enumerate(values.columns, 1)}
-    metrics = {entrant: row.dropna().to_dict() for entrant, row in values.rename(columns=order).iterrows()}
-    records, reference, by_itself = {}, references(rows), self_reported(rows)
-    courses = _courses(curves)
-    for key, entrant_arms in arms(rows).groupby(ENTRANT):
-        method, unit, axis, budget = Entrant._make(key)
-        n_ok, n_arms = int((entrant_arms["status"] == "ok").sum()), len(entrant_arms)
-        name = entrant_name(Entrant._make(key), reference[method], key in by_itself)
-        records[f"{method}/{axis}/{budget:g}"] = {
-            "name": f"{name}, {budget_label(axis, budget, unit)}" if unit != "none" and budget else name,
-            "params": {
-                "method": name,
-                "unit": unit,
-                "budget": budget_label(axis, budget, unit),
-                "budget axis": axis,
-                "budget amount": f"{budget:g}",
-                "seeds": str(entrant_arms["seed"].nunique()),
-                "arms": f"{n_ok} of {n_arms}",
-                **({"incomplete": partial[key]} if partial.get(key) else {}),
-            },
-            "metrics": metrics.get(key, {}),
-            "courses": courses.get(key, {}),
-            "data": dict(entrant_arms[["dataset", "data"]].drop_duplicates().itertuples(index=False, name=None)),
-            "status": _status(entrant_arms["status"]),
-        }
-    return records
+def _create(client, experiment_id: str, key: str, record: dict) -> str:
+    tags = {"key": key, "sha256": fingerprint(record), **record["tags"]}
+    tags |= {"status": record["status"]} if "status" in record else {}
+    run_id: str = client.create_run(experiment_id, run_name=record["name"], tags=tags).info.run_id
+    return run_id
 
 
-def _courses(curves: pd.DataFrame) -> dict[tuple, dict[str, dict[int, float]]]:
-    """Entrant → name → GFLOPs spent → mean over arms (and held-out slides) of a number on the way of the training."""
-    kept = curves[curves["name"].isin(COURSES)]
-    kept = kept.assign(name=kept["name"].map(COURSES), number=kept.groupby([*ARM, "slide", "name"]).cumcount())
-    points = kept.groupby([*ENTRANT, "name", "number"])[["flops", "value"]].mean()
-    step = (points["flops"] / 1e9).round().astype(int).rename("step")
-    means = points.groupby([*(points.index.get_level_values(name) for name in (*ENTRANT, "name")), step])[
-        "value"
-    ].mean()
-    courses: dict[tuple, dict[str, dict[int, float]]] = {}
-    for (*entrant, name, at), value in means.items():
-        courses.setdefault(tuple(entrant), {}).setdefault(name, {})[int(at)] = float(value)
-    return courses
-
-
-def _status(arms: pd.Series) -> str:
-    """The status of a run, from those of its arms."""
-    return arms.iloc[0] if arms.nunique() == 1 else "partly failed"
-
-
-def _log(client, experiment_id: str, key: str, record: dict) -> None:
+def _log(client, run_id: str, record: dict) -> None:
     from mlflow.entities import Dataset, DatasetInput, Metric, Param
 
-    tags = {"key": key, "sha256": fingerprint(record), "status": record["status"]}
-    run_id = client.create_run(experiment_id, run_name=record["name"], tags=tags).info.run_id
     points = [(name, value, 0) for name, value in record["metrics"].items()]
     points += [(name, value, step) for name, course in record["courses"].items() for step, value in course.items()]
     for first in range(0, len(points), MOST_METRICS):
@@ -174,11 +158,7 @@ def _log(client, experiment_id: str, key: str, record: dict) -> None:
         client.log_batch(run_id, metrics=[Metric(name, value, timestamp=0, step=step) for name, value, step in batch])
     datasets = [Dataset(name, digest, "corpus", name) for name, digest in record["data"].items() if digest]
     client.log_inputs(run_id, datasets=[DatasetInput(dataset, tags=[]) for dataset in datasets])
-    client.log_batch(
-        run_id,
-        params=[Param(name, value) for name, value in record["params"].items()],
-    )
-    client.set_terminated(run_id, "FAILED" if record["status"] == "failed" else "FINISHED")
+    client.log_batch(run_id, params=[Param(name, value) for name, value in record["params"].items()])
 
 
 def _view(records: dict[str, dict], board: pd.DataFrame) -> dict:

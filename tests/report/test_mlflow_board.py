@@ -3,12 +3,19 @@
 import json
 import os
 import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from urllib.request import urlopen
 
 import pytest
 
 from benchmark.core.curves import ARM, curve_table
+from benchmark.core.errors import UnitBenchError
 from benchmark.core.registry import plugins
 from benchmark.report import mlflow_board as tracking
+from benchmark.report.mlflow_records import COSTS
 from benchmark.stats.contests import PRIMARY, key_contests, select
 from benchmark.stats.leaderboard import leaderboard
 from tests.helpers.rows import entrants, example_rows
@@ -108,11 +115,76 @@ def test_the_board_opens_sorted_with_columns_that_exist(tracked):
         kind, name = column.split(".", 1)
         assert name.strip("`") in known[kind]
     # MLflow sorts columns by name: scores in the order of the printed board, then what they cost.
-    names = [*key_contests(plugins("tasks")), *tracking.COSTS.values()]
+    names = [*key_contests(plugins("tasks")), *COSTS.values()]
     shown = [name.split(" ", 1)[1] for name in sorted(runs[0].data.metrics)]
     assert shown == [name for name in names if name in shown] and len(names) > 9
     url = tracking.board_url(database, "example", 5000)
     assert url.startswith("http://127.0.0.1:5000/#/experiments/") and url.endswith("viewStateShareKey=board")
+
+
+def test_a_run_keeps_its_report_and_tells_how_it_was_made(rows, tmp_path):
+    report = tmp_path / "report.html"
+    report.write_text("a page")
+    about = tracking.About("What the board shows.", {"commit": "abc"}, [report])
+    database = tmp_path / "mlflow.db"
+    calls = [tracking.track(rows, leaderboard(rows), CURVES, database, "example", about) for _ in range(2)]
+    assert calls[0].added == len(entrants()) + 1 and calls[1] == (0, 0, calls[0].added, 0)
+    experiment, runs = active_runs(database)
+    assert experiment.tags["mlflow.note.content"] == "What the board shows."
+    assert {run.data.tags["commit"] for run in runs} == {"abc"}
+    kept = next(run for run in runs if run.info.run_name == "report and config")
+    assert [path.read_text() for path in (tmp_path / "artifacts").rglob("report.html")] == ["a page"]
+    report.write_text("another page")
+    assert tracking.track(rows, leaderboard(rows), CURVES, database, "example", about).replaced == 1
+    assert kept.info.run_id not in {run.info.run_id for run in active_runs(database)[1]}
+
+
+def test_a_server_is_written_to_as_a_database_is(rows, tmp_path, monkeypatch):
+    """The server of MLflow itself, on the loopback, with a database of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    store, address = tmp_path / "server", f"http://127.0.0.1:{port}"
+    store.mkdir()
+    words = ["server", f"--backend-store-uri=sqlite:///{store}/mlflow.db", "--host=127.0.0.1", f"--port={port}"]
+    words += ["--workers=1", f"--artifacts-destination={store.as_uri()}/artifacts"]
+    report = tmp_path / "report.html"
+    report.write_text("a page")
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for(f"{address}/health")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        about = tracking.About(files=[report])
+        calls = [
+            tracking.track(rows, leaderboard(rows), CURVES, tmp_path / "here.db", "example", about) for _ in range(2)
+        ]
+    finally:
+        server.terminate()
+        server.wait()
+    assert calls[0].added == len(entrants()) + 1 and calls[1].unchanged == calls[0].added
+    assert not (tmp_path / "here.db").exists()
+    assert [path.read_text() for path in (store / "artifacts").rglob("report.html")] == ["a page"]
+    _, runs = active_runs(store / "mlflow.db")
+    assert len(runs) == len(entrants()) + 1
+
+
+def test_a_server_that_does_not_answer_is_one_line_without_its_password(rows, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    with pytest.raises(UnitBenchError, match=r"127\.0\.0\.1: cannot be used") as refused:
+        tracking.track(rows, leaderboard(rows), CURVES, tmp_path / "here.db", "example")
+    assert "secret" not in str(refused.value) and "\n" not in str(refused.value)
+
+
+def wait_for(address):
+    """Until a server answers, at most a minute."""
+    for _ in range(600):
+        with suppress(OSError), urlopen(address, timeout=5):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no answer from {address}")
 
 
 def test_nothing_is_written_outside_the_folder_of_the_database(tracked):

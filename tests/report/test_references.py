@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.core.curves import NO_CURVES
 from benchmark.core.scores import read_table, write_table
-from benchmark.report.mlflow_board import run_records
+from benchmark.report.mlflow_records import run_records
 from benchmark.report.page import write_report
 from benchmark.stats.champions import champions
 from benchmark.stats.comparisons import compare

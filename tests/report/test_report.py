@@ -13,7 +13,7 @@ from benchmark.core.scores import status_line
 from benchmark.experiment.maps import NO_MAP
 from benchmark.report import findings, ledger, maps, tables
 from benchmark.report.glance import QUESTIONS
-from benchmark.report.mlflow_board import run_records
+from benchmark.report.mlflow_records import run_records
 from benchmark.report.page import write_report
 from benchmark.report.picture import readme_figure
 from benchmark.report.terminal import print_board

@@ -84,7 +84,7 @@ def test_one_run_of_one_method_has_tables_and_no_ranks(tmp_path):
 
 
 def test_an_old_reference_is_refused_in_one_line(tmp_path):
-    done = unitbench("summary", ROOT / "results/reference/her2st", "--out", "out", cwd=tmp_path)
+    done = unitbench("summary", ROOT / "results/archive/her2st", "--out", "out", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stderr.endswith("run it again\n")
     assert not (tmp_path / "out").exists()
 

@@ -9,7 +9,8 @@ from mlflow.tracking import MlflowClient
 from benchmark.core.curves import NO_CURVES
 from benchmark.core.declarations import declared
 from benchmark.report import tables
-from benchmark.report.mlflow_board import run_records, track
+from benchmark.report.mlflow_board import track
+from benchmark.report.mlflow_records import run_records
 from benchmark.report.page import write_report
 from benchmark.stats.champions import champions
 from benchmark.stats.comparisons import OTHER, compare

@@ -1,0 +1,34 @@
+"""What MLflow gets of a run: its tables, how it was made, its report, and a note that explains the board."""
+
+from __future__ import annotations
+
+from benchmark.experiment.layout import Run
+from benchmark.experiment.summary import Written, written
+from benchmark.report.mlflow_board import About, Counts, track
+
+NOTE = """A row is a method with a budget; every number is a mean over donors of means over slides and seeds.
+
+- *Columns* are ordered by importance: the first is the headline score, with whole donors held out. TFLOP, seconds and
+  spots are what an arm took. A row without a unit was not trained.
+- *Chart view*: `loss`, `held_out_r2`, `learning_rate` and `flops_per_second` have steps; a step is a GFLOP spent.
+- The run "report and config" keeps the report, its picture and the whole config as artifacts. Intervals, tests and what
+  each score means stand in the report.
+"""
+MADE_BY = ("commit", "device", "precision", "torch")
+FILES = ("report.html", "overview.png", "config.yaml")
+
+
+def track_tables(run: Run) -> Counts:
+    """Write them. Raises UnitBenchError: see `track`."""
+    tables = written(run)
+    files = [path for name in FILES if (path := run.results / name).exists()]
+    about = About(NOTE, _tags(tables), files)
+    return track(tables.rows, tables.board, tables.curves, run.database, run.config.name, about)
+
+
+def _tags(tables: Written) -> dict[str, str]:
+    """How the arms were made, and the protocol of the domains with donors held out. Several values are all named."""
+    values = {name: {str(arm[name]) for arm in tables.manifest.get("arms", [])} for name in MADE_BY}
+    rows = tables.rows
+    values["protocol"] = set(rows.loc[(rows["task"] == "domain") & (rows["split"] == "donor"), "protocol"])
+    return {name: text for name, found in values.items() if (text := ", ".join(sorted(found - {""})))}
