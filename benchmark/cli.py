@@ -85,7 +85,7 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
 @app.command()
 def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Write the report, one HTML page that opens from disk, and its overview and ablation as pictures."""
-    from benchmark.experiment.summary import written
+    from benchmark.experiment.written import written
     from benchmark.report.views import write_views
 
     run = open_config(config, results)

@@ -1,57 +1,25 @@
-"""The end of a run: its tables read back, the leaderboard on the terminal, and which arms failed."""
+"""The end of a run: the leaderboard on the terminal, and which arms failed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmark.core.curves import COLUMNS
-from benchmark.core.errors import UnitBenchError
-from benchmark.core.files import read_json, read_parquet
 from benchmark.core.reasons import read_reason
-from benchmark.core.scores import read_table, status_line
+from benchmark.core.scores import status_line
 from benchmark.core.timing import read_times, time_line
-from benchmark.core.verified import verdict
+from benchmark.experiment.written import written
 from benchmark.report.terminal import print_board
 from benchmark.report.words import same_donor
-from benchmark.stats.leaderboard import leaderboard
 from benchmark.stats.rows import arms
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from benchmark.experiment.layout import Run
-
-
-class Written(NamedTuple):
-    """The tables of a run: see `benchmark.experiment.tables`."""
-
-    rows: pd.DataFrame
-    board: pd.DataFrame
-    maps: pd.DataFrame
-    curves: pd.DataFrame
-    manifest: dict
-
-
-def written(run: Run) -> Written:
-    """The tables, as the rule `leaderboard` has written them. Where `unitbench verify` was run, the manifest says under
-    `scores` what it found.
-
-    Raises:
-        UnitBenchError: it has not run yet.
-    """
-    if not (run.results / "manifest.json").exists():
-        raise UnitBenchError(run.results / "manifest.json", "file not found", f"make run CONFIG={run.path} first")
-    rows = read_table(run.results / "scores.parquet")
-    maps = read_parquet(run.results / "maps.parquet")
-    curves = read_parquet(run.results / "curves.parquet", COLUMNS)
-    made_by = read_json(run.results / "manifest.json", dict, {"folds": dict})
-    if found := verdict(run.results):
-        made_by["scores"] = found
-    return Written(rows, leaderboard(rows), maps, curves, made_by)
 
 
 def show(run: Run, console: Console) -> int:

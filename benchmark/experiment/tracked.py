@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark.experiment.layout import Run
-from benchmark.experiment.summary import Written, written
+from benchmark.experiment.written import Written, written
 from benchmark.report.mlflow_board import About, Counts, track
 
 NOTE = """A row is a method with a budget; every number is a mean over donors of means over slides and seeds.
