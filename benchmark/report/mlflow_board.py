@@ -105,7 +105,8 @@ def _track(
     ]
     for key in [key for key in runs if key not in wanted or key in changed]:
         client.delete_run(runs[key].info.run_id)
-    for key in changed:
+    # The chart view shows the newest ten: those that have curves.
+    for key in sorted(changed, key=lambda key: (key != "files", bool(wanted[key].get("courses")))):
         run_id = _create(client, experiment_id, key, wanted[key])
         if key == "files":
             for path in about.files:
