@@ -50,11 +50,16 @@ def verify(
 def summary(
     folders: Annotated[list[Path], typer.Argument(help="The results of finished runs, such as results/her2st.")],
     out: Annotated[Path, typer.Option(help="The folder that the summary is written to.")],
+    track: Annotated[bool, typer.Option("--track", help="Write it into MLflow too, experiment `summary`.")] = False,
 ) -> None:
     """Gather finished runs into one page with ranks over datasets and donors, a picture, and tables as CSV."""
     from benchmark.report.summary import write_summary
 
     found = write_summary(folders, out)
+    if track:
+        from benchmark.report.mlflow_summary import track_summary
+
+        print(f"{track_summary(found, out).added} new runs in MLflow's experiment `summary`")
     print(f"{len(found.runs)} runs, {found.board['dataset'].nunique()} datasets → {out / 'summary.html'}")
 
 

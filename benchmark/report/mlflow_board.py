@@ -71,34 +71,44 @@ def track(
     Raises:
         UnitBenchError: the database is damaged, or the server does not answer.
     """
-    database, about = Path(database).resolve(), about or About()
     wanted = run_records(rows, board, curves)
-    for record in wanted.values():
-        record["tags"] = dict(about.tags)
+    return write(wanted, leading(board)[1].lower_is_better, database, experiment, about or About())
+
+
+def write(wanted: Mapping[str, dict], ascending: bool, database: Path, experiment: str, about: About) -> Counts:
+    """Make the experiment hold these records and no other, as `track` says.
+
+    Args:
+        wanted: key → what its MLflow run holds; see `mlflow_records`.
+        ascending: whether the best has the smallest first metric.
+    """
+    database = Path(database).resolve()
+    records = {key: record | {"tags": dict(about.tags)} for key, record in wanted.items()}
+    view = json.dumps(_view(records, ascending))
+    if about.files:
+        files = {path.name: sha256(path) for path in about.files}
+        records["files"] = {"name": "report and config", "tags": dict(about.tags), "files": files}
     with locked(database):
         store = os.environ.get("MLFLOW_TRACKING_URI", "")
         if store:
             with _answers(store):
-                return _track(wanted, board, store, experiment, None, about)
+                return _write(records, view, store, experiment, None, about)
         with _readable(database):
             artifacts = (database.parent / "artifacts").as_uri()
-            return _track(wanted, board, f"sqlite:///{database}", experiment, artifacts, about)
+            return _write(records, view, f"sqlite:///{database}", experiment, artifacts, about)
 
 
-def _track(
-    wanted: dict[str, dict], board: pd.DataFrame, store: str, experiment: str, artifacts: str | None, about: About
+def _write(
+    wanted: dict[str, dict], view: str, store: str, experiment: str, artifacts: str | None, about: About
 ) -> Counts:
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(tracking_uri=store)
     present = client.get_experiment_by_name(experiment)
     experiment_id = present.experiment_id if present else client.create_experiment(experiment, artifacts)
-    client.set_experiment_tag(experiment_id, f"mlflow.sharedViewState.{VIEW}", json.dumps(_view(wanted, board)))
+    client.set_experiment_tag(experiment_id, f"mlflow.sharedViewState.{VIEW}", view)
     client.set_experiment_tag(experiment_id, "mlflow.note.content", about.note)
 
-    if about.files:
-        files = {path.name: sha256(path) for path in about.files}
-        wanted = wanted | {"files": {"name": "report and config", "tags": dict(about.tags), "files": files}}
     runs = {run.data.tags["key"]: run for run in client.search_runs([experiment_id], max_results=10_000)}
     changed = [
         key for key, record in wanted.items() if key not in runs or runs[key].data.tags["sha256"] != fingerprint(record)
@@ -162,14 +172,14 @@ def _log(client, run_id: str, record: dict) -> None:
     client.log_batch(run_id, params=[Param(name, value) for name, value in record["params"].items()])
 
 
-def _view(records: dict[str, dict], board: pd.DataFrame) -> dict:
+def _view(records: dict[str, dict], ascending: bool) -> dict:
     """The state of the run table: sorted by the first metric, its columns shown."""
     metrics = sorted({name for record in records.values() for name in record["metrics"]})
     known = {name for record in records.values() for name in record["params"]}
     columns = [f"params.`{name}`" for name in ("method", "budget", "arms", "incomplete") if name in known]
     return {
         "orderByKey": f"metrics.`{metrics[0]}`" if metrics else "attributes.start_time",
-        "orderByAsc": bool(metrics) and leading(board)[1].lower_is_better,
+        "orderByAsc": bool(metrics) and ascending,
         "searchFilter": "",
         "selectedColumns": [*columns, *(f"metrics.`{name}`" for name in metrics), "tags.`status`"],
     }

@@ -7,11 +7,14 @@ import re
 
 import pandas as pd
 import pytest
+from mlflow.tracking import MlflowClient
 
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.scores import COLUMNS, write_table
 from benchmark.core.verified import mark
+from benchmark.report.mlflow_summary import track_summary
 from benchmark.report.summary import write_summary
+from benchmark.stats.rows import ENTRANT
 from tests.helpers.command import unitbench
 from tests.helpers.page import Page
 from tests.helpers.paths import ROOT
@@ -105,3 +108,20 @@ def test_a_folder_that_is_no_run_or_given_twice_is_refused(folders, tmp_path):
         write_summary([tmp_path], tmp_path / "out")
     with pytest.raises(UnitBenchError, match="given twice"):
         write_summary([folders[0], folders[0]], tmp_path / "out")
+
+
+def test_mlflow_has_the_ranks_and_the_scores_of_each_dataset(folders, tmp_path):
+    found = write_summary(folders[:2], tmp_path)
+    counts = track_summary(found, tmp_path)
+    assert track_summary(found, tmp_path) == (0, 0, counts.added, 0)
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.get_experiment_by_name("summary").experiment_id
+    runs = {run.data.tags["key"]: run.data.metrics for run in client.search_runs([experiment])}
+    contest, table = next(iter(found.standings.items()))
+    named = f"{contest.task} {contest.setting} {contest.metric}"
+    for _, row in table.iterrows():
+        metrics = runs["/".join(str(row[name]) for name in ENTRANT)]
+        rank = metrics.get(f"01 rank {named}")
+        assert rank == pytest.approx(row["mean_rank"], abs=1e-4) if pd.notna(row["mean_rank"]) else rank is None
+        scores = {name for name in metrics if name.startswith("01 ") and name.endswith(named) and "rank" not in name}
+        assert scores == {f"01 {dataset} {named}" for dataset in ("one", "two")}
