@@ -40,7 +40,7 @@ def test_every_arm_is_accounted_for_and_no_donor_is_on_both_sides(folder):
 
 
 def test_the_readme_quotes_the_reference_run():
-    board = pd.read_csv(REFERENCE / "her2st" / "leaderboard.csv", keep_default_na=False)
+    board = pd.read_csv(REFERENCE / "leakage" / "her2st" / "leaderboard.csv", keep_default_na=False)
     probe = board[(board["task"] == "domain") & (board["setting"] == "knn") & (board["neighbours"] == 0)]
 
     def value(name, split, metric):
