@@ -101,7 +101,7 @@ def _is_finished(config: Config, folder: ArmFolder, record: dict | None, attempt
 
 def _fit(config: Config, corpus: Corpus, results: Path, waiting: list[Arm], progress: Progress) -> None:
     """Fit arms in other processes. The first arm without a result has ended its process; those after it go on."""
-    shared = {arm.method: _prepared(config, arm.method) for arm in waiting}
+    shared = {label: _prepared(config, label) for label in {arm.method for arm in waiting}}
     if waiting and len(corpus) <= SLIDES_IN_MEMORY:
         list(corpus)
     limits = limits_of(config)

@@ -8,8 +8,10 @@ It needs no data: tokens and slides are made up.
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -36,39 +38,45 @@ NAMES = (
     "loading, ms",
     "step, ms",
     "TFLOP/s",
-    "of peak",
+    "a product's",
+    "of it",
 )
+WIDTHS = (8, 6, 14, 10, 14, 12, 9, 8, 12, 6)
 
 
 def rows(presets: list[str], sides: list[Side], times: list[int]) -> Iterator[tuple[object, ...]]:
     """The values of `NAMES` for each preset, side and number of steps' samples that one step takes together."""
     corpus = cast("Corpus", MadeUp(n_genes=100))
     parts = np.random.default_rng(0).standard_normal((corpus.n_spots, GROUPS, N_COMPONENTS)).astype(np.float32)
-    peaks: dict[str, float] = {}
-    for preset in presets:
-        for side in sides:
-            unit = ContextUnit.of(corpus, side, PRESETS[preset].d, parts)
-            for n in (k * unit.samples_per_step for k in times):
-                torch.manual_seed(0)
-                model = ContextModel(N_COMPONENTS, PRESETS[preset])
-                used = "bf16" if precision("auto", model) == "bf16-mixed" else "fp32"
-                step = Step(model, 1e-4, "auto")
-                loading = timed(lambda unit=unit, n=n: unit.draw(corpus, n, np.random.default_rng(0)))
-                batch = tensors(unit.draw(corpus, n, np.random.default_rng(0)), step.device)
-                hidden = draw_hidden(model, batch, 0, 0, step.device)
-                start = time.perf_counter()
-                flops = step.flops(batch, hidden)
-                step.update(batch, hidden, 1e-4)
-                first = time.perf_counter() - start
-                seconds = timed(
-                    lambda step=step, batch=batch, hidden=hidden: step.update(batch, hidden, 1e-4), step.device
-                )
-                peak = peaks.setdefault(used, matmul_rate(used, 8192 if step.device.type == "cuda" else 2048))
-                rate = flops / seconds
-                figures = (first, loading * 1e3, seconds * 1e3, rate / 1e12)
-                yield preset, side, n * unit.most, used, *(f"{value:.3g}" for value in figures), f"{rate / peak:.1%}"
-    for name, peak in peaks.items():
-        yield "matrix product", "", "", name, "", "", "", f"{peak / 1e12:.3g}", ""
+    for preset, side, k in itertools.product(presets, sides, times):
+        unit = ContextUnit.of(corpus, side, PRESETS[preset].d, parts)
+        n = k * unit.samples_per_step
+        yield preset, side, n * unit.most, *row(corpus, unit, preset, n)
+
+
+def row(corpus: Corpus, unit: ContextUnit, preset: str, n: int) -> tuple[str, ...]:
+    """The values of `NAMES` from the precision on, for a step of `n` samples."""
+    torch.manual_seed(0)
+    model = ContextModel(N_COMPONENTS, PRESETS[preset])
+    used = "bf16" if precision("auto", model) == "bf16-mixed" else "fp32"
+    step = Step(model, 1e-4, "auto")
+    loading = timed(lambda: unit.draw(corpus, n, np.random.default_rng(0)))
+    batch = tensors(unit.draw(corpus, n, np.random.default_rng(0)), step.device)
+    hidden = draw_hidden(model, batch, 0, 0, step.device)
+    start = time.perf_counter()
+    flops = step.flops(batch, hidden)
+    step.update(batch, hidden, 1e-4)
+    first = time.perf_counter() - start
+    seconds = timed(lambda: step.update(batch, hidden, 1e-4), step.device)
+    rate, of = flops / seconds, peak(used, step.device.type)
+    figures = (first, loading * 1e3, seconds * 1e3, rate / 1e12, of / 1e12)
+    return used, *(f"{value:.3g}" for value in figures), f"{rate / of:.1%}"
+
+
+@cache
+def peak(used: str, device: str) -> float:
+    """FLOP/s of a plain matrix product of this precision, large enough for the device."""
+    return matmul_rate(used, 8192 if device == "cuda" else 2048)
 
 
 def main() -> None:
@@ -80,9 +88,8 @@ def main() -> None:
     )
     given = parser.parse_args()
     sides = cast("list[Side]", [side if side == "slide" else int(side) for side in given.sides])
-    print("{:>14} {:>6} {:>14} {:>10} {:>14} {:>12} {:>9} {:>8} {:>8}".format(*NAMES), flush=True)
-    for row in rows(given.presets, sides, given.times):
-        print("{:>14} {:>6} {:>14} {:>10} {:>14} {:>12} {:>9} {:>8} {:>8}".format(*map(str, row)), flush=True)
+    for values in itertools.chain([NAMES], rows(given.presets, sides, given.times)):
+        print(*(f"{value!s:>{width}}" for value, width in zip(values, WIDTHS, strict=True)), flush=True)
 
 
 if __name__ == "__main__":
