@@ -65,7 +65,8 @@ def beside(objective: Objective, d: int, asked: Expressed | None) -> list[nn.Mod
 
 class GeneHead(nn.Module):
     """A linear head to the genes of the tokeniser, for what a view does not show: all genes of a spot that it hides,
-    and of every spot the genes of the other view. Zeros are asked like all other values."""
+    and of every spot the genes of the other view. Zeros are asked like all other values, genes that the slide has not
+    measured are not."""
 
     group: Tensor
 
@@ -85,6 +86,7 @@ class GeneHead(nn.Module):
             said = linear(view.vectors, self.head.weight[genes], self.head.bias[genes])
             of_other = ~view.mine[:, self.group[genes]]
             unseen = (view.hidden[..., None] | of_other[:, None]) & batch["valid"][..., None]
+            unseen = unseen & batch["measured"][:, None, genes]
             loss = self.loss(said.float(), batch["values"][..., genes], batch["size"], genes)
             total = total + (loss * unseen).sum() / unseen.sum().clamp(min=1)
         return total / 2
@@ -117,9 +119,8 @@ class NegativeBinomial(GeneHead):
 
     def __init__(self, d: int, asked: Expressed):
         super().__init__(d, asked)
-        share = asked.values.sum(axis=0) / asked.size.sum()
-        self.register_buffer("share", torch.from_numpy(share))
-        self.log_dispersion = nn.Parameter(torch.zeros(len(share)))
+        self.register_buffer("share", torch.from_numpy(asked.share))
+        self.log_dispersion = nn.Parameter(torch.zeros(len(asked.share)))
 
     def loss(self, said: Tensor, values: Tensor, size: Tensor, genes: Tensor) -> Tensor:
         fold = softplus(said) / softplus(said.new_zeros(()))
