@@ -14,6 +14,7 @@ import pandas as pd
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import fingerprint, read_array, read_json
 from benchmark.data import stored
+from benchmark.data.pages import give_back
 from benchmark.data.patches import in_patches
 from benchmark.data.shown import read_only, shown
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     import anndata as ad
 
 SLIDES_IN_MEMORY = 64
-LARGE = 100_000  # spots; a larger slide is opened anew each time, since the names of its spots take memory
+LARGE = 100_000  # spots; a larger slide is laid along a curve, so that the spots of a crop lie together
+KEPT = 20_000  # spots; a larger slide is opened anew each time, since the names of its spots take memory
 ENTRY = {"donor", "group", "n_spots", "labels", "panel", "role", "dataset", "sha256"}  # of each slide in the record
 PANELS = "panels.npy"
 BLIND, OWN = "the corpus of a method", "use the slides that it names"
@@ -167,10 +169,11 @@ class Corpus:
         if self.blind and name not in self.names:
             raise UnitBenchError(BLIND, f"no slide {name!r}", OWN)
         entry = self.record["slides"][name]
-        read = _read if entry["n_spots"] <= LARGE else _read.__wrapped__
+        read = _read if entry["n_spots"] <= KEPT else _read.__wrapped__
         slide = read(self._folder, name, entry["sha256"])
         if self.share < 1:
             slide = slide[in_patches(slide.obsm["position"], self.share)].copy()
+            give_back()
         if not self.blind:
             return read_only(slide)
         return shown(slide, genes=self.common if self.narrowed else None, labels=self.supervised)

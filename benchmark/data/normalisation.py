@@ -20,7 +20,11 @@ SPOTS_AT_ONCE = 50_000  # are normalised together
 
 def library_size(counts: sp.spmatrix) -> np.ndarray:
     """Sum of the counts of each spot, float32 `[n_spots]`; at least 1, so empty spots stay zero after normalisation."""
-    return np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1).astype(np.float32)
+    parts = []
+    for first in range(0, counts.shape[0], SPOTS_AT_ONCE):
+        parts.append(np.asarray(counts[first : first + SPOTS_AT_ONCE].sum(axis=1)).ravel())
+        give_back()
+    return np.maximum(np.concatenate(parts or [[]]), 1).astype(np.float32)
 
 
 def sizes(slide: ad.AnnData) -> np.ndarray:

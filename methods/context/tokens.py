@@ -49,8 +49,11 @@ class Tokeniser:
         """What all genes say of a spot, float32 `[n_spots, n_components]`."""
         scaling, pca = self.components.scaling, self.components.pca
         moments = scaling.moments(slide)
-        scaled = (scaling.scaled(values, *moments) for values in normalised_parts(slide))
-        return np.concatenate([pca.transform(values) / self.scale for values in scaled]).astype(np.float32)
+        scores, first = np.empty((slide.n_obs, self.n_components), np.float32), 0
+        for values in normalised_parts(slide):
+            scores[first : first + values.shape[0]] = pca.transform(scaling.scaled(values, *moments)) / self.scale
+            first += values.shape[0]
+        return scores
 
     def parts(self, slide: ad.AnnData, laid: Field | None = None) -> Computed:
         """What each group of genes adds to a spot's scores, float32 `[n_spots, GROUPS, n_components]`.

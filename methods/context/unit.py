@@ -25,7 +25,7 @@ Passes = Literal[1, 4, 16]
 MIN_OCCUPANCY = 0.25  # share of a crop's cells that hold a spot
 MOST_OVER = 8  # cells by which a crop hangs over the edge of a slide; or half its side, if that is less
 MOST = 256  # spots that a sample shows; a step of any side costs about what one such sample costs
-MOST_READ = 8192  # spots of a slide that are read at once
+MOST_READ = 4096  # spots of a slide that are read at once: what attends to what takes half a gigabyte
 
 
 @dataclass(frozen=True)
@@ -125,11 +125,11 @@ def most_shown(side: Side) -> int:
 
 def candidates(slide: Field, side: Side) -> tuple[np.ndarray, np.ndarray]:
     """The crops that are full enough: their first cells `[n_crops, 2]`, and their numbers of spots `[n_crops]`."""
-    if side == "slide":
-        return np.zeros((1, 2), np.int64), np.array([slide.n_spots])
+    if side in (1, "slide"):  # which are drawn without
+        return np.zeros((1, 2), np.int32), np.array([1 if side == 1 else slide.n_spots])
     starts, count = occupancy(slide.lattice, (side, side), min(side // 2, MOST_OVER))
     kept = count >= max(1, MIN_OCCUPANCY * side**2)
-    return starts[kept], count[kept]
+    return starts[kept].astype(np.int32), count[kept]
 
 
 def cover(slide: Field, side: Side, passes: Passes, tokens: int) -> Iterator[np.ndarray]:
