@@ -164,7 +164,7 @@ class Field:
             np.ascontiguousarray(counts.data, np.float32),
         )
 
-    @property
+    @cached_property
     def _shape(self) -> np.ndarray:
         """Rows and columns of the lattice, `[2]`."""
         return self.lattice.max(axis=0, initial=0) + 1
