@@ -119,6 +119,10 @@ def components(
     mean, variance = (of_all[chosen] for of_all in moments(corpus))
     deviation = np.sqrt(np.where(variance > 0, variance, 1))
     scaling = Scaling(normalisation, chosen, mean.astype(np.float32), deviation.astype(np.float32), neighbours)
-    values = np.concatenate([scaling.values(slide) for slide in corpus])
+    slides = [*corpus]
+    values, first = np.empty((sum(slide.n_obs for slide in slides), len(chosen)), np.float32), 0
+    for slide in slides:  # each into its place, so that nothing is held twice
+        values[first : first + slide.n_obs] = scaling.values(slide)
+        first += slide.n_obs
     n_components = max(1, min(n_components, len(chosen) - 1, len(values) - 1))
     return Components(scaling, PCA(n_components, svd_solver="covariance_eigh").fit(values))

@@ -146,7 +146,7 @@ def square_distance(position: Tensor) -> Tensor:
 def attention_bias(position: Tensor, seen: Tensor, reach: Tensor) -> Tensor:
     """-d² / (2 σ²) for each head's reach σ `[heads]`, `UNSEEN` for a spot that is not `seen`, `[b, heads, t, t]`."""
     bias = -square_distance(position)[:, None] / (2 * reach.square())[:, None, None]
-    return bias.masked_fill(~seen[:, None, None], UNSEEN)
+    return bias.masked_fill_(~seen[:, None, None], UNSEEN)
 
 
 def around(scores: Tensor, position: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
