@@ -55,6 +55,11 @@ def active_runs(database):
     return experiment, list(client.search_runs([experiment.experiment_id], order_by=order))
 
 
+def seconds(run) -> str:
+    """The name of the metric that tells how long a training took."""
+    return next(name for name in run.data.metrics if name.endswith(" seconds"))
+
+
 def test_one_run_an_entrant_with_the_scores_of_the_leaderboard(rows, tracked):
     database, counts = tracked
     _, runs = active_runs(database)
@@ -95,6 +100,7 @@ def test_a_run_holds_the_course_of_its_training_by_gflops(tracked):
         for name in ("loss", "learning_rate", "held_out_r2")
     }
     assert courses == {"loss": [(400, 2.5), (1000, 1.0)], "learning_rate": [(1000, 1e-4)], "held_out_r2": [(400, 0.2)]}
+    assert spot.info.end_time - spot.info.start_time == round(1000 * spot.data.metrics[seconds(spot)])
     other = next(run for run in active_runs(tracked[0])[1] if run.info.run_name == "spot, 4 TFLOP")
     assert "loss" not in other.data.metrics
 
