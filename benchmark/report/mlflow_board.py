@@ -111,8 +111,9 @@ def _write(
     present = client.get_experiment_by_name(experiment)
     experiment_id = present.experiment_id if present else client.create_experiment(experiment, artifacts)
     client.set_experiment_tag(experiment_id, f"mlflow.sharedViewState.{VIEW}", view)
-    client.set_experiment_tag(experiment_id, "mlflow.note.content", about.note)
-    client.set_experiment_tag(experiment_id, "mlflow.experimentKind", "custom_model_development")  # no language model
+    # MLflow's own links lead to its pages for language models, which are empty here.
+    note = f"[Open the sorted table]({_board(experiment_id)}). {about.note}"
+    client.set_experiment_tag(experiment_id, "mlflow.note.content", note)
 
     runs = {run.data.tags["key"]: run for run in client.search_runs([experiment_id], max_results=10_000)}
     changed = [
@@ -206,10 +207,12 @@ def board_url(database: Path, experiment: str, port: int) -> str:
         present = client.get_experiment_by_name(experiment)
     if present is None:
         raise UnitBenchError(database, f"no experiment {experiment!r}", "run the workflow with this config first")
-    return (
-        f"http://127.0.0.1:{port}/#/experiments/{present.experiment_id}/runs"
-        f"?workflowType=machine_learning&viewStateShareKey={VIEW}"
-    )
+    return f"http://127.0.0.1:{port}/{_board(present.experiment_id)}"
+
+
+def _board(experiment_id: str) -> str:
+    """The address of the sorted board, from the top of the server."""
+    return f"#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
 
 
 def serve(database: Path, experiment: str, port: int = 5000) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -136,7 +137,9 @@ def test_a_run_keeps_its_report_and_tells_how_it_was_made(rows, tmp_path):
     calls = [tracking.track(rows, leaderboard(rows), CURVES, database, "example", about) for _ in range(2)]
     assert calls[0].added == len(entrants()) + 1 and calls[1] == (0, 0, calls[0].added, 0)
     experiment, runs = active_runs(database)
-    assert experiment.tags["mlflow.note.content"] == "What the board shows."
+    note = experiment.tags["mlflow.note.content"]
+    assert note.endswith(". What the board shows.")
+    assert f"/{re.search(r'[(](#.*?)[)]', note)[1]}" in tracking.board_url(database, "example", 5000)
     assert {run.data.tags["commit"] for run in runs} == {"abc"}
     kept = next(run for run in runs if run.info.run_name == "report and config")
     assert [path.read_text() for path in (tmp_path / "artifacts").rglob("report.html")] == ["a page"]
