@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -96,6 +96,16 @@ class Components(NamedTuple):
         return self.pca.transform(self.scaling.values(slide)).astype(np.float32)
 
 
+def panel_weights(slides: Sequence[ad.AnnData]) -> np.ndarray:
+    """What a spot of each slide counts, `[n_slides]`, so that every panel of genes counts alike; 1 if there is one.
+
+    Else the components would be those of the data set with the most spots, and tell nothing of the others' genes.
+    """
+    panel = [measured(slide).tobytes() for slide in slides]
+    spots = {key: sum(slide.n_obs for slide, own in zip(slides, panel, strict=True) if own == key) for key in panel}
+    return np.array([sum(spots.values()) / len(spots) / spots[key] for key in panel])
+
+
 @lru_cache(maxsize=2)
 def components(
     corpus: Corpus,
@@ -110,7 +120,8 @@ def components(
 
     Args:
         neighbours: over which the scaled values of each spot are averaged before.
-        panels: whether genes are used that only some of the slides have measured; on the others they are 0.
+        panels: whether genes are used that only some of the slides have measured; on the others they are 0, and each
+            panel counts alike.
     """
     from sklearn.decomposition import PCA  # slow to import
 
@@ -121,8 +132,8 @@ def components(
     scaling = Scaling(normalisation, chosen, mean.astype(np.float32), deviation.astype(np.float32), neighbours)
     slides = [*corpus]
     values, first = np.empty((sum(slide.n_obs for slide in slides), len(chosen)), np.float32), 0
-    for slide in slides:  # each into its place, so that nothing is held twice
-        values[first : first + slide.n_obs] = scaling.values(slide)
+    for slide, weight in zip(slides, panel_weights(slides), strict=True):  # into its place: nothing is held twice
+        values[first : first + slide.n_obs] = scaling.values(slide) * np.float32(np.sqrt(weight))
         first += slide.n_obs
     n_components = max(1, min(n_components, len(chosen) - 1, len(values) - 1))
     return Components(scaling, PCA(n_components, svd_solver="covariance_eigh").fit(values))

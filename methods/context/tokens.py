@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from benchmark.data.components import MOST, Components, Genes, Normalisation, components
+from benchmark.data.components import MOST, Components, Genes, Normalisation, components, panel_weights
 from benchmark.data.neighbours import neighbour_mean
 from benchmark.data.normalisation import normalised, normalised_parts
 from benchmark.units.expression import Field, fields
@@ -99,11 +99,15 @@ def fit(
     """
     found = components(corpus, N_COMPONENTS, n_genes, normalisation, genes, panels=True)
     group = np.random.default_rng(0).permutation(len(found.scaling.genes)) % GROUPS
-    part = corpus.thinned(MOST)
-    scores = [found.scores(slide) for slide in part]
-    smooth = [neighbour_mean(s, slide.obsm["position"], NEAR) for s, slide in zip(scores, part, strict=True)]
-    scale = np.sqrt(np.maximum(np.concatenate(smooth).std(axis=0), 1e-6))
-    scale = scale * np.sqrt(np.square(np.concatenate(scores) / scale).mean())
+    part = [*corpus.thinned(MOST)]
+    weight = np.repeat(panel_weights(part), [slide.n_obs for slide in part])
+    scores = np.concatenate([found.scores(slide) for slide in part])
+    ends = np.cumsum([slide.n_obs for slide in part])[:-1]
+    of_slides = zip(np.split(scores, ends), part, strict=True)
+    smooth = np.concatenate([neighbour_mean(s, slide.obsm["position"], NEAR) for s, slide in of_slides])
+    variance = np.average(np.square(smooth - np.average(smooth, axis=0, weights=weight)), axis=0, weights=weight)
+    scale = np.sqrt(np.maximum(np.sqrt(variance), 1e-6))
+    scale = scale * np.sqrt(np.average(np.square(scores / scale).mean(axis=1), weights=weight))
     tokeniser = Tokeniser(found, group, scale)
     parts = [tokeniser.parts(slide, laid) for slide, laid in zip(corpus, fields(corpus), strict=True)]
     if corpus.n_spots > MOST:

@@ -3,13 +3,15 @@
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
+from anndata import AnnData
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.preprocessing import StandardScaler
 
-from benchmark.data.components import RULES, Genes, components, moments_within, scale
+from benchmark.data.components import RULES, Genes, components, moments_within, panel_weights, scale
 from benchmark.data.gene_selection import random_genes, top_dispersion, top_moran, top_variance
 from benchmark.data.neighbours import morans_i
 from benchmark.data.normalisation import lognorm
@@ -65,6 +67,16 @@ def test_each_rule_chooses_the_genes_of_its_name(tissue):
     chosen = {rule: components(tissue, 5, 10, "slide_z", rule).scaling.genes.tolist() for rule in get_args(Genes)}
     assert chosen == {rule: choose(tissue, 10).tolist() for rule, choose in of.items()} and of == RULES
     assert len({frozenset(genes) for genes in chosen.values()}) == 4
+
+
+def test_every_panel_counts_alike_however_many_spots_have_it():
+    def slide(n, *has):
+        return AnnData(np.zeros((n, 3), np.float32), var=pd.DataFrame({"measured": has}, index=list("abc")))
+
+    one, other = (True, True, False), (False, True, True)
+    # 60 spots: 30 + 10 of one panel, 20 of the other; each panel counts as 30
+    assert panel_weights([slide(30, *one), slide(20, *other), slide(10, *one)]).tolist() == [0.75, 1.5, 0.75]
+    assert panel_weights([slide(30, *one), slide(10, *one)]).tolist() == [1, 1]
 
 
 def test_fewer_random_genes_are_a_part_of_more_and_all_are_drawn_once(tissue):
