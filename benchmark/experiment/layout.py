@@ -109,6 +109,11 @@ class Run:
         """Seconds of each job, `<step>.<job>.tsv` by Snakemake, and beside it the seconds of its work, `.json`."""
         return self.results / "benchmarks"
 
+    @property
+    def trials(self) -> Path:
+        """What `plan` has measured on this machine; see `benchmark.experiment.trial`."""
+        return self.results / "trials.json"
+
     def progress(self, name: str) -> Path:
         """How far the process is that works on a job, or on one arm alone."""
         return self.results / "progress" / f"{name}.json"
