@@ -24,9 +24,11 @@ def afford(run: Run, facts: Facts, speeds: Speeds, hours: float, workers: int) -
     """The run with the largest budgets, in the proportion of its own, that `workers` do in so many hours; and its plan.
 
     Raises:
-        UnitBenchError: no arm trains, a speed is not known, the fixed costs alone take longer, or an arm would miss its
-            budget.
+        UnitBenchError: no such number of hours, no arm trains, a speed is not known, the fixed costs alone take longer,
+            or an arm would miss its budget.
     """
+    if not 0 < hours < math.inf:
+        raise UnitBenchError(f"--fit {hours:g}", "no number of hours", "give one above 0, such as 8")
     if not any(run.config.budget.amounts):
         raise UnitBenchError(run.path, "no arm trains: every budget is 0", "give an amount under `budget.amounts`")
     first = plan(run, facts, speeds)

@@ -49,7 +49,8 @@ class Speeds:
         return sorted(name for name in known if self.device.lower() in name.lower())
 
     def of(self, entry: Method, method: Any) -> Figure:
-        """The FLOP/s of a method: as measured in a trial or a run with these options, else as in the table."""
+        """The FLOP/s of a method: as measured in a trial or a run with these options, else as in the table; for this
+        machine also in runs with other options."""
         for name in self.names:
             if (found := self.facts.exactly("FLOP/s", entry.method, entry.canonical, name)).known:
                 return found
@@ -57,4 +58,4 @@ class Speeds:
             alike = all(offer(method, option) == value for option, value in row["options"].items())
             if row["device"] in self.names and row["method"] == entry.method and alike:
                 return Figure(float(row["flop_per_second"]), f"{row['device']}, {row['source']}")
-        return NOT_MEASURED
+        return NOT_MEASURED if self.device else self.facts.find("FLOP/s", entry.method, entry.canonical, True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psutil
@@ -13,11 +14,10 @@ from benchmark.core.errors import UnitBenchError
 from benchmark.data.corpus import Corpus, open_corpus
 from benchmark.experiment.afford import afford
 from benchmark.experiment.devices import Speeds
-from benchmark.experiment.earlier import earlier
-from benchmark.experiment.facts import Facts
+from benchmark.experiment.packing import packed
 from benchmark.experiment.plan import Plan, plan
 from benchmark.experiment.schedule import seconds_of
-from benchmark.experiment.trial import this_machine, trials
+from benchmark.experiment.trial import measured
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,25 +72,19 @@ def _price(option: str, text: str) -> tuple[float, str]:
 def show(run: Run, device: str | None, workers: int, hours: float | None, prices: Prices, console: Console) -> None:
     """Print the plan of a run, or with `hours` budgets that fit so many and their plan."""
     prices.check()
-    facts = gather(run, lambda line: console.print(line, markup=False, highlight=False))
-    speeds = Speeds(facts, device)
+    say = partial(console.print, markup=False, highlight=False)
+    facts = measured(run, say)
+    speeds, run = Speeds(facts, device), packed(run, facts)
     if hours is None:
         costs = plan(run, facts, speeds)
     else:
         run, costs = afford(run, facts, speeds, hours, workers)
         amounts = ", ".join(f"{amount:g}" for amount in run.config.budget.amounts)
-        console.print(f"budgets that fit {hours:g} h:  amounts: [{amounts}]", markup=False, highlight=False)
+        say(f"budgets that fit {hours:g} h:  amounts: [{amounts}]")
     for line in lines(run, costs, speeds.names[0], workers, prices):
-        console.print(line, markup=False, highlight=False)
-
-
-def gather(run: Run, tell: Callable[[str], None]) -> Facts:
-    """All that was measured, as it bears on the run; its methods are tried if there is a corpus."""
-    known, n_spots = earlier(run.results.parent), 0
-    if run.record.exists():
-        known += trials(run, tell)
-        n_spots = open_corpus(run.corpus).n_spots
-    return Facts(known, this_machine(run.config.precision), run.dataset["name"], n_spots)
+        say(line)
+    if device:
+        say(f"all seconds but those of training are those of {facts.machine}")
 
 
 def lines(run: Run, costs: Plan, device: str, workers: int, prices: Prices) -> Iterator[str]:
@@ -102,7 +96,8 @@ def lines(run: Run, costs: Plan, device: str, workers: int, prices: Prices) -> I
     arms, corpus = costs.arms, open_corpus(run.corpus) if run.record.exists() else None
     trained = [cost for cost in arms if cost.arm.amount > 0]
     yield f"{run.path} on {device}"
-    yield f"arms: {len(arms):,} in {len(costs.jobs):,} jobs; {len(trained):,} spend a budget"
+    yield f"arms: {len(arms):,}, of which {len(trained):,} spend a budget"
+    yield f"jobs: {len(costs.jobs):,}, with at most {run.size} methods each"
     total = {name: sum(getattr(cost, name) for cost in arms) for name in ("flops", "steps", "spots", "n_bytes")}
     yield f"training: {total['flops']:.3g} FLOPs, {total['steps']:,.0f} steps, {total['spots']:.3g} spots seen"
     yield from _disk_and_memory(run, costs, total["n_bytes"])
@@ -137,9 +132,11 @@ def _time(costs: Plan, workers: int, prices: Prices) -> Iterator[str]:
         "corpus, tables and pages": sum(costs.once.values()),
     }
     words = ", ".join(f"{name} {clock(seconds)}" for name, seconds in parts.items())
-    yield f"core time: {clock(costs.core_seconds)}, {costs.core_seconds:.0f} s ({words})"
+    least = "at least " * bool(costs.lacking)
+    yield f"core time: {least}{clock(costs.core_seconds)}, {costs.core_seconds:.0f} s ({words})"
     longest = clock(seconds_of(costs, None))
-    yield f"on {workers} worker{'s' * (workers > 1)}: {clock(seconds_of(costs, workers))}; longest chain: {longest}"
+    takes = clock(seconds_of(costs, workers))
+    yield f"on {workers} worker{'s' * (workers > 1)}: {least}{takes}; longest chain: {longest}"
     hours = costs.device_seconds / 3600
     yield f"device-hours: {hours:.3g}, as long as processes hold the device"
     yield from prices.lines(hours)

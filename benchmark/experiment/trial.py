@@ -23,7 +23,8 @@ from benchmark.core.files import fingerprint, read_json, write_json
 from benchmark.data.corpus import Corpus, open_corpus
 from benchmark.data.shown import shown
 from benchmark.experiment.arms import folds_of
-from benchmark.experiment.facts import Fact
+from benchmark.experiment.earlier import earlier
+from benchmark.experiment.facts import Fact, Facts
 from benchmark.experiment.manifest import processor
 from benchmark.training.machine import machine
 
@@ -44,7 +45,7 @@ def this_machine(precision: str) -> str:
     return device if device not in ("cpu", "mps") else processor()
 
 
-def trials(run: Run, tell: Callable[[str], None] = lambda line: None) -> list[Fact]:
+def trials(run: Run, tell: Callable[[str], None]) -> list[Fact]:
     """The facts of the methods that learn. Each is tried once on a machine, and again if its code has changed.
 
     Args:
@@ -65,10 +66,29 @@ def trials(run: Run, tell: Callable[[str], None] = lambda line: None) -> list[Fa
             tell(f"trying {entry.label} for a few seconds")
             kept[key] = {"machine": here, "method": entry.method, "options": canonical} | _tried(config, corpus, entry)
             write_json(run.trials, kept)
-    return [fact for entry in kept.values() for fact in _facts(entry, corpus)]
+    return kept_facts(run)
 
 
-def _facts(entry: dict[str, Any], corpus: Corpus) -> list[Fact]:
+def kept_facts(run: Run) -> list[Fact]:
+    """The facts of all trials that were made, on any machine."""
+    kept = read_json(run.trials, dict) if run.trials.exists() else {}
+    return [fact for entry in kept.values() for fact in _facts(entry)]
+
+
+def measured(run: Run, tell: Callable[[str], None] | None = None) -> Facts:
+    """All that was measured, as it bears on the run.
+
+    Args:
+        tell: called with a line before a method is tried; None: none is tried now.
+    """
+    prepared = run.record.exists()
+    found = trials(run, tell) if tell and prepared else kept_facts(run)
+    n_spots = open_corpus(run.corpus).n_spots if prepared else 0
+    here = this_machine(run.config.precision)
+    return Facts([*earlier(run.results.parent), *found], here, run.dataset["name"], n_spots)
+
+
+def _facts(entry: dict[str, Any]) -> list[Fact]:
     what = {"method": entry["method"], "options": entry["options"], "trained": True, "machine": entry["machine"]}
     return [
         Fact(name, value, "a trial", spots=entry["spots"] * (name in GROWS), rank=2, **what)
