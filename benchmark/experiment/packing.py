@@ -22,7 +22,7 @@ def packed(run: Run, facts: Facts | None = None) -> Run:
     """The run with a number of methods a job: that of its config, or of the run in its folder, or by the plan.
 
     By the plan the median job fits for at least 5 minutes, or holds all methods of its fold; none fits for over 30
-    minutes, unless one method does. 1 where the speed of a method that learns was not measured. Once it was chosen, the
+    minutes, unless one method does. 1 where the time of a method was not measured. Once it was chosen, the
     jobs of a folder keep their names.
 
     Args:
@@ -33,7 +33,7 @@ def packed(run: Run, facts: Facts | None = None) -> Run:
     facts = facts or measured(run)
     single = with_size(run, 1)
     costs = plan(single, facts, Speeds(facts))
-    if any(what.startswith("FLOP/s") for what in costs.lacking):
+    if any(what.startswith(("FLOP/s", "arms beside")) for what in costs.lacking):
         return single
     n_methods = len(run.config.methods)
     for size in range(1, n_methods + 1):
