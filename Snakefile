@@ -66,11 +66,11 @@ for STEP, (CALL, NEEDS, MAKES) in STEPS.items():
         benchmark:
             OUT / f"benchmarks/{STEP}.tsv"
         localrule: STEP not in ("prepare", "score.{job}")
+        conda:
+            "envs/unitbench.yaml"
         resources:
             mem_mb=partial(memory, RUN, STEP.removesuffix(".{job}")),
             runtime=partial(minutes, RUN, STEP.removesuffix(".{job}")),
-        conda:
-            "envs/unitbench.yaml"
         params:
             call=CALL if STEP.startswith("environment.") else f"{CALL} {WHAT}",
             depends=DEPENDS.get(STEP),
