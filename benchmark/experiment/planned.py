@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,10 +52,8 @@ class Prices:
         if self.hour:
             amount, currency = _price("--price", self.hour)
             yield f"device for {device_hours:.3g} h: {device_hours * amount:,.2f} {currency}"
-        if self.watts < 0:
-            raise UnitBenchError(
-                f"--watts {self.watts:g}", "a device draws no negative power", "give watts, such as 300"
-            )
+        if not 0 <= self.watts < math.inf:
+            raise UnitBenchError(f"--watts {self.watts:g}", "no power of a device", "give watts, such as 300")
         if self.kwh and not self.watts:
             raise UnitBenchError("--kwh-price", "the power of the device is not told", "give --watts too")
         if self.watts:
