@@ -210,7 +210,7 @@ def test_each_bad_input_is_refused_in_one_line(make, monkeypatch, capsys, words,
 def test_hours_that_cannot_be_kept_are_refused(make):
     run, known = make(), facts()
     speeds = Speeds(known)
-    with pytest.raises(UnitBenchError, match="all but the training takes .* h with 1 workers"):
+    with pytest.raises(UnitBenchError, match=r"all but the training takes .* h with 1 workers"):
         afford(run, known, speeds, 0.01, 1)
     with pytest.raises(UnitBenchError, match="would miss its own: one step is too large for it"):
         afford(run, known, speeds, (seconds_of(planned(run), 1) - 25) / 3600, 1)
