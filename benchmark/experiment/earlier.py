@@ -31,7 +31,7 @@ REFERENCE = ROOT / "results" / "reference"
 ARM = ["label", "budget", "seed", "fold"]
 ONCE = ("prepare", "check", "leaderboard", "report", "track")
 NO_TASKS = ("arm", "cost", "objective")  # what rows of no task stand under
-NEEDED = {"device": dict, "data": dict, "config": dict, "arms": list}
+NEEDED = {"device": dict, "data": dict, "config": dict, "folds": dict, "arms": list}
 
 
 def earlier(results: Path) -> list[Fact]:
@@ -59,7 +59,9 @@ def facts_of(folder: Path, rank: int = 1) -> list[Fact]:
         "rank": rank,
     }
     made = partial(Fact, **here)
-    sized = partial(made, spots=manifest["data"]["spots"])
+    used = {slide for fold in manifest["folds"].values() for side in ("learn", "fit", "test") for slide in fold[side]}
+    spots_of_a_slide = manifest["data"]["spots"] / manifest["data"]["slides"]  # the manifest tells no more
+    sized = partial(made, spots=round(spots_of_a_slide * len(used)))
     rows = rows.rename(columns={"method": "label"})
     facts = [*_of_arms(_costs(rows, manifest["config"]), made, sized)]
     if (folder / "benchmarks").is_dir():

@@ -81,9 +81,14 @@ def measured(run: Run, tell: Callable[[str], None] | None = None) -> Facts:
     Args:
         tell: called with a line before a method is tried; None: none is tried now.
     """
-    prepared = run.record.exists()
-    found = trials(run, tell) if tell and prepared else kept_facts(run)
-    n_spots = open_corpus(run.corpus).n_spots if prepared else 0
+    found, n_spots = kept_facts(run), 0
+    if run.record.exists():
+        corpus = open_corpus(run.corpus)
+        used = {
+            slide for fold in folds_of(run.config, corpus).values() for slide in (*fold.learn, *fold.fit, *fold.test)
+        }
+        n_spots = corpus.subset(used).n_spots
+        found = trials(run, tell) if tell else found
     here = this_machine(run.config.precision)
     return Facts([*earlier(run.results.parent), *found], here, run.dataset["name"], n_spots)
 

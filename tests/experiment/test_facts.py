@@ -75,7 +75,8 @@ def finished(tmp_path):
     manifest = {
         "device": {"processor": "a processor"},
         "arms": [{"device": "cpu"}],
-        "data": {"name": "made up", "spots": 500},
+        "data": {"name": "made up", "spots": 750, "slides": 3},
+        "folds": {"fold0": {"learn": ["s"], "fit": ["s"], "test": ["t"]}},  # so a third slide of 250 spots is left out
         "config": {"methods": METHODS, "methods_per_job": 2},
     }
     write_json(folder / "manifest.json", manifest)
