@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.experiment.plan import Plan, plan
+from benchmark.experiment.costs import Plan
+from benchmark.experiment.plan import plan
 from benchmark.experiment.schedule import seconds_of
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from benchmark.experiment.costs import Plan
 from benchmark.experiment.devices import Speeds
 from benchmark.experiment.layout import with_size
-from benchmark.experiment.plan import Plan, plan
+from benchmark.experiment.plan import plan
 from benchmark.experiment.trial import measured
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ import psutil
 from benchmark.core.errors import UnitBenchError
 from benchmark.data.corpus import Corpus, open_corpus
 from benchmark.experiment.afford import afford
+from benchmark.experiment.costs import Plan
 from benchmark.experiment.devices import Speeds
 from benchmark.experiment.packing import packed
-from benchmark.experiment.plan import Plan, plan
+from benchmark.experiment.plan import plan
 from benchmark.experiment.schedule import seconds_of
 from benchmark.experiment.trial import measured
 

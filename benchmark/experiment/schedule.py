@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from benchmark.experiment.plan import Plan
+    from benchmark.experiment.costs import Plan
 
 
 def seconds_of(plan: Plan, workers: int | None) -> float:
