@@ -3,7 +3,9 @@
 # Another experiment: snakemake --cores all --config experiment=config/default/her2st.yaml
 import os
 import sys
+from functools import partial
 
+from benchmark.experiment.cluster import memory, minutes
 from benchmark.experiment.depends import depends
 from benchmark.experiment.frozen import begin
 from snakemake.settings.types import DeploymentMethod
@@ -66,6 +68,9 @@ for STEP, (CALL, NEEDS, MAKES) in STEPS.items():
         localrule: STEP not in ("prepare", "score.{job}")
         conda:
             "envs/unitbench.yaml"
+        resources:
+            mem_mb=partial(memory, RUN, STEP.removesuffix(".{job}")),
+            runtime=partial(minutes, RUN, STEP.removesuffix(".{job}")),
         params:
             call=CALL if STEP.startswith("environment.") else f"{CALL} {WHAT}",
             depends=DEPENDS.get(STEP),
@@ -90,6 +95,8 @@ rule pretrain:
         "envs/unitbench.yaml"
     resources:
         gpu=1,
+        mem_mb=partial(memory, RUN, "pretrain"),
+        runtime=partial(minutes, RUN, "pretrain"),
         attempt=lambda wildcards, attempt: attempt,
     params:
         depends=lambda wildcards: depends(RUN, "pretrain", wildcards.job),

@@ -1,4 +1,4 @@
-"""The commands beside the workflow: what is installed, tuning, checks of results, pages over several runs."""
+"""The commands beside the workflow: what is installed, plans, tuning, checks of results, pages over several runs."""
 
 from __future__ import annotations
 
@@ -31,6 +31,31 @@ def tune(
     from benchmark.experiment.tune import tune
 
     raise typer.Exit(tune(open_config(config, results), out, cores))
+
+
+@app.command()
+def plan(
+    config: Annotated[Path, typer.Argument(help="The experiment, a YAML file.")] = CONFIG,
+    results: Results = RESULTS,
+    workers: Annotated[int, typer.Option(min=1, help="Processes at a time: cores, or jobs of a cluster.")] = 1,
+    device: Annotated[
+        str | None, typer.Option(help='Part of the name of another device whose speed is known, such as "H100".')
+    ] = None,
+    fit: Annotated[float | None, typer.Option(help="Propose budgets with which the run takes so many hours.")] = None,
+    price: Annotated[str, typer.Option(help='Of a device for an hour: "2.50 EUR".')] = "",
+    watts: Annotated[float, typer.Option(help="That a device draws.")] = 0.0,
+    kwh_price: Annotated[str, typer.Option(help='Of a kilowatt-hour: "0.30 EUR".')] = "",
+) -> None:
+    """Say what a run will take before anything runs: arms, FLOPs, disk, memory, time, price; and what will not work.
+
+    With a prepared corpus each method that learns is tried for some seconds, once on a machine.
+    """
+    from rich.console import Console
+
+    from benchmark.experiment.planned import Prices, show
+
+    prices = Prices(price, watts, kwh_price)
+    show(open_config(config, results), device, workers, fit, prices, Console(soft_wrap=True))
 
 
 @app.command()

@@ -214,8 +214,11 @@ class Config(Frozen):
     )
     limits: Limits = Field(default=Limits(), description="What one arm may take of the machine.")
     tuning: Tuning | None = Field(default=None, description="What `unitbench tune` tries. A run does not use it.")
-    methods_per_job: int = Field(
-        default=1, ge=1, description="Methods that one process fits in turn. 1 is best on a cluster."
+    methods_per_job: int | None = Field(
+        default=None,
+        ge=1,
+        description="Methods that one process fits in turn. Null: as many as make jobs of 5 to 30 minutes by the plan; "
+        "1 where nothing was measured.",
     )
 
     @field_validator("methods")

@@ -31,7 +31,11 @@ def freeze(run: Run) -> tuple[Run, str]:
         UnitBenchError: Snakemake cannot work in this folder.
     """
     check_path(run.results)
-    before = _read(run.frozen)
+    before = run.begun
+    if run.config.methods_per_job is None:
+        from benchmark.experiment.packing import packed  # slow to import, and most processes only read the copy
+
+        run = packed(run)
     if before != run.config:
         values = run.config.model_dump(mode="json")
         write_text(run.frozen, HEAD + yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
@@ -89,11 +93,3 @@ def check_path(results: Path) -> None:
     if bad:
         cause = f"a path with {', '.join(map(repr, sorted(bad)))} cannot be given to Snakemake or MLflow"
         raise UnitBenchError(f"--results {str(results.parent)!r}", cause, "give a folder without")
-
-
-def _read(path: Path) -> Config | None:
-    """A config; None where there is none that can be read."""
-    try:
-        return read_config(path)
-    except (UnitBenchError, OSError, ValueError):
-        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import cast
@@ -40,6 +40,14 @@ class Run:
     def frozen(self) -> Path:
         """The copy of the config that the steps of a run read."""
         return self.results / "config.yaml"
+
+    @property
+    def begun(self) -> Config | None:
+        """That copy; None where there is none that can be read."""
+        try:
+            return read_config(self.frozen)
+        except (UnitBenchError, OSError, ValueError):
+            return None
 
     @property
     def corpus(self) -> Path:
@@ -109,6 +117,11 @@ class Run:
         """Seconds of each job, `<step>.<job>.tsv` by Snakemake, and beside it the seconds of its work, `.json`."""
         return self.results / "benchmarks"
 
+    @property
+    def trials(self) -> Path:
+        """What `plan` has measured on this machine; see `benchmark.experiment.trial`."""
+        return self.results / "trials.json"
+
     def progress(self, name: str) -> Path:
         """How far the process is that works on a job, or on one arm alone."""
         return self.results / "progress" / f"{name}.json"
@@ -128,7 +141,7 @@ class Run:
         environment finds the same jobs, even where methods of other environments are not installed.
         """
         by_name = folds(self.config, self.dataset["groups"], self.dataset.get("roles", {}))
-        size = self.config.methods_per_job
+        size = self.size
         labels_in: dict[str, list[str]] = {}
         for method in self.config.methods:
             environment = _needs(method)
@@ -139,6 +152,11 @@ class Run:
             for environment, labels in labels_in.items()
             for first in range(0, len(labels), size)
         }
+
+    @property
+    def size(self) -> int:
+        """Methods a job. Where the config leaves it open: as the run has it that has begun in this folder, else 1."""
+        return self.config.methods_per_job or (self.begun.methods_per_job if self.begun else None) or 1
 
     def environment(self, job: str) -> Environment | None:
         """Where a job runs; None: in the main environment."""
@@ -192,6 +210,11 @@ class Run:
         """The jobs of the workflow before `show`: "<step>" or "<step>.<job>"."""
         once = ["prepare", "check", "leaderboard", "report", "track"]
         return once + [f"{step}.{job}" for step in ("pretrain", "score") for job in self.jobs]
+
+
+def with_size(run: Run, size: int) -> Run:
+    """The run with so many methods a job."""
+    return replace(run, config=run.config.model_copy(update={"methods_per_job": size}))
 
 
 def source(config: Config) -> Dataset:

@@ -33,7 +33,7 @@ def manifest(run: Run) -> dict:
     return {
         "code": checkout() | {"unitbench": version("unitbench"), "constraints": _constraints()},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
-        "device": {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()},
+        "device": {"processor": processor(), "cores": os.cpu_count(), "system": platform.system()},
         "data": {key: record[key] for key in ("name", "title", "source", "licence", "citation") if key in record}
         | {
             "slides": len(record["slides"]),
@@ -76,7 +76,8 @@ def _constraints() -> str | None:
     return sha256(file) if file.exists() else None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of this machine's processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))

@@ -44,7 +44,7 @@ def run_workflow(run: Run, cores: str, resume: bool) -> int:
     _listen()
     check_path(run.results)
     _check_notes()
-    plan = run.plan()
+    run.plan()  # refuses what cannot be made
     try:
         with _locked(run, console) as log:
             log.truncate(0)
@@ -53,7 +53,7 @@ def run_workflow(run: Run, cores: str, resume: bool) -> int:
             frozen, news = freeze(run)
             if news:
                 console.print(news, markup=False, highlight=False, soft_wrap=True)
-            code = _call_snakemake(frozen, plan, cores, resume, log, console)
+            code = _call_snakemake(frozen, frozen.plan(), cores, resume, log, console)
     except KeyboardInterrupt:
         console.print(f"interrupted; go on with: make resume CONFIG={run.path}", markup=False, highlight=False)
         return 130

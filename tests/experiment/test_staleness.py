@@ -35,6 +35,7 @@ CONFIG = {
     "neighbours": [0],
     "tasks": ["domain"],
     "precision": "fp32",
+    "methods_per_job": 1,
 }
 PCA, PATCH, OTHERS = (  # the jobs of each method, one in each of the two folds
     {f"{step} fold{fold}-{number}" for step in ("pretrain", "score") for fold in (0, 1)} for number in (0, 1, 2)
