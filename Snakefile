@@ -86,10 +86,11 @@ rule pretrain:
     wildcard_constraints:
         job=r"[^/.@]+",
     retries: 5
+    threads: RUN.config.training.devices
     conda:
         "envs/unitbench.yaml"
     resources:
-        gpu=1,
+        gpu=RUN.config.training.devices,
         attempt=lambda wildcards, attempt: attempt,
     params:
         depends=lambda wildcards: depends(RUN, "pretrain", wildcards.job),

@@ -127,7 +127,7 @@ class Budget(Frozen):
 
 
 class Training(Frozen):
-    """On how many devices one arm is trained, and how they share a step. Its samples and its sum stay the same."""
+    """On how many devices one arm is trained, and how they share a step. What a step computes stays the same."""
 
     devices: int = Field(default=1, ge=1, description="GPUs of a node; on a machine without any, processes.")
     nodes: int = Field(default=1, ge=1, description="Machines with so many devices each. More than 1 needs Slurm.")

@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from torch.multiprocessing import start_processes
+from torch.multiprocessing.spawn import ProcessException
 
 from benchmark.core.apart import cause_of, out_of_memory_kills
 from benchmark.core.errors import UnitBenchError
@@ -60,10 +61,10 @@ def on_devices(
             remedy = "define what it is made of at the top of a module"
             raise UnitBenchError(f"training: {type(module).__name__} or its unit", cause, remedy) from error
         (folder / TASK).write_bytes(task)
-        run = _with_srun if training.nodes > 1 else _here
-        seen = 0
-        for _ in run(folder, training):
-            seen = _pass_on(folder / PROGRESS, seen, budget.progress)
+        at = 0
+        with closing((_with_srun if training.nodes > 1 else _here)(folder, training)) as looks:
+            for _ in looks:
+                at = _pass_on(folder / PROGRESS, at, budget.progress)
         take_over(folder / STATE, module, budget.meter)
 
 
@@ -82,7 +83,7 @@ def work(folder: Path) -> None:
         os._exit(1)  # at a usual end, libraries would wait for the other processes
 
 
-def _here(folder: Path, training: Training) -> Iterator[None]:
+def _here(folder: Path, training: Training) -> Generator[None]:
     """Run the processes on this machine, in an environment as `torchrun` makes it. Yields from time to time."""
     from lightning_fabric.plugins.environments.lightning import find_free_network_port
 
@@ -93,7 +94,7 @@ def _here(folder: Path, training: Training) -> Iterator[None]:
     try:
         while not context.join(LOOK_EVERY):
             yield
-    except torch.multiprocessing.ProcessException as end:
+    except ProcessException as end:
         codes = [process.exitcode or 0 for process in context.processes]
         guilty = next(
             (rank for rank, code in enumerate(codes) if code < 0 and -code != signal.SIGTERM), end.error_index
@@ -113,7 +114,7 @@ def _process(rank: int, folder: Path, n: int, address: dict[str, str]) -> None:
     work(folder)
 
 
-def _with_srun(folder: Path, training: Training) -> Iterator[None]:
+def _with_srun(folder: Path, training: Training) -> Generator[None]:
     """Run the processes on all nodes of the Slurm job that this process is a part of. Yields from time to time."""
     if not which("srun"):
         cause = f"{training.nodes} nodes, and there is no srun here"
@@ -152,13 +153,16 @@ def _note(path: Path, fraction: float, text: str) -> None:
         file.write(json.dumps([fraction, text]) + "\n")
 
 
-def _pass_on(path: Path, seen: int, progress: Callable[[float, str], None]) -> int:
-    """Report the lines after the first `seen`. Returns how many there are."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    whole = [line for line in lines if line.endswith("\n")]
-    for line in whole[seen:]:
+def _pass_on(path: Path, at: int, progress: Callable[[float, str], None]) -> int:
+    """Report the whole lines from the byte `at` on. Returns the first byte after them."""
+    if not path.exists():
+        return at
+    with path.open("rb") as file:
+        file.seek(at)
+        lines = [line for line in file if line.endswith(b"\n")]
+    for line in lines:
         progress(*json.loads(line))
-    return len(whole)
+    return at + sum(map(len, lines))
 
 
 if __name__ == "__main__":  # a task of srun

@@ -64,8 +64,8 @@ class Step:
     def flops(self, batch: dict[str, torch.Tensor], hidden: tuple[torch.Tensor, ...], phase: object = None) -> int:
         """FLOPs of the whole step. They are counted once for all steps of a phase whose tensors have the same shapes.
 
-        On a GPU a new shape is compiled here, by a step that changes no parameter, so that no clock counts the time. The
-        first step of several processes is computed twice too, since what they set up then takes seconds.
+        On a GPU a new shape is compiled here, by a step that changes no parameter, so that no clock counts the time. So
+        is the first step of several processes, in which they set much up.
         """
         kind = (phase, *(tensor.shape for tensor in (*batch.values(), *hidden)))
         if kind not in self._flops:
