@@ -8,6 +8,9 @@ import signal
 import sys
 from pathlib import Path
 
+import torch
+
+from benchmark.model.masked import MaskedSpots
 from benchmark.training import loop
 from benchmark.units.patch import PatchUnit
 
@@ -19,6 +22,14 @@ class FewCrops(PatchUnit):
     """Crops of which a step takes 5: two devices take 3 and 2."""
 
     samples_per_step = 5
+
+
+class Spare(MaskedSpots):
+    """A module with weights that get no gradient, and so do not change."""
+
+    def __init__(self, gene_mean, preset):
+        super().__init__(gene_mean, preset)
+        self.spare = torch.nn.Linear(3, 3)
 
 
 def every_step(*arguments):

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from benchmark.core.errors import UnitBenchError
-from benchmark.model.masked import MaskedSpots
 from benchmark.model.trunk import Preset
 from benchmark.training import loop
 from benchmark.training.budget import ONE_DEVICE, Budget, Training
@@ -21,7 +20,7 @@ TOTALS = ("flops", "spots", "steps", "axis", "amount", "energy_joules")
 def trained(tissue, training=ONE_DEVICE, schedule=loop.cosine, rate=1e-3, **options):
     """A module and its meter after about 50 steps."""
     torch.manual_seed(0)
-    module = MaskedSpots(torch.zeros(len(tissue.genes)), MICRO)
+    module = ranks.Spare(torch.zeros(len(tissue.genes)), MICRO)
     unit = ranks.FewCrops(size=4, n_channels=16)
     budget = Budget("spots", A_STEP * N_STEPS, "fp32", training=training, **options)
     return module, loop.pretrain(module, unit, tissue, budget, 0, rate, schedule)
