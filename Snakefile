@@ -86,9 +86,9 @@ rule pretrain:
     wildcard_constraints:
         job=r"[^/.@]+",
     retries: 5
-    threads: RUN.config.training.devices
     conda:
         "envs/unitbench.yaml"
+    threads: RUN.config.training.devices
     resources:
         gpu=RUN.config.training.devices,
         attempt=lambda wildcards, attempt: attempt,
