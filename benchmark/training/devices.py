@@ -73,13 +73,14 @@ def work(folder: Path) -> None:
     try:
         train, arguments, threads = pickle.loads((folder / TASK).read_bytes())
         torch.set_num_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # else Fabric would set another number
         train(*arguments).save(folder / STATE)
         torch.distributed.destroy_process_group()
     except Exception as error:
-        said = [error.where, error.cause, error.remedy] if isinstance(error, UnitBenchError) else None
-        answer = {"refused": said, "reason": str(reason_of(error)), "traceback": traceback.format_exc()}
+        known = isinstance(error, UnitBenchError)
+        said = error if known else UnitBenchError("training", str(reason_of(error)), "see its traceback")
         path = folder / f"{ERROR}{platform.node()}-{os.getpid()}"
-        path.write_text(json.dumps(answer), encoding="utf-8")
+        path.write_bytes(pickle.dumps((said, traceback.format_exc())))
         os._exit(1)  # at a usual end, libraries would wait for the other processes
 
 
@@ -141,9 +142,8 @@ def _first_error(folder: Path, code: int) -> UnitBenchError | None:
     files = sorted(folder.glob(f"{ERROR}*"), key=lambda path: path.stat().st_mtime_ns)
     if code < 0 or not files:
         return None
-    answer = json.loads(files[0].read_text(encoding="utf-8"))
-    error = UnitBenchError(*(answer["refused"] or ("training", answer["reason"], "see its traceback")))
-    error.add_note(answer["traceback"])
+    error, trace = pickle.loads(files[0].read_bytes())
+    error.add_note(trace)
     return error
 
 

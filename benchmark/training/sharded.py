@@ -32,8 +32,8 @@ def _shard(module: torch.nn.Module, mesh: DeviceMesh) -> torch.nn.Module:
 
 
 def whole(state: Any) -> Any:
-    """A state with every divided tensor brought together. All processes must call it. Others stay as they are."""
-    return tree_map_only(DTensor, lambda tensor: tensor.full_tensor(), state)
+    """A state with every divided tensor whole, on the CPU, one after another. All processes must call it."""
+    return tree_map_only(DTensor, lambda tensor: tensor.full_tensor().cpu(), state)
 
 
 def divided(state: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 They are new processes and import this file, so no patch of the process of the tests reaches them.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -35,6 +36,16 @@ class Spare(MaskedSpots):
 def every_step(*arguments):
     """The loop with a point of the curve at every step."""
     loop.CHECK_EVERY = 1
+    return train(*arguments)
+
+
+def on_a_full_disk(*arguments):
+    """The loop that cannot keep its checkpoint."""
+
+    def no_space(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    loop.CHECK_EVERY, loop.CHECKPOINT_SECONDS, torch.save = 4, -1, no_space
     return train(*arguments)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from benchmark.core.errors import UnitBenchError
+from benchmark.core.files import WriteError
 from benchmark.model.trunk import Preset
 from benchmark.training import loop
 from benchmark.training.budget import ONE_DEVICE, Budget, Training
@@ -111,6 +112,12 @@ def test_an_error_of_a_process_comes_back_as_it_is(tissue, monkeypatch):
         trained(tissue, Training(devices=2), rate=1e30)
     assert re.fullmatch(r"pretraining: diverged at step \d+ \(loss nan\); lower the learning rate", str(error.value))
     assert "in finite" in error.value.__notes__[0]  # its traceback
+
+
+def test_a_full_disk_is_no_error_of_the_training(tissue, monkeypatch, tmp_path):
+    monkeypatch.setattr(loop, "train", ranks.on_a_full_disk)
+    with pytest.raises(WriteError, match="No space left on device"):
+        trained(tissue, Training(devices=2), checkpoint=tmp_path / "checkpoint.pt")
 
 
 def test_what_cannot_be_sent_to_other_processes_is_refused(tissue):
