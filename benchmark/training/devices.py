@@ -10,11 +10,13 @@ import platform
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
+from multiprocessing import forkserver
 from pathlib import Path
 from shutil import which
 from tempfile import TemporaryDirectory
@@ -32,6 +34,8 @@ from benchmark.training.checkpoint import Checkpoint, take_over
 
 LOOK_EVERY = 0.1  # seconds between two looks whether the processes live
 # Files of the folder through which the processes speak to the one that asked.
+# A fork of this process cannot use the server that starts processes for this one, and makes one of its own.
+os.register_at_fork(after_in_child=forkserver._forkserver.__init__)
 IMPORTS = "benchmark.training.loop", "lightning_fabric"  # of all processes, which are slow to import
 TASK, PROGRESS, STATE, ERROR = "task.pickle", "progress.jsonl", "state.pt", "error-"
 
@@ -112,7 +116,16 @@ def _here(folder: Path, training: Training) -> Generator[None]:
 def _process(rank: int, folder: Path, n: int, address: dict[str, str]) -> None:
     own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": n, "LOCAL_WORLD_SIZE": n, "GROUP_RANK": 0}
     os.environ |= {name: str(value) for name, value in own.items()} | address | {"TORCHELASTIC_RUN_ID": "unitbench"}
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     work(folder)
+
+
+def _end_with_parent() -> None:
+    """Nobody waits for this process any more when the one that asked has ended, in whatever way."""
+    parent = multiprocessing.parent_process()
+    assert parent
+    parent.join()
+    os._exit(1)
 
 
 def _with_srun(folder: Path, training: Training) -> Generator[None]:

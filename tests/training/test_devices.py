@@ -1,8 +1,11 @@
 """Several devices, here processes on a CPU: the same losses, weights and totals as one; a killed one is a failure."""
 
+import multiprocessing
 import re
+import time
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -18,12 +21,12 @@ N_STEPS, A_STEP = 50, 77  # about so many spots a step
 TOTALS = ("flops", "spots", "steps", "axis", "amount", "energy_joules")
 
 
-def trained(tissue, training=ONE_DEVICE, schedule=loop.cosine, rate=1e-3, **options):
+def trained(tissue, training=ONE_DEVICE, schedule=loop.cosine, rate=1e-3, n_steps=N_STEPS, **options):
     """A module and its meter after about 50 steps."""
     torch.manual_seed(0)
     module = ranks.Spare(torch.zeros(len(tissue.genes)), MICRO)
     unit = ranks.FewCrops(size=4, n_channels=16)
-    budget = Budget("spots", A_STEP * N_STEPS, "fp32", training=training, **options)
+    budget = Budget("spots", A_STEP * n_steps, "fp32", training=training, **options)
     return module, loop.pretrain(module, unit, tissue, budget, 0, rate, schedule)
 
 
@@ -118,6 +121,21 @@ def test_a_full_disk_is_no_error_of_the_training(tissue, monkeypatch, tmp_path):
     monkeypatch.setattr(loop, "train", ranks.on_a_full_disk)
     with pytest.raises(WriteError, match="No space left on device"):
         trained(tissue, Training(devices=2), checkpoint=tmp_path / "checkpoint.pt")
+
+
+def test_no_process_outlives_the_one_that_asked(tissue, monkeypatch, tmp_path):
+    monkeypatch.setattr(loop, "train", ranks.telling_its_process)
+    options = {"checkpoint": tmp_path / "checkpoint.pt", "n_steps": 10**6}
+    asks = multiprocessing.get_context("fork").Process(
+        target=trained, args=(tissue, Training(devices=2)), kwargs=options
+    )
+    asks.start()
+    while len(told := list(tmp_path.glob("process-*"))) < 2:
+        assert asks.is_alive()
+        time.sleep(0.1)
+    processes = [psutil.Process(int(path.name.removeprefix("process-"))) for path in told]
+    asks.kill()
+    assert not psutil.wait_procs(processes, timeout=60)[1]
 
 
 def test_what_cannot_be_sent_to_other_processes_is_refused(tissue):
