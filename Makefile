@@ -10,7 +10,7 @@ BIN = .venv/bin
 READY = .venv/.ready
 SCGPT = .venv-scgpt
 
-.PHONY: help run resume board site bench gates lint test docs parity faults scale clean
+.PHONY: help run resume board site bench gates lint test test-slow docs parity faults scale clean
 
 help:    ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
@@ -38,8 +38,11 @@ gates: $(READY)    ## the gates that take seconds: style, format, types
 
 lint: gates docs    ## these gates, and the documentation
 
-test: gates    ## these gates, then all tests
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: gates    ## these gates, then the tests, but for the slow ones
+	$(BIN)/pytest -m 'not slow' -n 2 --dist loadfile --no-loadscope-reorder
+
+test-slow: $(READY)    ## the tests that train, or run whole workflows again and again; minutes
+	$(BIN)/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
 
 docs: $(READY)    ## the documentation, docs/_build/html/index.html; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

@@ -14,13 +14,16 @@ import pandas as pd
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import fingerprint, read_array, read_json
 from benchmark.data import stored
+from benchmark.data.pages import give_back
+from benchmark.data.patches import in_patches
 from benchmark.data.shown import read_only, shown
 
 if TYPE_CHECKING:
     import anndata as ad
 
 SLIDES_IN_MEMORY = 64
-LARGE = 100_000  # spots; a larger slide is opened anew each time, since the names of its spots take memory
+LARGE = 100_000  # spots; a larger slide is laid along a curve, so that the spots of a crop lie together
+KEPT = 20_000  # spots; a larger slide is opened anew each time, since the names of its spots take memory
 ENTRY = {"donor", "group", "n_spots", "labels", "panel", "role", "dataset", "sha256"}  # of each slide in the record
 PANELS = "panels.npy"
 BLIND, OWN = "the corpus of a method", "use the slides that it names"
@@ -39,6 +42,7 @@ class Corpus:
             (see `benchmark.data.shown`).
         narrowed: whether it shows only counts of the genes that all its slides have measured.
         supervised: whether it shows labels all the same.
+        share: of the spots of each slide that are shown, in patches; see `benchmark.data.patches`.
     """
 
     _folder: Path
@@ -46,6 +50,7 @@ class Corpus:
     blind: bool = False
     narrowed: bool = False
     supervised: bool = False
+    share: float = 1.0
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -94,6 +99,12 @@ class Corpus:
         return _read_panels(self._folder)[sorted(panels)].all(axis=0)
 
     @cached_property
+    def anywhere(self) -> np.ndarray:
+        """Which genes any slide has measured, bool `[n_genes]`."""
+        panels = {self.record["slides"][name]["panel"] for name in self.names}
+        return _read_panels(self._folder)[sorted(panels)].any(axis=0)
+
+    @cached_property
     def table(self) -> pd.DataFrame:
         """One row for each slide: donor, group, n_spots, labels (a count for each label)."""
         return pd.DataFrame.from_dict(self.record["slides"], orient="index").loc[list(self.names)]
@@ -134,6 +145,13 @@ class Corpus:
         """
         return replace(self.subset(names), blind=True, narrowed=not panels, supervised=labels)
 
+    def thinned(self, most: int) -> Corpus:
+        """A corpus of `most` spots, or hardly more: patches of each slide. One that has no more spots stays as it is.
+
+        `table` and `n_spots` still count all spots.
+        """
+        return self if self.n_spots <= most else replace(self, share=most / self.n_spots)
+
     def kept(self, name: str) -> Path:
         """A file or folder beside the slides, for what is made from them once."""
         return self._folder / name
@@ -151,8 +169,11 @@ class Corpus:
         if self.blind and name not in self.names:
             raise UnitBenchError(BLIND, f"no slide {name!r}", OWN)
         entry = self.record["slides"][name]
-        read = _read if entry["n_spots"] <= LARGE else _read.__wrapped__
+        read = _read if entry["n_spots"] <= KEPT else _read.__wrapped__
         slide = read(self._folder, name, entry["sha256"])
+        if self.share < 1:
+            slide = slide[in_patches(slide.obsm["position"], self.share)].copy()
+            give_back()
         if not self.blind:
             return read_only(slide)
         return shown(slide, genes=self.common if self.narrowed else None, labels=self.supervised)

@@ -9,21 +9,18 @@ import numpy as np
 import scipy.sparse as sp
 
 from benchmark.data.neighbours import morans_i
-from benchmark.data.normalisation import lognorm, normalised, sizes
-from benchmark.data.pages import give_back
+from benchmark.data.normalisation import normalised, normalised_parts, sums
 
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
 
-SPOTS_AT_ONCE = 50_000  # are normalised together
 
-
-def top_variance(corpus: Corpus, n_genes: int) -> np.ndarray:
+def top_variance(corpus: Corpus, n_genes: int, panels: bool = False) -> np.ndarray:
     """Indices of the genes whose log-normalised value varies most over all spots of `corpus`, greatest first.
 
-    `[n_genes]`, or all genes that every slide of the corpus has measured, if they are fewer.
+    `[n_genes]`, or all genes that every slide of the corpus (with `panels` any) has measured, if they are fewer.
     """
-    return _everywhere(corpus, ranked_by_variance(corpus))[:n_genes]
+    return _measured(corpus, ranked_by_variance(corpus), panels)[:n_genes]
 
 
 def ranked_by_variance(corpus: Corpus) -> np.ndarray:
@@ -31,9 +28,9 @@ def ranked_by_variance(corpus: Corpus) -> np.ndarray:
     return np.argsort(-moments(corpus)[1], kind="stable")
 
 
-def _everywhere(corpus: Corpus, genes: np.ndarray) -> np.ndarray:
-    """Those of the genes that every slide has measured."""
-    return genes[corpus.common[genes]]
+def _measured(corpus: Corpus, genes: np.ndarray, panels: bool) -> np.ndarray:
+    """Those of the genes that every slide has measured; with `panels`, that any slide has."""
+    return genes[(corpus.anywhere if panels else corpus.common)[genes]]
 
 
 def top_log_variance(counts: sp.csr_matrix, n_genes: int) -> np.ndarray:
@@ -44,12 +41,12 @@ def top_log_variance(counts: sp.csr_matrix, n_genes: int) -> np.ndarray:
     return np.argsort(-variance, kind="stable")[:n_genes]
 
 
-def top_dispersion(corpus: Corpus, n_genes: int) -> np.ndarray:
+def top_dispersion(corpus: Corpus, n_genes: int, panels: bool = False) -> np.ndarray:
     """Indices of the genes with the greatest dispersion among genes of similar mean over `corpus`, greatest first.
 
-    `[n_genes]`, or all genes that every slide of the corpus has measured, if they are fewer.
+    `[n_genes]`, or all genes that every slide of the corpus (with `panels` any) has measured, if they are fewer.
     """
-    return _everywhere(corpus, ranked_by_dispersion(corpus))[:n_genes]
+    return _measured(corpus, ranked_by_dispersion(corpus), panels)[:n_genes]
 
 
 def ranked_by_dispersion(corpus: Corpus) -> np.ndarray:
@@ -57,20 +54,21 @@ def ranked_by_dispersion(corpus: Corpus) -> np.ndarray:
     return _order(*moments(corpus, raw=True))
 
 
-def top_moran(corpus: Corpus, n_genes: int) -> np.ndarray:
+def top_moran(corpus: Corpus, n_genes: int, panels: bool = False) -> np.ndarray:
     """Indices of the genes with the greatest Moran's I, mean over the slides of `corpus`, greatest first.
 
-    `[n_genes]`, or all genes that every slide of the corpus has measured, if they are fewer.
+    `[n_genes]`, or all genes that every slide of the corpus (with `panels` any) has measured, if they are fewer.
     """
-    return _everywhere(corpus, np.argsort(-spatial_variation(corpus), kind="stable"))[:n_genes]
+    return _measured(corpus, np.argsort(-spatial_variation(corpus), kind="stable"), panels)[:n_genes]
 
 
-def random_genes(corpus: Corpus, n_genes: int) -> np.ndarray:
+def random_genes(corpus: Corpus, n_genes: int, panels: bool = False) -> np.ndarray:
     """Indices of random genes, the same whenever it is called: fewer are a part of more.
 
-    `[n_genes]`, or all genes that every slide of the corpus has measured, if they are fewer.
+    `[n_genes]`, or all genes that every slide of the corpus (with `panels` any) has measured, if they are fewer.
     """
-    return np.random.default_rng(0).permutation(np.flatnonzero(corpus.common))[:n_genes]
+    genes = np.flatnonzero(corpus.anywhere if panels else corpus.common)
+    return np.random.default_rng(0).permutation(genes)[:n_genes]
 
 
 def by_dispersion(values: sp.csr_matrix) -> np.ndarray:
@@ -118,14 +116,10 @@ def moments(corpus: Corpus, raw: bool = False) -> tuple[np.ndarray, np.ndarray]:
     total, squares, n_spots = np.zeros((3, len(corpus.genes)))
     for slide in corpus:
         n_spots += slide.n_obs * corpus.measured(slide.uns["slide"])
-        size = sizes(slide)
-        for first in range(0, slide.n_obs, SPOTS_AT_ONCE):
-            part = slice(first, first + SPOTS_AT_ONCE)
-            values = lognorm(slide.X[part], size[part])
-            values = values.expm1() if raw else values
-            total += np.bincount(values.indices, values.data, minlength=len(total))  # sums in float64
-            squares += np.bincount(values.indices, np.square(values.data, dtype=np.float64), minlength=len(total))
-            give_back()
+        for values in normalised_parts(slide):
+            of_part = sums(values.expm1() if raw else values)
+            total += of_part[0]
+            squares += of_part[1]
     n_spots = np.maximum(n_spots, 1)
     mean = total / n_spots
     variance = np.maximum(squares / n_spots - mean**2, 0)

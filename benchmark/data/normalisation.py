@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
+
+from benchmark.data.pages import give_back
 
 if TYPE_CHECKING:
     import anndata as ad
 
 TARGET = np.float32(1e4)  # counts are scaled to so many a spot
 CLIP = 10  # scaled values are cut off at so many standard deviations, as in scanpy's tutorials
+SPOTS_AT_ONCE = 50_000  # are normalised together
 
 
 def library_size(counts: sp.spmatrix) -> np.ndarray:
     """Sum of the counts of each spot, float32 `[n_spots]`; at least 1, so empty spots stay zero after normalisation."""
-    return np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1).astype(np.float32)
+    parts = []
+    for first in range(0, counts.shape[0], SPOTS_AT_ONCE):
+        parts.append(np.asarray(counts[first : first + SPOTS_AT_ONCE].sum(axis=1)).ravel())
+        give_back()
+    return np.maximum(np.concatenate(parts or [[]]), 1).astype(np.float32)
 
 
 def sizes(slide: ad.AnnData) -> np.ndarray:
@@ -58,16 +66,16 @@ def normalised(slide: ad.AnnData) -> sp.csr_matrix:
     return lognorm(slide.X, sizes(slide))
 
 
-def slide_z(values: np.ndarray) -> np.ndarray:
-    """Each gene minus its mean over the slide, over its deviation on the slide, cut off at ±`CLIP`; float32.
+def normalised_parts(slide: ad.AnnData) -> Iterator[sp.csr_matrix]:
+    """The rows of `normalised`, so many at once that a slide of any size fits the memory."""
+    size = sizes(slide)
+    for first in range(0, slide.n_obs, SPOTS_AT_ONCE):
+        part = slice(first, first + SPOTS_AT_ONCE)
+        yield lognorm(slide.X[part], size[part])
+        give_back()
 
-    Slides of different depth or batch then have the same scale. A gene that does not vary, such as one that was not
-    measured, is 0.
 
-    Args:
-        values: log1p of counts per 10,000 of one slide, `[n_spots, n_genes]`.
-    """
-    mean, deviation = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-    varies = np.ptp(values, axis=0) > 0
-    scaled = (values - mean.astype(np.float32)) / np.where(varies, deviation, 1).astype(np.float32)
-    return np.clip(scaled, -CLIP, CLIP) * varies
+def sums(values: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of each gene's values `[n_spots, n_genes]`, and of their squares, float64 `[n_genes]` each."""
+    n_genes, squares = values.shape[1], np.square(values.data, dtype=np.float64)
+    return np.bincount(values.indices, values.data, n_genes), np.bincount(values.indices, squares, n_genes)

@@ -102,11 +102,10 @@ class Simulated(Frozen):
         slide.obs["cell_type"] = np.array(CELL_TYPES)[fraction.argmax(axis=1)]
         slide.obs["cell_type"] = slide.obs["cell_type"].astype("category")
         slide.obsm["cell_type_fraction"] = fraction.astype(np.float32)
-        slide.uns["truth"] = {
-            "expression": biology.expression,
-            "mixture": biology.mixture,
-            "dispersion": DISPERSION,
-            "donor_effect": effect,
+        truth = {"expression": biology.expression, "mixture": biology.mixture, "donor_effect": effect}
+        # In float32: the last digit of an exponential depends on the processor, and the slides' checksum must not.
+        slide.uns["truth"] = {name: value.astype(np.float32) for name, value in truth.items()} | {
+            "dispersion": DISPERSION
         }
         if self.image:
             pixels, slide.obsm["pixel"] = draw(cells, laid.position, rng)

@@ -147,7 +147,7 @@ class Outputs:
             with WORK, frozen(method), counted:
                 features[name] = checked(f"{function}({name})", offer(method, function)(slide), slide.n_obs)
         self.folder.save(FEATURES[function], features)
-        if function == "embed":
+        if function == "embed" or offer(self.method, "embed") is None:
             self.inference = {"flops": getattr(counted, "flops", 0), "spots": sum(map(len, features.values()))}
 
 

@@ -109,7 +109,7 @@ def _plugins(rows: pd.DataFrame) -> dict[str, str]:
 def _write_run(run: Kept, folder: Path, out: Path) -> None:
     """The report of a run, and its files to take away. Scores are as float32: further digits are noise, and half of the
     file."""
-    write_report(run.rows, run.board, run.maps, run.curves, run.manifest, out / "report.html", "../../plotly.js")
+    write_report(run.rows, run.board, run.maps, run.curves, run.manifest, out / "report.html", "../../")
     write_table(out / "leaderboard.csv.gz", run.board)
     write_table(out / "scores.csv.gz", run.rows.astype({"value": "float32"}))
     write_json(out / "manifest.json", run.manifest)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from benchmark.experiment.layout import Run
 from benchmark.experiment.written import Written, written
 from benchmark.report.mlflow_board import About, Counts, track
+from benchmark.stats.contests import key_meanings
 
 NOTE = """A row is a method with a budget; every number is a mean over donors of means over slides and seeds.
 
-- *Columns* are ordered by importance: the first is the headline score, with whole donors held out. TFLOP, seconds and
-  spots are what an arm took. A row without a unit was not trained.
-- *Chart view*: `loss`, `held_out_r2`, `learning_rate` and `flops_per_second` have steps; a step is a GFLOP spent.
-- The run "report and config" keeps the report, its picture and the whole config as artifacts. Intervals, tests and what
-  each score means stand in the report.
-"""
+- *Columns* are ordered by importance: the first is the headline score. TFLOP, seconds and spots are what the training
+  of an arm took; a dash: it was not trained. *Duration* is that training, too.
+- *Chart view*: `loss`, `held_out_r2`, `learning_rate` and `gflops_per_second` have steps; a step is a GFLOP spent.
+- The run "report and config" keeps the report, its picture and the whole config as artifacts. Intervals and tests stand
+  in the report.
+- *Scores*: """
 MADE_BY = ("commit", "device", "precision", "torch")
 FILES = ("report.html", "overview.png", "config.yaml")
 
@@ -22,7 +23,7 @@ def track_tables(run: Run) -> Counts:
     """Write them. Raises UnitBenchError: see `track`."""
     tables = written(run)
     files = [path for name in FILES if (path := run.results / name).exists()]
-    about = About(NOTE, _tags(tables), files)
+    about = About(NOTE + key_meanings(tables.board), _tags(tables), files)
     return track(tables.rows, tables.board, tables.curves, run.database, run.config.name, about)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import pandas as pd
@@ -20,9 +20,13 @@ from benchmark.core.files import fingerprint, locked, sha256
 from benchmark.report.mlflow_records import run_records
 from benchmark.stats.contests import leading
 
+if TYPE_CHECKING:
+    from mlflow.entities import RunInfo
+
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported, below
 
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # of a server that does not answer
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run, on a server
 VIEW = "board"
 MOST_METRICS = 1000  # that MLflow takes at once
 
@@ -107,7 +111,9 @@ def _write(
     present = client.get_experiment_by_name(experiment)
     experiment_id = present.experiment_id if present else client.create_experiment(experiment, artifacts)
     client.set_experiment_tag(experiment_id, f"mlflow.sharedViewState.{VIEW}", view)
-    client.set_experiment_tag(experiment_id, "mlflow.note.content", about.note)
+    # MLflow's own links lead to its pages for language models, which are empty here.
+    note = f"[Open the sorted table]({_board(experiment_id)}). {about.note}"
+    client.set_experiment_tag(experiment_id, "mlflow.note.content", note)
 
     runs = {run.data.tags["key"]: run for run in client.search_runs([experiment_id], max_results=10_000)}
     changed = [
@@ -117,13 +123,17 @@ def _write(
         client.delete_run(runs[key].info.run_id)
     # The chart view shows the newest ten: those that have curves.
     for key in sorted(changed, key=lambda key: (key != "files", bool(wanted[key].get("courses")))):
-        run_id = _create(client, experiment_id, key, wanted[key])
+        run = _create(client, experiment_id, key, wanted[key])
+        run_id = run.run_id
         if key == "files":
             for path in about.files:
                 client.log_artifact(run_id, str(path))
         else:
             _log(client, run_id, wanted[key])
-        client.set_terminated(run_id, "FAILED" if wanted[key].get("status") == "failed" else "FINISHED")
+        end = run.start_time + round(
+            1000 * wanted[key].get("seconds", 0)
+        )  # so that MLflow tells the training's duration
+        client.set_terminated(run_id, "FAILED" if wanted[key].get("status") == "failed" else "FINISHED", end)
     n_replaced = sum(key in runs for key in changed)
     n_removed = sum(key not in wanted for key in runs)
     return Counts(len(changed) - n_replaced, n_replaced, len(wanted) - len(changed), n_removed)
@@ -152,11 +162,10 @@ def _readable(database: Path) -> Iterator[None]:
         raise UnitBenchError(database, f"cannot be used ({type(error).__name__}: {said})", remedy) from error
 
 
-def _create(client, experiment_id: str, key: str, record: dict) -> str:
+def _create(client, experiment_id: str, key: str, record: dict) -> RunInfo:
     tags = {"key": key, "sha256": fingerprint(record), **record["tags"]}
     tags |= {"status": record["status"]} if "status" in record else {}
-    run_id: str = client.create_run(experiment_id, run_name=record["name"], tags=tags).info.run_id
-    return run_id
+    return client.create_run(experiment_id, run_name=record["name"], tags=tags).info
 
 
 def _log(client, run_id: str, record: dict) -> None:
@@ -198,10 +207,12 @@ def board_url(database: Path, experiment: str, port: int) -> str:
         present = client.get_experiment_by_name(experiment)
     if present is None:
         raise UnitBenchError(database, f"no experiment {experiment!r}", "run the workflow with this config first")
-    return (
-        f"http://127.0.0.1:{port}/#/experiments/{present.experiment_id}/runs"
-        f"?workflowType=machine_learning&viewStateShareKey={VIEW}"
-    )
+    return f"http://127.0.0.1:{port}/{_board(present.experiment_id)}"
+
+
+def _board(experiment_id: str) -> str:
+    """The address of the sorted board, from the top of the server."""
+    return f"#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
 
 
 def serve(database: Path, experiment: str, port: int = 5000) -> None:

@@ -12,13 +12,20 @@ from benchmark.stats.rows import ENTRANT, Entrant, arms, references
 
 DIGITS = 4  # the board cuts longer numbers
 COSTS = {"flops": "TFLOP", "device_seconds": "seconds", "spots_seen": "spots"}
-COURSES = {name: name for name in ("loss", "learning_rate", "flops_per_second")} | {R2: "held_out_r2"}
+ROUNDED = {"seconds": 1, "spots": 0}
+# A number on the way of a training: the name and the scale that it has in MLflow, whose plots write numbers out.
+COURSES = {
+    "loss": ("loss", 1.0),
+    R2: ("held_out_r2", 1.0),
+    "learning_rate": ("learning_rate", 1.0),
+    "flops_per_second": ("gflops_per_second", 1e-9),
+}
 
 
 def run_records(rows: pd.DataFrame, board: pd.DataFrame, curves: pd.DataFrame) -> dict[str, dict]:
-    """Key → what its run holds: `{"name", "params", "metrics", "courses", "data", "status"}`.
+    """Key → what its run holds: `{"name", "params", "metrics", "courses", "data", "status", "seconds"}`.
 
-    For `courses` see `_courses`; `data` has the hash of each dataset.
+    For `courses` see `_courses`; `data` has the hash of each dataset; `seconds` is the mean time of a training.
 
     The score of an entrant that lacks scores which others have is no metric, since the board is sorted by metrics: it
     stands in the parameter "incomplete".
@@ -32,7 +39,7 @@ def run_records(rows: pd.DataFrame, board: pd.DataFrame, curves: pd.DataFrame) -
     costs = rows[(rows["task"] == "cost") & (rows["status"] == "ok")]
     costs = costs.pivot_table(index=ENTRANT, columns="metric", values="value").reindex(columns=list(COSTS))
     costs["flops"] /= 1e12
-    values = scores.join(costs.rename(columns=COSTS), how="outer").round(DIGITS)
+    values = scores.join(costs.rename(columns=COSTS), how="outer").round(DIGITS).round(ROUNDED)
     # MLflow shows metrics in the order of their names, so numbers put the primary one first.
     order = {name: f"{number:02} {name}" for number, name in enumerate(values.columns, 1)}
     metrics = {entrant: row.dropna().to_dict() for entrant, row in values.rename(columns=order).iterrows()}
@@ -58,6 +65,7 @@ def run_records(rows: pd.DataFrame, board: pd.DataFrame, curves: pd.DataFrame) -
             "courses": courses.get(key, {}),
             "data": dict(entrant_arms[["dataset", "data"]].drop_duplicates().itertuples(index=False, name=None)),
             "status": _status(entrant_arms["status"]),
+            "seconds": float(values["seconds"].fillna(0).get(key, 0)),
         }
     return records
 
@@ -65,7 +73,9 @@ def run_records(rows: pd.DataFrame, board: pd.DataFrame, curves: pd.DataFrame) -
 def _courses(curves: pd.DataFrame) -> dict[tuple, dict[str, dict[int, float]]]:
     """Entrant → name → GFLOPs spent → mean over arms (and held-out slides) of a number on the way of the training."""
     kept = curves[curves["name"].isin(COURSES)]
-    kept = kept.assign(name=kept["name"].map(COURSES), number=kept.groupby([*ARM, "slide", "name"]).cumcount())
+    scaled = kept["value"] * kept["name"].map({name: scale for name, (_, scale) in COURSES.items()})
+    named = kept["name"].map({name: shown for name, (shown, _) in COURSES.items()})
+    kept = kept.assign(name=named, value=scaled, number=kept.groupby([*ARM, "slide", "name"]).cumcount())
     points = kept.groupby([*ENTRANT, "name", "number"])[["flops", "value"]].mean()
     step = (points["flops"] / 1e9).round().astype(int).rename("step")
     means = points.groupby([*(points.index.get_level_values(name) for name in (*ENTRANT, "name")), step])[
@@ -73,7 +83,7 @@ def _courses(curves: pd.DataFrame) -> dict[tuple, dict[str, dict[int, float]]]:
     ].mean()
     courses: dict[tuple, dict[str, dict[int, float]]] = {}
     for (*entrant, name, at), value in means.items():
-        courses.setdefault(tuple(entrant), {}).setdefault(name, {})[int(at)] = float(value)
+        courses.setdefault(tuple(entrant), {}).setdefault(name, {})[int(at)] = float(f"{value:.6g}")
     return courses
 
 

@@ -38,7 +38,7 @@ def write_report(
     curves: pd.DataFrame,
     manifest: Mapping,
     path: Path,
-    plotly: str = "",
+    up: str = "",
 ) -> Path:
     """Write the page of one run.
 
@@ -48,7 +48,8 @@ def write_report(
         predictions: slide, donor, y, x, label, method, budget, prediction, one row per spot and entrant; may be None.
         curves: the courses of the trainings, see `benchmark.core.curves`.
         manifest: versions, data hash, commit, config: whatever says what made the rows.
-        plotly: where the page finds Plotly's script; "": it holds the script itself, 5 MB.
+        up: the way to the top of the site that the page lies in: it links there and finds Plotly's script there. "": it
+            stands alone and holds the script itself, 5 MB.
     """
     contest = leading(board)[1]
     inner = between(rows, select(board, contest))  # of a large grid, shown where there is room
@@ -73,7 +74,8 @@ def write_report(
         "costs": ledger.cost_table(costs, rows),
         "absent": ledger.absent(rows),
         "plots": {name: _script_safe(figure.to_json()) for name, figure in plots.items() if figure},
-        "plotly": Markup('<script src="{}"></script>').format(plotly) if plotly else _script(),
+        "up": up,
+        "plotly": Markup('<script src="{}plotly.js"></script>').format(up) if up else _script(),
     }
     return write_text(path, filled("page.html", page))
 

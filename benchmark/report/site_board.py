@@ -41,7 +41,7 @@ def _section(
         about["link"] = method_page(plugins[about["method"]])
         n = sum(cell["value"] is not None for cell in cells.values())
         rows.append(about | {"cells": [cells.get(table, _empty(NOT_RUN)) for table in tables], "n": n})
-    rows.sort(key=lambda row: (-row["n"], row["control"], row["name"], row["amount"]))
+    rows.sort(key=lambda row: (row["control"], -row["n"], row["name"], row["amount"]))
     return {
         "task": contest.task,
         "title": contest_title(contest),

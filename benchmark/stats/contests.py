@@ -81,8 +81,8 @@ def competes(contest: Contest) -> bool:
     return contest.split == first.split and contest.metric == first.metric and bool(fits)
 
 
-def key_caption(board: pd.DataFrame) -> str:
-    """What the columns of the short table mean."""
+def key_meanings(board: pd.DataFrame) -> str:
+    """What the headings of the short table mean."""
     shown = set(measured_key_contests(board).values())
     meanings = [
         key.words
@@ -90,4 +90,9 @@ def key_caption(board: pd.DataFrame) -> str:
         for key in declared(task).key_scores
         if key.words and key_contest(task, key) in shown
     ]
-    return f"{'; '.join(['Whole donors held out', *meanings])}. […]: 95% over donors (folds) and seeds."
+    return "; ".join(["Whole donors held out", *meanings])
+
+
+def key_caption(board: pd.DataFrame) -> str:
+    """What the columns of the short table mean."""
+    return f"{key_meanings(board)}. […]: 95% over donors (folds) and seeds."

@@ -152,7 +152,7 @@ def _name_of_method(subject: Subject) -> str:
     for name, plugin in registry.plugins("methods").items():
         if plugin.distribution == "unitbench" and not plugin.environment:
             method = registry.make("methods", name, {})
-            if method.unit == "none" and offer(method, task.requires):
+            if method.unit == "none" and offer(method, task.requires) and not offer(method, "not_applicable"):
                 return name
     raise Violation(f"no installed method has {task.requires}(): name one that has (--method)")
 

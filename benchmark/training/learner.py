@@ -120,20 +120,21 @@ class Learner(Trained):
 
 
 class SpotMean:
-    """Mean vector of each spot over the samples that show it, summed in float64."""
+    """Mean vector of each spot over the samples that show it."""
 
     def __init__(self, n_spots: int, d: int):
-        self._total, self._count = np.zeros((n_spots, d)), np.zeros((n_spots, 1))
+        self._total, self._count = torch.zeros(n_spots, d), torch.zeros(n_spots, 1)
 
     def add(self, spot: np.ndarray, h: torch.Tensor) -> None:
         """Add vectors `h` `[n, t, d]` of the spots `[n, t]`. A spot of -1 is skipped."""
+        spot = torch.as_tensor(spot)
         shown = spot >= 0
-        np.add.at(self._total, spot[shown], h.float().cpu().numpy()[shown])
-        np.add.at(self._count, spot[shown], 1)
+        self._total.index_add_(0, spot[shown], h.float().cpu()[shown])
+        self._count.index_add_(0, spot[shown], torch.ones(int(shown.sum()), 1))
 
     def values(self) -> np.ndarray:
-        """`[n_spots, d]`; zeros for a spot that no sample shows."""
-        return (self._total / np.maximum(self._count, 1)).astype(np.float32)
+        """Float32 `[n_spots, d]`; zeros for a spot that no sample shows. To be called once, at the end."""
+        return self._total.div_(self._count.clamp_(min=1)).numpy()
 
 
 def some_donors(corpus: Corpus, share: float, seed: int) -> Corpus:

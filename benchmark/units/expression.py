@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from benchmark.data.corpus import Corpus
 
-MOST_VALUES = 2**25  # of a slide that are kept in memory: 256 MiB with their genes
-SPOTS_AT_ONCE = 4096  # are read together
+MOST_VALUES = 2**26  # of a corpus that are kept in memory: 512 MiB with their genes
+SPOTS_AT_ONCE = 2048  # are read together
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Field:
         offset: index of the slide's first spot in its corpus.
         visible: spots whose counts may choose genes, bool `[n_spots]`; the others are to be reconstructed.
         owner: the spot on the lattice in the cell of each spot, `[n_spots]`: the spot itself, if it is on the lattice.
+        kept: whether all values are kept in memory once they were asked for.
     """
 
     counts: sp.csr_matrix
@@ -47,6 +48,7 @@ class Field:
     offset: int
     visible: np.ndarray
     owner: np.ndarray
+    kept: bool
 
     @property
     def n_spots(self) -> int:
@@ -86,9 +88,8 @@ class Field:
 
     def rows(self, spots: np.ndarray) -> sp.csr_matrix:
         """The values of some spots `[n]`, CSR `[n, n_genes]`."""
-        part = self.counts[spots]
-        part.data = np.log1p(part.data * np.repeat(self.scale[spots], np.diff(part.indptr)), dtype=np.float32)
-        return part
+        indptr, indices, values = self._read(spots)
+        return sp.csr_matrix((values, indices, indptr), shape=(len(spots), self.n_genes))
 
     def inside(self, starts: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """The spots of the crops of `size` (rows, columns) that begin in the cells `starts` `[n, 2]`, in rising order.
@@ -119,25 +120,51 @@ class Field:
     def prepare(self) -> None:
         """Compute what is kept in memory now, and not when it is first asked for."""
         self._grid  # noqa: B018
-        if self.counts.nnz <= MOST_VALUES:
+        if self.kept:
             self._whole  # noqa: B018
 
     def _of(self, spots: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
         """The values of these spots `[n, t]` as parts of a CSR matrix, and their rows in it, `[n, t]`.
 
-        Those of a small slide are computed once, those of a large one as they are asked for.
+        Those that are kept are computed once, others as they are asked for. The last that were asked
+        for are kept, since genes are chosen in the spots of which they are then read.
         """
-        if self.counts.nnz <= MOST_VALUES:
+        if self.kept:
             return self._whole, np.ascontiguousarray(spots, dtype=np.int64)
-        used, local = np.unique(spots, return_inverse=True)
-        padding = int(used[0] < 0)
-        return _parts(self.rows(used[padding:])), local.reshape(spots.shape) - padding
+        if (key := spots.tobytes()) not in self._last:
+            used, local = np.unique(spots, return_inverse=True)
+            padding = int(used[0] < 0)
+            self._last.clear()
+            self._last[key] = self._read(used[padding:]), local.reshape(spots.shape) - padding
+        return self._last[key]
+
+    @cached_property
+    def _last(self) -> dict[bytes, tuple[tuple[np.ndarray, ...], np.ndarray]]:
+        return {}
 
     @cached_property
     def _whole(self) -> tuple[np.ndarray, ...]:
-        return _parts(self.rows(np.arange(self.n_spots)))
+        return self._read(np.arange(self.n_spots))
 
-    @property
+    def _read(self, spots: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The values of some spots `[n]`: the three arrays of a CSR matrix, as the compiled loops take them."""
+        indptr, indices, counts = self._stored
+        rows = np.concatenate([[0], np.cumsum(indptr[spots + 1] - indptr[spots])])
+        out = rows, np.empty(rows[-1], np.int32), np.empty(rows[-1], np.float32)
+        kernels.read(indptr, indices, counts, self.scale, np.ascontiguousarray(spots, dtype=np.int64), *out)
+        return out
+
+    @cached_property
+    def _stored(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The arrays of the counts, of the types for which the loops are compiled: those on disk have them."""
+        counts = self.counts
+        return (
+            np.ascontiguousarray(counts.indptr, np.int64),
+            np.ascontiguousarray(counts.indices, np.int32),
+            np.ascontiguousarray(counts.data, np.float32),
+        )
+
+    @cached_property
     def _shape(self) -> np.ndarray:
         """Rows and columns of the lattice, `[2]`."""
         return self.lattice.max(axis=0, initial=0) + 1
@@ -150,7 +177,7 @@ class Field:
         cell = self.lattice[on, 0].astype(np.int64) * n_columns + self.lattice[on, 1]
         order = np.argsort(cell, kind="stable")
         first = np.searchsorted(cell[order], np.arange(n_rows * n_columns + 1))
-        return on[order], first
+        return on[order].astype(np.int32), first.astype(np.int32)
 
 
 def padded_rows(row: np.ndarray, values: np.ndarray, n_rows: int) -> np.ndarray:
@@ -168,11 +195,6 @@ def _chunks(spots: np.ndarray) -> Iterator[slice]:
     return (slice(i, i + at_once) for i in range(0, len(spots), at_once))
 
 
-def _parts(matrix: sp.csr_matrix) -> tuple[np.ndarray, ...]:
-    """Its three arrays, of the types for which the loops are compiled."""
-    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), matrix.data
-
-
 def field(slide: ad.AnnData, offset: int = 0, hidden: np.ndarray | None = None) -> Field:
     """The slide as a field. The `hidden` spots, bool `[n_spots]`, are not visible."""
     everything = np.ones(slide.n_obs, dtype=bool)
@@ -184,7 +206,8 @@ def field(slide: ad.AnnData, offset: int = 0, hidden: np.ndarray | None = None) 
         position=np.asarray(slide.obsm["position"]),
         offset=offset,
         visible=everything if hidden is None else ~hidden,
-        owner=np.arange(slide.n_obs),
+        owner=np.arange(slide.n_obs, dtype=np.int32),
+        kept=slide.X.nnz <= MOST_VALUES,
     )
 
 
@@ -210,9 +233,12 @@ def fields(corpus: Corpus) -> tuple[Field, ...]:
     """Every slide of the corpus. They are cached, since the arms of one job pretrain on the same slides."""
     slides, offset = [], 0
     for slide in corpus:
-        slides.append(made := field(slide, offset))
-        made.prepare()
+        slides.append(field(slide, offset))
         offset += slide.n_obs
+    kept = sum(slide.counts.nnz for slide in slides) <= MOST_VALUES
+    slides = [replace(slide, kept=kept) for slide in slides]
+    for made in slides:
+        made.prepare()
     return tuple(slides)
 
 

@@ -6,10 +6,45 @@ genes of -1 are padding.
 
 from __future__ import annotations
 
-import numpy as np
-from numba import njit
+import math
 
+import numpy as np
+from numba import njit, types
+
+SMALL = 16  # counts below are looked up in a table
+INT64, INT32, FLOAT32 = (types.Array(kind, 1, "C", readonly=True) for kind in (types.int64, types.int32, types.float32))
 VALUES = "i8[::1], i4[::1], f4[::1], i8[:, ::1]"  # indptr, indices, values, spots
+
+
+@njit(
+    types.void(INT64, INT32, FLOAT32, FLOAT32, INT64, INT64, types.int32[::1], types.float32[::1]),
+    cache=True,
+)
+def read(indptr, indices, counts, scale, spots, rows, out_indices, out_values):
+    """Write log1p(count × scale) of some spots as the CSR matrix that begins its rows at `rows` `[n + 1]`.
+
+    Most counts of a spot are small whole numbers, whose logarithm is computed once.
+
+    Args:
+        scale: of each spot, float32 `[n_spots]`.
+        spots: int64 `[n]`.
+    """
+    table = np.empty(SMALL, np.float32)
+    for i in range(len(spots)):
+        spot, to = spots[i], rows[i]
+        table[:] = -1
+        for at in range(indptr[spot], indptr[spot + 1]):
+            count = counts[at]
+            small = int(count) if 0 <= count < SMALL else 0
+            if small != count:
+                value = np.float32(math.log1p(count * scale[spot]))
+            else:
+                if table[small] < 0:
+                    table[small] = np.float32(math.log1p(count * scale[spot]))
+                value = table[small]
+            out_indices[to] = indices[at]
+            out_values[to] = value
+            to += 1
 
 
 @njit(f"void({VALUES}, i8[:, ::1], i4[::1], f4[:, :, ::1])", cache=True)

@@ -13,7 +13,7 @@ from benchmark.core.contracts import Rule, UnitName
 from benchmark.core.errors import UnitBenchError
 from benchmark.units.batch import Batch
 from benchmark.units.crops import Context, channels, cover, fill, occupancy
-from benchmark.units.expression import Field, fields, stretched
+from benchmark.units.expression import SPOTS_AT_ONCE, Field, fields, stretched
 from benchmark.units.rules import VarianceDraw
 
 if TYPE_CHECKING:
@@ -87,9 +87,12 @@ class PatchUnit:
             rows = np.flatnonzero(drawn == number)
             starts, _ = crops[number]
             starts = starts[rng.integers(len(starts), size=len(rows))]
-            slide = slides[number]
-            spots = slide.inside(starts, (self.size, self.size))
-            fill(batch, rows, slide, spots, starts, channels(slide, self.rule, spots, self.n_channels, rng))
+            slide, at_once = slides[number], max(1, SPOTS_AT_ONCE // self.size**2)
+            for i in range(0, len(rows), at_once):
+                part = slice(i, i + at_once)
+                spots = slide.inside(starts[part], (self.size, self.size))
+                genes = channels(slide, self.rule, spots, self.n_channels, rng)
+                fill(batch, rows[part], slide, spots, starts[part], genes)
         return batch
 
     def lay(self, field: Field) -> Field:

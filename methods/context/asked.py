@@ -14,6 +14,7 @@ from benchmark.model.trunk import PRESETS
 from benchmark.training.loop import tensors
 from benchmark.units.expression import Field, fields
 from methods.context import tokens
+from methods.context.computed import Rows
 from methods.context.explained import Explained
 from methods.context.model import ContextModel
 from methods.context.objectives import Target
@@ -27,7 +28,7 @@ Asked = Iterator[tuple[dict[str, torch.Tensor], tuple[torch.Tensor, ...]]]
 BATCHES = 16
 
 
-def asked(model: ContextModel, side: Side, slides: Sequence[tuple[Field, np.ndarray]]) -> Asked:
+def asked(model: ContextModel, side: Side, slides: Sequence[tuple[Field, Rows]]) -> Asked:
     """Random samples of slides with the draws of their views, always the same: `BATCHES`, or one a slide.
 
     Args:
@@ -50,7 +51,6 @@ def in_training(
     """What the untaught predictors reach on the training slides. All seeds and budgets share it."""
     tokeniser, parts = tokens.fit(corpus, normalisation, n_genes, genes)
     model, found = ContextModel(tokeniser.n_components, PRESETS["nano"], target, hidden), Explained()
-    slides = [(laid, parts[laid.offset : laid.offset + laid.n_spots]) for laid in fields(corpus)]
-    for batch, draws in asked(model, side, slides):
+    for batch, draws in asked(model, side, [*zip(fields(corpus), parts, strict=True)]):
         found.add_untaught(model, batch, draws)
     return found

@@ -47,7 +47,9 @@ WIDTHS = (8, 6, 14, 10, 14, 12, 9, 8, 12, 6)
 def rows(presets: list[str], sides: list[Side], times: list[int]) -> Iterator[tuple[object, ...]]:
     """The values of `NAMES` for each preset, side and number of steps' samples that one step takes together."""
     corpus = cast("Corpus", MadeUp(n_genes=100))
-    parts = np.random.default_rng(0).standard_normal((corpus.n_spots, GROUPS, N_COMPONENTS)).astype(np.float32)
+    rng = np.random.default_rng(0)
+    shape = GROUPS, N_COMPONENTS
+    parts = [rng.standard_normal((slide.n_obs, *shape)).astype(np.float32) for slide in corpus]
     for preset, side, k in itertools.product(presets, sides, times):
         unit = ContextUnit.of(corpus, side, PRESETS[preset].d, parts)
         n = k * unit.samples_per_step

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from benchmark.data.components import MOST, Scaling
 from benchmark.data.normalisation import sizes
+from benchmark.units.expression import Field, fields
+from methods.context.computed import Computed, Rows
 
 if TYPE_CHECKING:
     from benchmark.data.corpus import Corpus
@@ -15,28 +19,58 @@ if TYPE_CHECKING:
     from methods.context.tokens import Tokeniser
 
 
+class OfSlide(NamedTuple):
+    """What is asked of one slide.
+
+    Attributes:
+        values: float32 `[n_spots, n_genes]`.
+        size: library size of each spot, float32 `[n_spots]`.
+        measured: which of the genes the slide has, bool `[n_genes]`. The others are not asked.
+    """
+
+    values: Rows
+    size: np.ndarray
+    measured: np.ndarray
+
+
 class Expressed(NamedTuple):
     """Of the genes of a tokeniser.
 
     Attributes:
         group: of each gene, int `[n_genes]`.
-        values: of all spots of the corpus, float32 `[n_spots, n_genes]`.
-        size: library size of each spot, float32 `[n_spots]`.
+        share: of each gene in the counts of the spots on which it was measured, float32 `[n_genes]`.
+        slides: what is asked of each slide.
     """
 
     group: np.ndarray
-    values: np.ndarray
-    size: np.ndarray
+    share: np.ndarray
+    slides: Sequence[OfSlide]
 
 
 @lru_cache(maxsize=1)
 def expressed(corpus: Corpus, tokeniser: Tokeniser, objective: Objective) -> Expressed | None:
-    """None where the objective asks no gene. All seeds of an objective share them."""
+    """None where the objective asks no gene. All seeds of an objective share them. Values of a corpus of more than
+    `MOST` spots are computed as they are asked for."""
     words, scaling = objective.split("+"), tokeniser.components.scaling
-    if "expression" in words:
-        values = [scaling.values(slide) for slide in corpus]
-    elif "negative_binomial" in words:
-        values = [np.asarray(slide.X[:, scaling.genes].toarray(), np.float32) for slide in corpus]
-    else:
+    scaled, genes = "expression" in words, scaling.genes
+    if not {"expression", "negative_binomial"} & set(words):
         return None
-    return Expressed(tokeniser.group, np.concatenate(values), np.concatenate([sizes(slide) for slide in corpus]))
+    slides, counts, of_all = [], np.zeros(len(genes)), np.zeros(len(genes))
+    for slide, laid in zip(corpus, fields(corpus), strict=True):
+        of = partial(_scaled, scaling, laid, scaling.moments(slide)) if scaled else partial(_counts, laid, genes)
+        values: Rows = Computed(of)
+        if corpus.n_spots <= MOST:
+            values = values[np.arange(laid.n_spots)]
+        has = np.isin(genes, laid.panel)
+        slides.append(OfSlide(values, sizes(slide), has))
+        counts += np.asarray(slide.X.sum(axis=0)).ravel()[genes]
+        of_all += has * slides[-1].size.sum(dtype=np.float64)
+    return Expressed(tokeniser.group, (counts / np.maximum(of_all, 1)).astype(np.float32), slides)
+
+
+def _scaled(scaling: Scaling, laid: Field, moments: tuple[np.ndarray, np.ndarray], spots: np.ndarray) -> np.ndarray:
+    return scaling.scaled(laid.rows(spots), *moments)
+
+
+def _counts(laid: Field, genes: np.ndarray, spots: np.ndarray) -> np.ndarray:
+    return np.asarray(laid.counts[spots][:, genes].toarray(), np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -64,6 +64,7 @@ class Context(Trained):
     tokeniser: tokens.Tokeniser | None = field(default=None, init=False, repr=False)
     model: ContextModel | None = field(default=None, init=False, repr=False)
     snapshots: list[tuple[float, dict[str, torch.Tensor]]] = field(default_factory=list, init=False, repr=False)
+    panels: ClassVar[bool] = True
 
     @property
     def unit(self) -> UnitName:
@@ -73,7 +74,7 @@ class Context(Trained):
         """Raises UnitBenchError: an unknown preset, or a side for which no crop is full enough."""
         if self.preset not in PRESETS:
             raise UnitBenchError(f"preset {self.preset!r}", "unknown", nearest(self.preset, PRESETS))
-        ContextUnit.of(corpus, self.side, PRESETS[self.preset].d, np.zeros(0))
+        ContextUnit.of(corpus, self.side, PRESETS[self.preset].d, ())
 
     def fit(self, corpus: Corpus, budget: Budget, seed: int) -> None:
         """Fit the tokens and spend the budget. An amount of 0 gives the untrained control: the same tokens, and a
@@ -94,7 +95,7 @@ class Context(Trained):
     @torch.inference_mode()
     def embed(self, slide: ad.AnnData) -> np.ndarray:
         """`[n_spots, d]`: all genes, nothing hidden; the mean over the crops that show a spot."""
-        return self._read(slide, self.tokeniser.parts(slide), np.zeros(slide.n_obs, bool))
+        return self._read(slide, self.tokeniser.scores(slide), np.zeros(slide.n_obs, bool))
 
     @torch.inference_mode()
     def reconstruct(self, slide: ad.AnnData, hidden: np.ndarray) -> np.ndarray:
@@ -103,18 +104,22 @@ class Context(Trained):
         What the head predicts of a hidden spot, the scores around it, as expression.
         """
         seen = slide[~hidden]
-        parts = np.zeros((slide.n_obs, tokens.GROUPS, self.tokeniser.n_components), np.float32)
-        parts[~hidden] = self.tokeniser.parts(seen)
-        vectors = torch.from_numpy(self._read(slide, parts, hidden)[hidden]).to(self._device)
+        scores = np.zeros((slide.n_obs, self.tokeniser.n_components), np.float32)
+        scores[~hidden] = self.tokeniser.scores(seen)
+        vectors = torch.from_numpy(self._read(slide, scores, hidden)[hidden]).to(self._device)
         predicted = np.zeros(slide.shape, np.float32)
         predicted[hidden] = self.tokeniser.expression(self.model.head(vectors).cpu().numpy(), seen)
         return predicted
 
-    def _read(self, slide: ad.AnnData, parts: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-        """The vector of each spot, `[n_spots, d]`, the mean over the samples that show it."""
+    def _read(self, slide: ad.AnnData, scores: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """The vector of each spot, `[n_spots, d]`, the mean over the samples that show it.
+
+        Args:
+            scores: of all genes, in one part, `[n_spots, n_components]`.
+        """
         laid, mean = field_of(slide), SpotMean(slide.n_obs, PRESETS[self.preset].d)
         for spots in cover(laid, self.side, self.passes, INFERENCE_TOKENS):
-            batch = self._batch(samples(parts, laid.position, spots))
+            batch = self._batch(samples(scores[:, None], laid.position, spots))
             mean.add(spots, self.model.embed(batch, torch.from_numpy(hidden[spots]).to(self._device) & batch["valid"]))
         return mean.values()
 
@@ -146,7 +151,8 @@ class Context(Trained):
         return points
 
     def _asked(self, slide: ad.AnnData) -> Asked:
-        return asked(self.model, self.side, [(field_of(slide), self.tokeniser.parts(slide))])
+        laid = field_of(slide)
+        return asked(self.model, self.side, [(laid, self.tokeniser.parts(slide, laid))])
 
     def _batch(self, shown: Samples) -> dict[str, torch.Tensor]:
         return tensors(shown, self._device)

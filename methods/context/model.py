@@ -98,7 +98,7 @@ class ContextModel(nn.Module):
         found = [self.has_target(batch, lost).sum() for lost in (hidden_b, hidden_a)]
         for objective in self.beside:
             for shown, hidden in ((mine, hidden_a), (~mine, hidden_b)):
-                found.append(objective.unseen(shown, hidden, batch["valid"], genes[0]).sum())
+                found.append(objective.unseen(shown, hidden, batch, genes[0]).sum())
         return torch.stack(found)
 
     def asked(
@@ -166,7 +166,7 @@ def square_distance(position: Tensor) -> Tensor:
 def attention_bias(position: Tensor, seen: Tensor, reach: Tensor) -> Tensor:
     """-d² / (2 σ²) for each head's reach σ `[heads]`, `UNSEEN` for a spot that is not `seen`, `[b, heads, t, t]`."""
     bias = -square_distance(position)[:, None] / (2 * reach.square())[:, None, None]
-    return bias.masked_fill(~seen[:, None, None], UNSEEN)
+    return bias.masked_fill_(~seen[:, None, None], UNSEEN)
 
 
 def around(scores: Tensor, position: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:

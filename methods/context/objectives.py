@@ -65,7 +65,8 @@ def beside(objective: Objective, d: int, asked: Expressed | None) -> list[nn.Mod
 
 class GeneHead(nn.Module):
     """A linear head to the genes of the tokeniser, for what a view does not show: all genes of a spot that it hides,
-    and of every spot the genes of the other view. Zeros are asked like all other values."""
+    and of every spot the genes of the other view. Zeros are asked like all other values, genes that the slide has not
+    measured are not."""
 
     group: Tensor
 
@@ -90,14 +91,16 @@ class GeneHead(nn.Module):
         total = 0
         for i, view in enumerate(views):
             said = linear(view.vectors, self.head.weight[genes], self.head.bias[genes])
-            unseen = self.unseen(view.mine, view.hidden, batch["valid"], genes)
+            unseen = self.unseen(view.mine, view.hidden, batch, genes)
             loss = self.loss(said.float(), batch["values"][..., genes], batch["size"], genes)
             total = total + (loss * unseen).sum() / (unseen.sum().clamp(min=1) if counts is None else counts[i])
         return total / 2
 
-    def unseen(self, mine: Tensor, hidden: Tensor, valid: Tensor, genes: Tensor) -> Tensor:
+    def unseen(self, mine: Tensor, hidden: Tensor, batch: dict[str, Tensor], genes: Tensor) -> Tensor:
         """The values that a view is asked, bool `[b, t, g]`; see `View` for the arguments."""
-        return (hidden[..., None] | ~mine[:, self.group[genes]][:, None]) & valid[..., None]
+        of_other = ~mine[:, self.group[genes]]
+        unseen = (hidden[..., None] | of_other[:, None]) & batch["valid"][..., None]
+        return unseen & batch["measured"][:, None, genes]
 
     def loss(self, said: Tensor, values: Tensor, size: Tensor, genes: Tensor) -> Tensor:
         """Of each value, `[b, t, g]`.
@@ -127,9 +130,8 @@ class NegativeBinomial(GeneHead):
 
     def __init__(self, d: int, asked: Expressed):
         super().__init__(d, asked)
-        share = asked.values.sum(axis=0) / asked.size.sum()
-        self.register_buffer("share", torch.from_numpy(share))
-        self.log_dispersion = nn.Parameter(torch.zeros(len(share)))
+        self.register_buffer("share", torch.from_numpy(asked.share))
+        self.log_dispersion = nn.Parameter(torch.zeros(len(asked.share)))
 
     def loss(self, said: Tensor, values: Tensor, size: Tensor, genes: Tensor) -> Tensor:
         fold = softplus(said) / softplus(said.new_zeros(()))

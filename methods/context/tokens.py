@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.data.components import Components, Genes, Normalisation, components
+from benchmark.data.components import MOST, Components, Genes, Normalisation, components
 from benchmark.data.neighbours import neighbour_mean
-from benchmark.data.normalisation import normalised
+from benchmark.data.normalisation import normalised, normalised_parts
+from benchmark.units.expression import Field, fields
+from benchmark.units.expression import field as field_of
+from methods.context.computed import Computed, Rows
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -40,12 +44,31 @@ class Tokeniser:
     def n_components(self) -> int:
         return len(self.scale)
 
-    def parts(self, slide: ad.AnnData) -> np.ndarray:
-        """What each group of genes adds to a spot's scores, float32 `[n_spots, GROUPS, n_components]`."""
+    def scores(self, slide: ad.AnnData) -> np.ndarray:
+        """What all genes say of a spot, float32 `[n_spots, n_components]`."""
+        scaling, pca = self.components.scaling, self.components.pca
+        moments = scaling.moments(slide)
+        scores, first = np.empty((slide.n_obs, self.n_components), np.float32), 0
+        for values in normalised_parts(slide):
+            scores[first : first + values.shape[0]] = pca.transform(scaling.scaled(values, *moments)) / self.scale
+            first += values.shape[0]
+        return scores
+
+    def parts(self, slide: ad.AnnData, laid: Field | None = None) -> Computed:
+        """What each group of genes adds to a spot's scores, float32 `[n_spots, GROUPS, n_components]`.
+
+        Args:
+            laid: the slide as a field, if there is one.
+        """
+        laid, moments = laid or field_of(slide), self.components.scaling.moments(slide)
+        return Computed(partial(self._parts, laid, moments))
+
+    def _parts(self, laid: Field, moments: tuple[np.ndarray, np.ndarray], spots: np.ndarray) -> np.ndarray:
+        """Of some spots `[n]`."""
         pca = self.components.pca
-        values = self.components.scaling.values(slide) - pca.mean_
+        scaled = self.components.scaling.scaled(laid.rows(spots), *moments) - pca.mean_
         axes = pca.components_.T / self.scale
-        parts = [values[:, self.group == g] @ axes[self.group == g] for g in range(GROUPS)]
+        parts = [scaled[:, self.group == g] @ axes[self.group == g] for g in range(GROUPS)]
         return np.stack(parts, axis=1).astype(np.float32)
 
     def expression(self, scores: np.ndarray, slide: ad.AnnData) -> np.ndarray:
@@ -57,6 +80,7 @@ class Tokeniser:
         scaling, pca = self.components.scaling, self.components.pca
         values = np.repeat(np.asarray(normalised(slide).mean(axis=0), np.float32).reshape(1, -1), len(scores), axis=0)
         mean, deviation = scaling.moments(slide)
+        deviation = np.where(np.isinf(deviation), 0, deviation)
         values[:, scaling.genes] = (scores * self.scale @ pca.components_ + pca.mean_) * deviation + mean
         return values
 
@@ -64,18 +88,23 @@ class Tokeniser:
 @lru_cache(maxsize=2)
 def fit(
     corpus: Corpus, normalisation: Normalisation, n_genes: int, genes: Genes = "moran"
-) -> tuple[Tokeniser, np.ndarray]:
-    """The tokeniser, and the parts of all spots of the corpus. No seed: all arms of a fold share them.
+) -> tuple[Tokeniser, Sequence[Rows]]:
+    """The tokeniser, and the parts of the spots of each slide. No seed: all arms of a fold share them.
 
     A component is divided by the root of the deviation that its score has after the mean over neighbours, so that
     components that neighbours share count for more than noise does. Then one number brings the mean square of a
-    training score to 1.
+    training score to 1. Of a corpus of more than `MOST` spots, so many are used for that, and parts are computed as
+    they are asked for.
     """
-    found = components(corpus, N_COMPONENTS, n_genes, normalisation, genes)
+    found = components(corpus, N_COMPONENTS, n_genes, normalisation, genes, panels=True)
     group = np.random.default_rng(0).permutation(len(found.scaling.genes)) % GROUPS
-    scores = [found.scores(slide) for slide in corpus]
-    smooth = [neighbour_mean(s, slide.obsm["position"], NEAR) for s, slide in zip(scores, corpus, strict=True)]
+    part = corpus.thinned(MOST)
+    scores = [found.scores(slide) for slide in part]
+    smooth = [neighbour_mean(s, slide.obsm["position"], NEAR) for s, slide in zip(scores, part, strict=True)]
     scale = np.sqrt(np.maximum(np.concatenate(smooth).std(axis=0), 1e-6))
     scale = scale * np.sqrt(np.square(np.concatenate(scores) / scale).mean())
     tokeniser = Tokeniser(found, group, scale)
-    return tokeniser, np.concatenate([tokeniser.parts(slide) for slide in corpus])
+    parts = [tokeniser.parts(slide, laid) for slide, laid in zip(corpus, fields(corpus), strict=True)]
+    if corpus.n_spots > MOST:
+        return tokeniser, parts
+    return tokeniser, [of_slide[np.arange(n)] for of_slide, n in zip(parts, corpus.table["n_spots"], strict=True)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
@@ -13,6 +13,7 @@ from benchmark.core.contracts import UnitName
 from benchmark.core.errors import UnitBenchError
 from benchmark.units.crops import occupancy, parts
 from benchmark.units.expression import Field, fields
+from methods.context.computed import Rows
 from methods.context.samples import Samples, samples, stacked, thinned
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ Passes = Literal[1, 4, 16]
 MIN_OCCUPANCY = 0.25  # share of a crop's cells that hold a spot
 MOST_OVER = 8  # cells by which a crop hangs over the edge of a slide; or half its side, if that is less
 MOST = 256  # spots that a sample shows; a step of any side costs about what one such sample costs
-MOST_READ = 8192  # spots of a slide that are read at once
+MOST_READ = 4096  # spots of a slide that are read at once: what attends to what takes half a gigabyte
 
 
 @dataclass(frozen=True)
@@ -38,23 +39,21 @@ class ContextUnit:
         most: spots of the fullest sample, but no more than a crop has cells, and `MOST`.
         samples_per_step: as many as make steps of all sides cost about the same.
         starts: of each slide, the first cells of the crops that may be drawn, `[n_crops, 2]`.
-        parts: of all spots of the corpus, `[n_spots, groups, p]`; see `Tokeniser`.
-        position: of all spots of the corpus, `[n_spots, 2]`.
-        asked: of all spots of the corpus, if the objective asks their genes.
+        parts: of each slide, `[n_spots, groups, p]`; see `Tokeniser`.
+        asked: what the objective asks of genes, if it does.
     """
 
     side: Side
     most: int
     samples_per_step: int
     starts: tuple[np.ndarray, ...]
-    parts: np.ndarray
-    position: np.ndarray
+    parts: Sequence[Rows]
     asked: Expressed | None = None
 
     at_once: ClassVar[int] = 1
 
     @classmethod
-    def of(cls, corpus: Corpus, side: Side, width: int, parts: np.ndarray, asked: Expressed | None = None) -> Self:
+    def of(cls, corpus: Corpus, side: Side, width: int, parts: Sequence[Rows], asked: Expressed | None = None) -> Self:
         """The unit for these slides and a trunk of this `width`.
 
         Raises:
@@ -67,8 +66,7 @@ class ContextUnit:
             cause = f"no crop of {side} × {side} cells holds {MIN_OCCUPANCY * side**2:.0f} spots on any slide"
             raise UnitBenchError("context", cause, "set a smaller side")
         most = min(fullest, most_shown(side))
-        position = np.concatenate([slide.position for slide in slides])
-        return cls(side, most, round(work(MOST, width) / work(most, width)), starts, parts, position, asked)
+        return cls(side, most, round(work(MOST, width) / work(most, width)), starts, parts, asked)
 
     @property
     def name(self) -> UnitName:
@@ -86,10 +84,12 @@ class ContextUnit:
         drawn = rng.choice(len(slides), size=n, p=weight / weight.sum())
         found = []
         for number in np.unique(drawn):
-            n_here = int((drawn == number).sum())
-            spots = some(slides[number], self.side, self.starts[number], n_here, self.most, rng)
-            found.append(np.where(spots >= 0, spots + slides[number].offset, -1))
-        return samples(self.parts, self.position, stacked(found, self.most), self.asked)
+            n_here, slide = int((drawn == number).sum()), slides[number]
+            spots = some(slide, self.side, self.starts[number], n_here, self.most, rng)
+            asked = self.asked and self.asked.slides[number]
+            shown = samples(self.parts[number], slide.position, spots, asked)
+            found.append(replace(shown, spot=np.where(spots >= 0, spots + slide.offset, -1)))
+        return stacked(found, self.most)
 
 
 def work(n_spots: int, width: int) -> float:
@@ -114,7 +114,7 @@ def some(slide: Field, side: Side, starts: np.ndarray, n: int, most: int, rng: n
     if side == 1:
         return rng.integers(slide.n_spots, size=(n, 1))
     if side == "slide":
-        return thinned(np.tile(np.arange(slide.n_spots), (n, 1)), most, rng)
+        return np.stack([rng.choice(slide.n_spots, min(most, slide.n_spots), replace=False) for _ in range(n)])
     return thinned(slide.inside(starts[rng.integers(len(starts), size=n)], (side, side)), most, rng)
 
 
@@ -125,11 +125,11 @@ def most_shown(side: Side) -> int:
 
 def candidates(slide: Field, side: Side) -> tuple[np.ndarray, np.ndarray]:
     """The crops that are full enough: their first cells `[n_crops, 2]`, and their numbers of spots `[n_crops]`."""
-    if side == "slide":
-        return np.zeros((1, 2), np.int64), np.array([slide.n_spots])
+    if side in (1, "slide"):  # which are drawn without
+        return np.zeros((1, 2), np.int32), np.array([1 if side == 1 else slide.n_spots])
     starts, count = occupancy(slide.lattice, (side, side), min(side // 2, MOST_OVER))
     kept = count >= max(1, MIN_OCCUPANCY * side**2)
-    return starts[kept], count[kept]
+    return starts[kept].astype(np.int32), count[kept]
 
 
 def cover(slide: Field, side: Side, passes: Passes, tokens: int) -> Iterator[np.ndarray]:

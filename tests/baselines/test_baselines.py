@@ -219,6 +219,7 @@ def held_out_accuracy(method, corpus):
     return np.mean(scores)
 
 
+@pytest.mark.slow
 @needs_data
 def test_random_spots_reward_the_position_and_held_out_donors_do_not(her2st):
     assert sum(sum(labels.values()) for labels in her2st.table["labels"]) == 3157

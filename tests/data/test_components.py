@@ -3,15 +3,16 @@
 from typing import get_args
 
 import numpy as np
+import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.preprocessing import StandardScaler
 
-from benchmark.data.components import RULES, Genes, components
+from benchmark.data.components import RULES, Genes, components, moments_within, scale
 from benchmark.data.gene_selection import random_genes, top_dispersion, top_moran, top_variance
 from benchmark.data.neighbours import morans_i
-from benchmark.data.normalisation import lognorm, slide_z
+from benchmark.data.normalisation import lognorm
 
 # Up to 9.25, as log1p of counts per 10,000; two values that differ do so by far more than float32 can tell apart.
 values = arrays(
@@ -21,12 +22,18 @@ values = arrays(
 )
 
 
+def slide_z(values, n_parts=1):
+    parts = map(sp.csr_matrix, np.array_split(values, n_parts))
+    return scale(values, *moments_within(parts))
+
+
 @given(values)
 def test_a_gene_is_scaled_as_scikit_learn_does_within_the_slide(values):
     constant = (values == values[0]).all(axis=0)
     expected = np.clip(StandardScaler().fit_transform(values.astype(np.float64)), -10, 10)
     expected[:, constant] = 0  # one that was not measured, say
     np.testing.assert_allclose(slide_z(values), expected, atol=2e-3)
+    np.testing.assert_allclose(slide_z(values, 2), expected, atol=2e-3)  # as a slide too large to be read at once
 
 
 def test_a_value_far_off_is_cut_at_ten_deviations():

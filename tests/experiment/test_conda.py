@@ -57,6 +57,7 @@ def site_packages(prefix: Path) -> set[str]:
     return {path.name for path in prefix.glob("lib/python3*/site-packages/*")}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the stand-in's Python is this one, envs/ ask for 3.11")
 def test_the_workflow_runs_with_a_stand_in_for_conda(project, tmp_path):
     run_with_conda(project, set_up(tmp_path / "conda"))

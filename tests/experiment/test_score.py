@@ -238,6 +238,7 @@ def test_a_map_shows_every_labelled_test_spot_once(scored, tissue):
 # Chance
 
 
+@pytest.mark.slow
 def test_shuffled_expression_brings_every_method_to_chance(tmp_path):
     data = Simulated(n_donors=2, slides_per_donor=2, shape=(20, 20), n_genes=60, image=False, shuffle=True)
     corpus = write_corpus(data.slides(), tmp_path / "corpus", data.record())

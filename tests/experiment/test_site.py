@@ -88,6 +88,12 @@ def test_every_link_leads_to_a_file_of_the_site(site):
                 assert anchor in ids, (name, link)
 
 
+def test_a_report_leads_back_to_the_site_that_it_lies_in(site):
+    """One that stands alone links nowhere: tests/report/test_report.py."""
+    links = [given.get("href", "") for _, given in pages(site)[run_folder(RUNS[1]) + "/report.html"].elements]
+    assert "../../index.html" in links and "../../index.html#runs" in links
+
+
 def test_names_are_escaped_and_files_have_safe_names(site):
     for path in site.rglob("*"):
         assert re.fullmatch(r"[a-z0-9._-]+", path.name), path

@@ -151,6 +151,7 @@ def test_killed_and_resumed_run_has_the_same_leaderboard(whole, killed):
     pd.testing.assert_frame_equal(*boards, check_exact=True, check_dtype=False)
 
 
+@pytest.mark.slow
 def test_settings_that_are_refused_stop_the_run_before_any_arm_and_a_change_of_them_alone_is_checked(tmp_path, plugins):
     def run(n_channels: int) -> subprocess.CompletedProcess:
         patch = {"method": "patch", "options": {"size": 4, "n_channels": n_channels}}
@@ -171,6 +172,7 @@ def test_settings_that_are_refused_stop_the_run_before_any_arm_and_a_change_of_t
     assert corpus.stat().st_mtime_ns == prepared
 
 
+@pytest.mark.slow
 def test_a_change_of_a_config_runs_only_what_it_changes(tmp_path, plugins):
     def run(n_components: int) -> tuple[set[str], dict[str, int]]:
         pca = {"method": "pca", "options": {"n_components": n_components}}

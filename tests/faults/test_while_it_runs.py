@@ -19,6 +19,7 @@ from tests.helpers.command import command, environment
 from tests.helpers.rows import entrants, example_rows
 
 
+@pytest.mark.slow
 def test_a_config_edited_while_a_run_works_changes_the_next_run_alone(tmp_path):
     config = tmp_path / "tiny.yaml"
     config.write_text(yaml.safe_dump(CONFIG | {"methods": ["random"]}))

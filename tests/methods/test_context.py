@@ -49,7 +49,8 @@ def model():
 
 def drawn(tissue, side, n=6, seed=0):
     """The unit, and some of its samples of made-up parts."""
-    parts = np.random.default_rng(seed).normal(size=(tissue.n_spots, GROUPS, P)).astype(np.float32)
+    rng = np.random.default_rng(seed)
+    parts = [rng.normal(size=(slide.n_obs, GROUPS, P)).astype(np.float32) for slide in tissue]
     unit = ContextUnit.of(tissue, side, 16, parts)
     return unit, unit.draw(tissue, n, np.random.default_rng(seed))
 
@@ -106,7 +107,7 @@ def test_a_step_costs_about_the_same_for_every_side():
     corpus, preset, cost = MadeUp(n_slides=1, side=40, n_genes=20), PRESETS["tiny"], []
     module = ContextModel(50, preset)
     for side in (1, 2, 4, 8, 16, 32, "slide"):
-        unit = ContextUnit.of(corpus, side, preset.d, np.zeros((corpus.n_spots, GROUPS, 50), np.float32))
+        unit = ContextUnit.of(corpus, side, preset.d, [np.zeros((corpus.n_spots, GROUPS, 50), np.float32)])
         n = samples_per_step(unit, corpus)
         batch = tensors(unit.draw(corpus, n, np.random.default_rng(0)))
         cost.append(count_flops(module, batch, *hidden_of(batch)))
@@ -214,8 +215,9 @@ def test_tokens_are_the_scores_of_the_strong_pca_up_to_the_scale_of_each_compone
     pca = PCA(n_genes=30, normalisation="slide_z", genes="moran")
     pca.fit(tissue, None, 0)
     scores = np.concatenate([pca.embed(slide) for slide in tissue])
-    np.testing.assert_allclose(parts.sum(axis=1) * found.scale, scores, atol=1e-3)
-    assert np.square(parts.sum(axis=1)).mean() == pytest.approx(1, abs=1e-3)
+    whole = np.concatenate(parts).sum(axis=1)
+    np.testing.assert_allclose(whole * found.scale, scores, atol=1e-3)
+    assert np.square(whole).mean() == pytest.approx(1, abs=1e-3)
     assert np.bincount(found.group, minlength=GROUPS).tolist() == [4, 4, 4, 4, 4, 4, 3, 3]
 
 
@@ -226,13 +228,15 @@ def test_the_rule_of_the_tokens_is_the_one_asked_for(tissue, genes):
     np.testing.assert_array_equal(method.tokeniser.components.scaling.genes, RULES[genes](tissue, 12))
     found, parts = tokens.fit(tissue, "slide_z", 12, genes)
     assert method.tokeniser is found and method.learned(slide).keys() >= {"r2", "r2_own"}
-    np.testing.assert_allclose(found.parts(slide), parts[-slide.n_obs :], atol=1e-6)
+    spots = np.array([[5, 0, 5], [7, 9, 0]])
+    np.testing.assert_allclose(found.parts(slide)[spots], parts[-1][spots], atol=1e-6)
+    np.testing.assert_allclose(found.scores(slide), parts[-1].sum(axis=1), atol=1e-5)
 
 
 def test_the_untrained_control_begins_with_the_distances_of_the_tokens(tissue):
     method = Context(n_genes=12, preset="micro")
     method.fit(tissue, Budget("flops", 0), 0)
-    scores = method.tokeniser.parts(tissue[tissue.names[0]]).sum(axis=1)
+    scores = method.tokeniser.scores(tissue[tissue.names[0]])
     token = method.model.token(torch.from_numpy(scores)).detach()
     np.testing.assert_allclose(pdist(token), pdist(scores), rtol=1e-4, atol=1e-4)
 
@@ -374,6 +378,6 @@ def test_expression_comes_back_from_the_scores_of_all_components(tissue):
     found, _ = tokens.fit(tissue, "slide_z", 20)
     slide = tissue[tissue.names[0]]
     genes = found.components.scaling.genes
-    back = found.expression(found.parts(slide).sum(axis=1), slide)[:, genes]
+    back = found.expression(found.scores(slide), slide)[:, genes]
     values = normalised(slide)[:, genes].toarray()
     assert found.n_components == 19 and np.corrcoef(back.ravel(), values.ravel())[0, 1] > 0.99

@@ -19,6 +19,8 @@ from benchmark.training.budget import Budget
 from methods.context.method import Context
 from methods.patch.method import Patch
 
+pytestmark = pytest.mark.slow
+
 MOST = 2e11  # FLOPs
 SIDES = (4, 8, 16, "slide")
 

@@ -10,6 +10,8 @@ from benchmark.tasks.probes import predict
 from benchmark.training.budget import Budget
 from methods.spatia.method import Spatia
 
+pytestmark = pytest.mark.slow
+
 ARMS = {
     "gene": (600, {"levels": "gene"}),
     "image": (300, {"levels": "image"}),

@@ -14,6 +14,7 @@ from benchmark.core.scores import COLUMNS, write_table
 from benchmark.core.verified import mark
 from benchmark.report.mlflow_summary import track_summary
 from benchmark.report.summary import write_summary
+from benchmark.stats.contests import PRIMARY
 from benchmark.stats.rows import ENTRANT
 from tests.helpers.command import unitbench
 from tests.helpers.page import Page
@@ -115,13 +116,16 @@ def test_mlflow_has_the_ranks_and_the_scores_of_each_dataset(folders, tmp_path):
     counts = track_summary(found, tmp_path)
     assert track_summary(found, tmp_path) == (0, 0, counts.added, 0)
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
-    experiment = client.get_experiment_by_name("summary").experiment_id
-    runs = {run.data.tags["key"]: run.data.metrics for run in client.search_runs([experiment])}
+    experiment = client.get_experiment_by_name("summary")
+    runs = {run.data.tags["key"]: run.data.metrics for run in client.search_runs([experiment.experiment_id])}
     contest, table = next(iter(found.standings.items()))
-    named = f"{contest.task} {contest.setting} {contest.metric}"
+    assert contest == PRIMARY
     for _, row in table.iterrows():
         metrics = runs["/".join(str(row[name]) for name in ENTRANT)]
-        rank = metrics.get(f"01 rank {named}")
+        rank = metrics.get("01 rank macro-F1")
         assert rank == pytest.approx(row["mean_rank"], abs=1e-4) if pd.notna(row["mean_rank"]) else rank is None
-        scores = {name for name in metrics if name.startswith("01 ") and name.endswith(named) and "rank" not in name}
-        assert scores == {f"01 {dataset} {named}" for dataset in ("one", "two")}
+        assert {"02 one macro-F1", "03 two macro-F1"} <= metrics.keys()
+    # The best rank is first, and MLflow sorts columns by name.
+    view = json.loads(experiment.tags["mlflow.sharedViewState.board"])
+    assert view["orderByKey"] == "metrics.`01 rank macro-F1`" and view["orderByAsc"] is True
+    assert "macro-F1, accuracy: k-NN on frozen embeddings" in experiment.tags["mlflow.note.content"]

@@ -20,7 +20,7 @@ SLIDES = (1_000, 10_000, 100_000, 1_000_000)  # spots of one slide
 CORPORA = (100_000, 1_000_000, 10_000_000)  # spots of ten slides together
 FLOPS = 2e11
 SECONDS = 5.0
-METHODS = ("spot_genes", "patch")
+SIDES = (1, 8, "slide")  # of a sample of `context`
 CROPS = {"crops 8 × 8 × 256": (8, 256), "crops 16 × 16 × 512": (16, 512)}
 
 
@@ -50,16 +50,14 @@ def crops(folder: Path, size: int, m: int) -> dict:
     return {"crops_per_second": n * k / seconds}
 
 
-def train(folder: Path, method: str) -> dict:
-    """Seconds to train a method with `FLOPS`, and to embed one slide."""
+def train(folder: Path, side: int | str) -> dict:
+    """Seconds to train `context` with `FLOPS`, its tokens included, and to embed one slide."""
     from benchmark.core import registry
     from benchmark.data.corpus import open_corpus
     from benchmark.data.shown import shown
     from benchmark.training.budget import Budget
 
-    corpus = _training(folder)
-    n_channels = min(256, int(corpus.measured(corpus.names[0]).sum()))
-    made = registry.make("methods", method, {"n_channels": n_channels} if method == "patch" else {})
+    corpus, made = _training(folder), registry.make("methods", "context", {"side": side})
     start = time.perf_counter()
     made.fit(corpus, Budget("flops", FLOPS, "auto"), 0)
     trained = time.perf_counter()
@@ -140,8 +138,8 @@ def of_corpora(folder: Path, most: int) -> list[list[str]]:
         found = {
             "prepare": measured(folder, f"corpus-{n_spots}-prepare", "prepare", corpus, 10, n_spots // 10, 300, 0.3)
         }
-        for method in METHODS:
-            found[method] = measured(folder, f"corpus-{n_spots}-{method}", "train", corpus, method)
+        for side in SIDES:
+            found[f"side {side}"] = measured(folder, f"corpus-{n_spots}-side-{side}", "train", corpus, side)
         for step, result in found.items():
             embed = f"{result['embed_seconds']:.1f}" if "embed_seconds" in result else ""
             rows.append([f"{n_spots:,}", step, f"{result['seconds']:.1f}", embed, f"{result['peak_bytes'] / 1e9:.2f}"])

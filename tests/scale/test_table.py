@@ -17,8 +17,8 @@ def test_every_measurement_is_made(tmp_path, n_slides, panel, share):
     assert found["spots"] == 400 * n_slides and found["seconds"] > 0
     assert table.crops(tmp_path, 4, 20)["crops_per_second"] > 0
     if n_slides > 1:
-        for method in table.METHODS:
-            assert table.train(tmp_path, method)["embedded"] == 400
+        for side in table.SIDES:
+            assert table.train(tmp_path, side)["embedded"] == 400
 
 
 def test_a_measurement_is_kept(tmp_path, monkeypatch):

@@ -138,6 +138,7 @@ def test_the_graph_joins_the_nearest_as_scikit_learn_finds_them():
     )
 
 
+@pytest.mark.slow
 def test_approximate_neighbours_are_nearly_the_nearest_and_never_oneself(monkeypatch):
     monkeypatch.setattr(clustering, "MOST_EXACT", 500)
     some = far_apart(1000, 0)

@@ -34,6 +34,7 @@ OPTIONS = {
     "xenium": {"describe": str(CONFIG / "datasets/xenium_mouse_brain.yaml")},
 }
 FROM_FILES = ("her2st", "h5ad_folder", "cosmx", "merscope", "xenium")
+SLOW = ("patch_released", "scgpt", "scgpt_spatial", "spatia", "generator")
 MADE = ("visium", "visium_hd", "spatialdata")  # of small folders
 BUILT_IN = [
     pytest.param(
@@ -42,6 +43,7 @@ BUILT_IN = [
         id=f"{kind}-{name}",
         marks=[
             pytest.mark.skipif(name in FROM_FILES and DATA is None, reason="real tissue not found: set UNITBENCH_DATA"),
+            *[pytest.mark.slow] * (name in SLOW),
             pytest.mark.skipif(
                 plugin.environment == "peers" and find_spec("novae") is None,
                 reason="no extra `peers` here",
