@@ -93,8 +93,9 @@ rule pretrain:
     retries: 5
     conda:
         "envs/unitbench.yaml"
+    threads: RUN.config.training.devices
     resources:
-        gpu=1,
+        gpu=RUN.config.training.devices,
         mem_mb=partial(memory, RUN, "pretrain"),
         runtime=partial(minutes, RUN, "pretrain"),
         attempt=lambda wildcards, attempt: attempt,
