@@ -85,11 +85,13 @@ def leaderboard(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None
 @app.command()
 def report(config: ConfigPath = CONFIG, results: Results = RESULTS) -> None:
     """Write the report, one HTML page that opens from disk, and its overview and ablation as pictures."""
-    from benchmark.experiment.written import written
+    from benchmark.experiment.written import views_of, written
     from benchmark.report.views import write_views
 
     run = open_config(config, results)
-    write_views(*written(run), run.results, ablation=run.varied)
+    for folder, tables in views_of(run, written(run)).items():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_views(*tables, folder, ablation=run.varied)
 
 
 @app.command()

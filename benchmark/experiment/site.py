@@ -17,6 +17,8 @@ from benchmark.core.files import read_json, read_parquet, write_atomic, write_js
 from benchmark.core.registry import plugins as installed
 from benchmark.core.scores import read_table, write_table
 from benchmark.core.verified import SCORES, verdict
+from benchmark.experiment.maps import NO_MAP
+from benchmark.experiment.written import Written, by_dataset
 from benchmark.report.page import write_report
 from benchmark.report.site import Found, front_html
 from benchmark.report.site_dataset import MISSING, Kept, dataset_html
@@ -40,16 +42,16 @@ def write_site(folders: Sequence[Path], out: Path) -> str:
     Raises:
         UnitBenchError: no run there, a folder that is damaged, or a folder given twice.
     """
-    places = dict(_runs(folders))
-    runs = [_read(name, folder) for name, folder in places.items()]
+    places = {run.name: (run, folder) for name, folder in _runs(folders) for run in _read(name, folder)}
+    runs = [run for run, _ in places.values()]
     renamed, tables = apart({run.name: _identified(run) for run in runs})
     rows, _ = gather(renamed)
     if not (shown := contests(rows)):
         raise UnitBenchError(folders[0], "no task has its first key score", "give runs with scores")
     found = Found(rows, boards(rows), shown, tables.set_index("table")["dataset"].to_dict(), _plugins(rows))
     write_text(out / "plotly.js", get_plotlyjs())
-    for run in runs:
-        _write_run(run, places[run.name], out / run_folder(run.name))
+    for run, folder in places.values():
+        _write_run(run, folder, out / run_folder(run.name))
     _write_methods(found, runs, out)
     _write_datasets(found, runs, renamed, out)
     write_text(out / "index.html", front_html(found, runs))
@@ -77,20 +79,24 @@ def _runs(folders: Sequence[Path]) -> Iterator[tuple[str, Path]]:
             yield name, folder
 
 
-def _read(name: str, folder: Path) -> Kept:
-    """A run. Maps and curves may be absent: old references have none."""
+def _read(name: str, folder: Path) -> Iterator[Kept]:
+    """A run, or of a run on several datasets what belongs to each. Maps and curves may be absent: old references have
+    none."""
     rows = read_table(folder / SCORES)
     maps, curves = folder / "maps.parquet", folder / "curves.parquet"
-    return Kept(
-        name,
+    tables = Written(
         rows,
         leaderboard(rows),
-        read_parquet(maps) if maps.exists() else None,
+        read_parquet(maps) if maps.exists() else NO_MAP,
         read_parquet(curves) if curves.exists() else NO_CURVES,
         read_json(folder / "manifest.json", dict, {"code": dict, "folds": dict}),
-        verdict(folder) or "self-reported",
-        (folder / PICTURE).exists(),
     )
+    scores, parts = verdict(folder) or "self-reported", by_dataset(tables)
+    for number, (dataset, part) in enumerate(parts.items()):
+        of_maps = part.maps if maps.exists() else None
+        picture = number == 0 and (folder / PICTURE).exists()  # a run's picture is of its first dataset
+        called = name if len(parts) == 1 else f"{name}/{dataset}"
+        yield Kept(called, part.rows, part.board, of_maps, part.curves, part.manifest, scores, picture)
 
 
 def _identified(run: Kept) -> pd.DataFrame:

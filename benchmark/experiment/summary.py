@@ -11,7 +11,7 @@ import pandas as pd
 from benchmark.core.reasons import read_reason
 from benchmark.core.scores import status_line
 from benchmark.core.timing import read_times, time_line
-from benchmark.experiment.written import written
+from benchmark.experiment.written import views_of, written
 from benchmark.report.terminal import print_board
 from benchmark.report.words import same_donor
 from benchmark.stats.rows import arms
@@ -28,10 +28,13 @@ def show(run: Run, console: Console) -> int:
     Returns:
         How many arms failed.
     """
-    rows, board, _, _, manifest = written(run)
-    all_arms = arms(rows)
+    tables = written(run)
+    views, all_arms, manifest = views_of(run, tables), arms(tables.rows), tables.manifest
     failed = all_arms[all_arms["status"] == "failed"]
-    print_board(board, console)
+    for part in views.values():
+        if len(views) > 1:
+            console.print(part.rows["dataset"].iloc[0], highlight=False, markup=False, style="bold")
+        print_board(part.board, console)
     if warning := same_donor(manifest["folds"]):
         console.print(warning, highlight=False, soft_wrap=True, style="yellow")
     console.print(status_line(all_arms), highlight=False, style="bold red" if len(failed) else "bold")
@@ -47,7 +50,7 @@ def show(run: Run, console: Console) -> int:
         line = f"  Failed arms are tried again by: {again}; then run again"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     for what, path in (
-        ("report", run.results / "report.html"),
+        *(("report", folder / "report.html") for folder in views),
         ("tables", f"{run.results}/leaderboard.csv, leakage.csv, scores.csv, scores.parquet, curves.parquet"),
         ("MLflow", f"make board CONFIG={run.path}"),
     ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark.experiment.layout import Run
-from benchmark.experiment.written import Written, written
+from benchmark.experiment.written import Written, views_of, written
 from benchmark.report.mlflow_board import About, Counts, track
 from benchmark.stats.contests import key_meanings
 
@@ -16,15 +16,18 @@ NOTE = """A row is a method with a budget; every number is a mean over donors of
   in the report.
 - *Scores*: """
 MADE_BY = ("commit", "device", "precision", "torch")
-FILES = ("report.html", "overview.png", "config.yaml")
+REPORT, PICTURE, CONFIG = "report.html", "overview.png", "config.yaml"
 
 
 def track_tables(run: Run) -> Counts:
-    """Write them. Raises UnitBenchError: see `track`."""
-    tables = written(run)
-    files = [path for name in FILES if (path := run.results / name).exists()]
-    about = About(NOTE + key_meanings(tables.board), _tags(tables), files)
-    return track(tables.rows, tables.board, tables.curves, run.database, run.config.name, about)
+    """Write them, each dataset as an experiment of its own. Raises UnitBenchError: see `track`."""
+    found = []
+    for folder, tables in views_of(run, written(run)).items():
+        files = [path for path in (folder / REPORT, folder / PICTURE, run.results / CONFIG) if path.exists()]
+        about = About(NOTE + key_meanings(tables.board), _tags(tables), files)
+        name = run.config.name if folder == run.results else f"{run.config.name}-{folder.name}"
+        found.append(track(tables.rows, tables.board, tables.curves, run.database, name, about))
+    return Counts(*map(sum, zip(*found, strict=True)))
 
 
 def _tags(tables: Written) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
@@ -11,6 +12,7 @@ from benchmark.core.errors import UnitBenchError
 from benchmark.core.files import read_json, read_parquet
 from benchmark.core.scores import read_table
 from benchmark.core.verified import verdict
+from benchmark.report.site_names import file_name
 from benchmark.stats.leaderboard import leaderboard
 
 if TYPE_CHECKING:
@@ -43,3 +45,22 @@ def written(run: Run) -> Written:
     if found := verdict(run.results):
         made_by["scores"] = found
     return Written(rows, leaderboard(rows), maps, curves, made_by)
+
+
+def by_dataset(tables: Written) -> dict[str, Written]:
+    """The tables of each dataset that is scored. Scores of two are never in one ranking, so each has its own views."""
+    rows, board, maps, curves, manifest = tables
+    found = {}
+    for dataset in rows["dataset"].unique():
+        own = rows[rows["dataset"] == dataset]
+        of_slides = maps[maps["slide"].isin(own["slide"].unique())]
+        of_board, of_curves = (table[table["dataset"] == dataset] for table in (board, curves))
+        found[str(dataset)] = Written(own, of_board, of_slides, of_curves, manifest)
+    return found
+
+
+def views_of(run: Run, tables: Written) -> dict[Path, Written]:
+    """By the folder of its views, the tables of each dataset: the run's own for the first, and one below `datasets`
+    for each other."""
+    first, *others = (parts := by_dataset(tables))
+    return {run.results: parts[first]} | {run.results / "datasets" / file_name(name): parts[name] for name in others}
