@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,8 +56,15 @@ def by_dataset(tables: Written) -> dict[str, Written]:
         own = rows[rows["dataset"] == dataset]
         of_slides = maps[maps["slide"].isin(own["slide"].unique())]
         of_board, of_curves = (table[table["dataset"] == dataset] for table in (board, curves))
-        found[str(dataset)] = Written(own, of_board, of_slides, of_curves, manifest)
+        about = manifest | {"folds": _folds_of(manifest["folds"], set(own["donor"]))}
+        found[str(dataset)] = Written(own, of_board, of_slides, of_curves, about)
     return found
+
+
+def _folds_of(folds: Mapping[str, Mapping], donors: set[str]) -> dict[str, dict]:
+    """The folds, with those of the `donors` that are on both sides."""
+    shared = {name: [donor for donor in fold["shared"]["donors"] if donor in donors] for name, fold in folds.items()}
+    return {name: {**fold, "shared": {**fold["shared"], "donors": shared[name]}} for name, fold in folds.items()}
 
 
 def views_of(run: Run, tables: Written) -> dict[Path, Written]:

@@ -12,7 +12,8 @@ from benchmark.stats.leaderboard import leaderboard
 from benchmark.stats.rows import arms
 from tests.helpers.rows import example_predictions, example_rows
 
-MANIFEST = {"folds": {}}
+BOTH_SIDES = {"fit": ["s1"], "transductive": False, "shared": {"donors": ["A", "unknown"]}}
+MANIFEST = {"folds": {"fold0": BOTH_SIDES}}
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,13 @@ def test_each_dataset_has_the_tables_that_it_would_have_alone(tables):
         columns = ["method", "budget", "task", "metric", "value", "rank"]
         pd.testing.assert_frame_equal(part.board[columns].reset_index(drop=True), board[columns])
         assert set(part.maps["slide"]) <= set(alone["slide"]) and len(part.maps) == len(tables.maps) / 2
+
+
+def test_a_donor_on_both_sides_is_told_on_the_page_of_its_own_dataset(tables):
+    donor = tables.rows["donor"].iloc[0]
+    both = BOTH_SIDES | {"shared": {"donors": [donor, "of another dataset"]}}
+    for part in by_dataset(tables._replace(manifest={"folds": {"fold0": both}})).values():
+        assert part.manifest["folds"]["fold0"] == BOTH_SIDES | {"shared": {"donors": [donor]}}
 
 
 def test_an_arm_that_is_tested_on_two_datasets_is_one_arm(tables):
