@@ -93,7 +93,7 @@ rule pretrain:
         OUT / "benchmarks/pretrain.{job}.tsv"
     wildcard_constraints:
         job=r"[^/.@]+",
-    retries: 5
+    retries: 0 if workflow.remote_exec else 5  # not within a job of a cluster, which has no more memory to give
     conda:
         "envs/unitbench.yaml"
     resources:

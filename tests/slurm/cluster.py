@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -21,6 +22,8 @@ SECONDS = 60  # for the node to be ready
 CONF = """\
 ClusterName=unitbench
 SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SlurmUser=root
 SlurmdUser=root
@@ -74,7 +77,7 @@ def cluster() -> Iterator[dict[str, str]]:
 
 def _start(folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen]:
     host = os.uname().nodename.partition(".")[0]
-    (folder / "slurm.conf").write_text(CONF.format(host=host, folder=folder))
+    (folder / "slurm.conf").write_text(CONF.format(host=host, folder=folder, ports=_ports(2)))
     # The executor drops SLURM_CONF before it calls `srun` in a job: a real cluster has its file in /etc/slurm.
     (folder / "bin").mkdir()
     srun = folder / "bin/srun"
@@ -95,6 +98,13 @@ def _start(folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Pop
         with open(folder / f"{words[0]}.out", "w") as out:
             yield subprocess.Popen(words, env=environment, stdout=out, stderr=out, start_new_session=True)
         time.sleep(1)
+
+
+def _ports(n: int) -> list[int]:
+    """Ports that are free."""
+    with ExitStack() as open_ones:
+        sockets = [open_ones.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(n)]
+        return [each.getsockname()[1] for each in sockets]
 
 
 def _wait(daemons: list[subprocess.Popen], folder: Path, environment: dict[str, str]) -> None:

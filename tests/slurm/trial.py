@@ -73,7 +73,11 @@ def _start(folder: Path, words: list, variables: dict[str, str]) -> subprocess.P
 
 def finish(run: subprocess.Popen, folder: Path) -> None:
     code = run.wait(LONG)
-    assert code == 0, f"ended with {code}:\n" + "\n".join((folder / "output.txt").read_text().splitlines()[-40:])
+    assert code == 0, f"ended with {code}:\n{tail(folder)}"
+
+
+def tail(folder: Path) -> str:
+    return "\n".join((folder / "output.txt").read_text().splitlines()[-40:])
 
 
 def interrupt(run: subprocess.Popen) -> None:
@@ -91,22 +95,22 @@ def until_some_are_finished(run: subprocess.Popen, folder: Path) -> dict[str, in
     """Wait until two arms are finished and others are not. Returns `records` of the moment."""
     end = time.monotonic() + LONG
     while len(found := records(folder)) < 2:
-        assert run.poll() is None and time.monotonic() < end, (folder / "output.txt").read_text()
+        assert run.poll() is None and time.monotonic() < end, tail(folder)
         time.sleep(0.1)
     return found
 
 
-def running(rule: str, variables: dict[str, str], n: int) -> list[str]:
+def running(run: subprocess.Popen, folder: Path, rule: str, variables: dict[str, str], n: int) -> list[str]:
     """Wait until n jobs of a rule run whose process is at work. Returns their ids."""
     end = time.monotonic() + LONG
-    while time.monotonic() < end:
+    while run.poll() is None and time.monotonic() < end:
         words = ["squeue", "--noheader", "--states=running", "--format=%i %k"]
         lines = subprocess.run(words, env=os.environ | variables, capture_output=True, text=True).stdout.splitlines()
         ids = [line.split()[0] for line in lines if f"rule_{rule}" in line]
         if len(ids) >= n and all(processes(rule, job) for job in ids[:n]):
             return ids[:n]
         time.sleep(0.3)
-    raise AssertionError(f"{n} jobs of {rule} never ran at a time")
+    raise AssertionError(f"{n} jobs of {rule} never ran at a time:\n{tail(folder)}")
 
 
 def processes(rule: str, job: str) -> list[psutil.Process]:
@@ -135,7 +139,7 @@ def same(folder: Path, reference: Path) -> bool:
 def faults(folder: Path, variables: dict[str, str]) -> None:
     """One job's process is killed, another job is cancelled: the executor asks for both again."""
     run = slurm(folder, variables, *WITHOUT_GPU)
-    killed, cancelled = running("pretrain", variables, 2)
+    killed, cancelled = running(run, folder, "pretrain", variables, 2)
     for process in processes("pretrain", killed):
         process.kill()
     subprocess.run(["scancel", cancelled], env=os.environ | variables, check=True)
@@ -170,6 +174,7 @@ def main() -> int:
         print(f"SKIPPED, nothing was tried: {', '.join(lacks)} missing → apt-get install slurm-wlm munge; "
               'pip install -e ".[slurm]"; run as root')  # fmt: skip
         return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the cluster is ended
     shutil.rmtree(folder, ignore_errors=True)
     bad = 0
     print("run | seconds | leaderboard", flush=True)
