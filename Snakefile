@@ -96,8 +96,9 @@ rule pretrain:
     retries: 0 if workflow.remote_exec else 5  # not within a job of a cluster, which has no more memory to give
     conda:
         "envs/unitbench.yaml"
+    threads: RUN.config.training.devices
     resources:
-        gpu=1,
+        gpu=RUN.config.training.devices,
         mem_mb=partial(memory, RUN, "pretrain"),
         runtime=partial(minutes, RUN, "pretrain"),
         attempt=lambda wildcards, attempt: told(attempt, workflow.remote_exec),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -40,6 +41,8 @@ class Objective(nn.Module):
         super().__init__()
         self.net, self.cls, self.pad = net, cls, net.encoder.embedding.padding_idx
         self.neighbour_weight, self.neighbours, self.ecs = neighbour_weight, neighbours, ecs
+        if neighbour_weight or ecs:
+            self.counts = None  # these losses compare the spots of a step
 
     def forward(self, batch: dict[str, Tensor], *hidden: Tensor) -> Tensor:
         """The sum of the losses."""
@@ -103,14 +106,19 @@ class Generative(Objective):
         """The loss of the queries, and the cells `[n, d]`."""
         genes, values = self.tokens(batch)
         asked, target, valid = _pick(genes, query, self.pad), _pick(values, query, PAD_VALUE), query >= 0
+        error = partial(masked_mse, target=target, where=valid, n=batch.get("counts"))
         shown = self.with_cls(_pick(genes, known, self.pad), _pick(values, known, PAD_VALUE), known < 0)
         h, answers = self.net.generate(*shown, asked)
         cell = h[:, 0]
-        loss = masked_mse(self.net.value(answers), target, valid) + masked_mse(self.net.mvc(cell, asked), target, valid)
+        loss = error(self.net.value(answers)) + error(self.net.mvc(cell, asked))
         if self.second:
             _, answers = self.net.generate(*shown, asked, cell=cell.detach())
-            loss = loss + masked_mse(self.net.value(answers), target, valid)
+            loss = loss + error(self.net.value(answers))
         return loss, cell
+
+    def counts(self, batch: dict[str, Tensor], known: Tensor, query: Tensor) -> Tensor:
+        """How many queries the step has, a scalar."""
+        return (query >= 0).sum()
 
 
 class MaskedValues(Objective):
@@ -127,8 +135,13 @@ class MaskedValues(Objective):
         genes, values = self.tokens(batch)
         h = self.net.encode(*self.with_cls(genes, values.masked_fill(hidden, MASK_VALUE), ~batch["valid"]))
         cell = h[:, 0]
-        from_token = masked_mse(self.net.value(h[:, 1:]), values, hidden)
-        return from_token + masked_mse(self.net.mvc(cell, genes), values, hidden), cell
+        error = partial(masked_mse, target=values, where=hidden, n=batch.get("counts"))
+        return error(self.net.value(h[:, 1:])) + error(self.net.mvc(cell, genes)), cell
+
+    @staticmethod
+    def counts(batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
+        """How many values are hidden, a scalar."""
+        return hidden.sum()
 
 
 OBJECTIVES: dict[ObjectiveName, type[Objective]] = {"generative": Generative, "masked": MaskedValues}

@@ -66,7 +66,7 @@ def apart(
     sys.stderr.flush()
     results, result = os.pipe()
     outputs, output = os.pipe()
-    kills = _out_of_memory_kills()
+    kills = out_of_memory_kills()
     send = partial(_send, result)
     work = partial(function, *args, *([lambda *values: send({"news": values})] if news else []))
     process = fork.Process(target=_work, args=(work, send, output, os.getpid(), memory))
@@ -84,7 +84,7 @@ def apart(
         return _value(where, answer)
     if not ended:
         raise Ended(where, f"did not end within {seconds:g} s", "give it more time, or mend what hangs")
-    raise Ended(where, *_cause_of(process.exitcode or 0, _out_of_memory_kills() > kills))
+    raise Ended(where, *cause_of(process.exitcode or 0, out_of_memory_kills() > kills))
 
 
 def _listen(
@@ -214,7 +214,7 @@ def _value(where: str, answer: dict[str, Any]) -> Any:
     return answer["value"]
 
 
-def _cause_of(code: int, out_of_memory: bool) -> tuple[str, str]:
+def cause_of(code: int, out_of_memory: bool) -> tuple[str, str]:
     """What happened and what to do, from the exit code of a process without a result."""
     if code == -signal.SIGKILL and out_of_memory:
         return "the kernel killed its process: the machine has run out of memory", "give it more memory"
@@ -223,7 +223,7 @@ def _cause_of(code: int, out_of_memory: bool) -> tuple[str, str]:
     return f"its process ended with exit code {code}, in the middle of its work", "raise an error instead"
 
 
-def _out_of_memory_kills() -> int:
+def out_of_memory_kills() -> int:
     """How many processes the kernel has killed for memory; 0 where it does not tell."""
     try:
         lines = Path("/proc/vmstat").read_text().splitlines()

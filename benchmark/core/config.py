@@ -126,6 +126,19 @@ class Budget(Frozen):
         return tuple(sorted(set(amounts)))
 
 
+class Training(Frozen):
+    """On how many devices one arm is trained, and how they share a step. What a step computes stays the same."""
+
+    devices: int = Field(default=1, ge=1, description="GPUs of a node; on a machine without any, processes.")
+    nodes: int = Field(default=1, ge=1, description="Machines with so many devices each. More than 1 needs Slurm.")
+    strategy: Literal["ddp", "fsdp"] = Field(
+        default="ddp", description="`ddp`: every device holds the whole model. `fsdp`: each holds a part of it."
+    )
+    accumulate: int = Field(
+        default=1, ge=1, description="Parts that a device takes its samples in, one after another, to save memory."
+    )
+
+
 class Limits(Frozen):
     """What one arm may take; an arm that takes more has failed. With a limit, each arm has a process of its own."""
 
@@ -212,6 +225,7 @@ class Config(Frozen):
     precision: Literal["auto", "bf16", "fp32"] = Field(
         default="auto", description="Of training. `auto`: bf16 where the hardware multiplies it faster."
     )
+    training: Training = Field(default=Training(), description="On how many devices one arm is trained.")
     limits: Limits = Field(default=Limits(), description="What one arm may take of the machine.")
     tuning: Tuning | None = Field(default=None, description="What `unitbench tune` tries. A run does not use it.")
     methods_per_job: int | None = Field(

@@ -19,9 +19,12 @@ def neighbour_mean(values: np.ndarray, position: np.ndarray, k: int) -> np.ndarr
     Args:
         position: `[n_spots, 2]`, isotropic.
     """
-    if k == 0:
-        return values
-    return _near(position, k) * values.dtype.type(1 / min(k + 1, len(position))) @ values
+    return averaging(position, k, values.dtype) @ values if k else values
+
+
+def averaging(position: np.ndarray, k: int, dtype: np.dtype | type = np.float32) -> sp.csr_array:
+    """The matrix `[n_spots, n_spots]` whose product with values of that type is their `neighbour_mean`."""
+    return _near(position, k) * np.dtype(dtype).type(1 / min(k + 1, len(position)))
 
 
 def morans_i(values: sp.csr_matrix, position: np.ndarray, k: int = 6) -> np.ndarray:

@@ -26,7 +26,7 @@ from benchmark.data.splits import Fold, check_disjoint
 from benchmark.experiment.arms import Arm, arm_key, folds_of
 from benchmark.experiment.folder import ArmFolder
 from benchmark.experiment.outputs import Outputs
-from benchmark.training.budget import Budget
+from benchmark.training.budget import Budget, Training
 from benchmark.training.machine import machine
 
 
@@ -186,7 +186,14 @@ class _Attempt:
 
         method = self._fitted = self._new()
         arm, corpus = self.arm, self._given(method)
-        budget = Budget(self.config.budget.axis, arm.amount, self.config.precision, self.folder.checkpoint, self.report)
+        budget = Budget(
+            self.config.budget.axis,
+            arm.amount,
+            self.config.precision,
+            self.folder.checkpoint,
+            self.report,
+            Training(**self.config.training.model_dump()),
+        )
         with WORK:
             watched_fit(method, corpus, budget, arm.seed, trusted=self.plugin.built_in)
         spent = budget.meter.record() if budget.meter.steps else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from benchmark.core import registry
 from benchmark.core.config import Config
@@ -16,7 +18,7 @@ from benchmark.core.reasons import reason_of
 from benchmark.core.scores import Score, Status
 from benchmark.core.timing import WORK
 from benchmark.data.corpus import Corpus
-from benchmark.data.neighbours import neighbour_mean
+from benchmark.data.neighbours import averaging
 from benchmark.experiment.arms import arm_of
 from benchmark.experiment.folder import ArmFolder
 from benchmark.experiment.maps import NO_MAP, predicted_map
@@ -101,7 +103,7 @@ def _score_embeddings(arm: ArmRows, task: Task, split: Split, embeddings: Embedd
     """The rows of a split, for each number of neighbours that the embeddings are averaged over."""
     config, corpus = arm.config, arm.corpus
     for k in config.neighbours:
-        smoothed = {slide: neighbour_mean(e, corpus[slide].obsm["position"], k) for slide, e in embeddings.items()}
+        smoothed = {slide: _averaging(corpus, slide, k) @ e if k else e for slide, e in embeddings.items()}
         try:
             repeats = list(sides(config.splits, corpus, task, split, arm.record, smoothed))
         except UnitBenchError as error:  # the blocks leave no training spot or no test spot on a slide
@@ -110,6 +112,12 @@ def _score_embeddings(arm: ArmRows, task: Task, split: Split, embeddings: Embedd
         for fold, train, test in repeats:
             for result in task.score(train, test, arm.record["seed"]):
                 yield arm.measured(task, split, result, fold=fold, neighbours=k)
+
+
+@lru_cache(maxsize=32)
+def _averaging(corpus: Corpus, slide: str, k: int) -> sp.csr_array:
+    """See `averaging`. All arms share it."""
+    return averaging(corpus[slide].obsm["position"], k)
 
 
 def _score_predictions(arm: ArmRows, task: Task, split: Split, arrays: Mapping[str, np.ndarray]) -> Iterator[Score]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 
@@ -34,11 +35,16 @@ def labelled(corpus: Corpus, task: Task, slides: Iterable[str]) -> list[Part]:
     for slide in slides:
         if slide not in usable:
             continue
-        label = corpus[slide].obs[key] if key else pd.Series("", range(corpus[slide].n_obs))
-        spots = np.flatnonzero(label.notna())
-        group = corpus.record["slides"][slide]["group"]
-        parts.append(Part(slide, group, spots, label.to_numpy(dtype=object)[spots].astype(str)))
+        parts.append(Part(slide, corpus.record["slides"][slide]["group"], *_labels(corpus, slide, key)))
     return parts
+
+
+@lru_cache(maxsize=32)
+def _labels(corpus: Corpus, slide: str, key: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """The spots with a label, and their labels. All arms share them."""
+    label = corpus[slide].obs[key] if key else pd.Series("", range(corpus[slide].n_obs))
+    spots = np.flatnonzero(label.notna())
+    return spots, label.to_numpy(dtype=object)[spots].astype(str)
 
 
 def sides(

@@ -97,7 +97,8 @@ def inner(
     ]
     splits = config.tuning.splits.model_dump(mode="json")
     without = sorted({*config.splits.without, *left_out})
-    kept = config.model_dump(mode="json", include={"dataset", "datasets", "precision", "limits", "methods_per_job"})
+    same = {"dataset", "datasets", "precision", "training", "limits", "methods_per_job"}
+    kept = config.model_dump(mode="json", include=same)
     return {
         "name": fold,
         **{key: value for key, value in kept.items() if value},

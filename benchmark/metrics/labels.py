@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,46 @@ def supported(truth: np.ndarray, min_support: int) -> np.ndarray:
     return label[count >= min_support]
 
 
-def _averaged(truth: np.ndarray, min_support: int) -> dict[str, Any]:
-    """How scikit-learn is to average."""
-    if not len(over := supported(truth, min_support)):
+class Hits(NamedTuple):
+    """For each label of the truth with enough spots, `[n_labels]`: how many spots have it, how many are predicted to
+    have it, and how many of these are right."""
+
+    true: np.ndarray
+    predicted: np.ndarray
+    right: np.ndarray
+
+    @property
+    def recall(self) -> float:
+        """Mean over the labels."""
+        return float((self.right / self.true).mean())
+
+    @property
+    def precision(self) -> float:
+        """Mean over the labels; that of a label which is never predicted is 0."""
+        return float((self.right / np.maximum(self.predicted, 1)).mean())
+
+    @property
+    def f1(self) -> float:
+        """Mean over the labels of the harmonic mean of precision and recall."""
+        return float((2 * self.right / (self.true + self.predicted)).mean())
+
+
+def hits(truth: np.ndarray, predicted: np.ndarray, min_support: int = 1) -> Hits:
+    """Counts of predicted and true labels, both `[n_test]`.
+
+    scikit-learn's functions give the same means, and take twenty times as long: choices on training spots call this
+    most of all.
+
+    Raises:
+        UnitBenchError: no label of the truth has `min_support` spots.
+    """
+    labels, code = np.unique(np.concatenate([truth, predicted]), return_inverse=True)
+    true, said = np.split(code, [len(truth)])
+    counts = [np.bincount(some, minlength=len(labels)) for some in (true, said, true[true == said])]
+    over = counts[0] >= max(1, min_support)
+    if not over.any():
         raise UnitBenchError("labels", f"none has {min_support} spots", "score slides with more labelled spots")
-    return {"labels": over, "average": "macro", "zero_division": 0.0}
+    return Hits(*(count[over] for count in counts))
 
 
 def undecided(truth: np.ndarray, min_support: int) -> str:
@@ -39,14 +74,12 @@ def classification(truth: np.ndarray, predicted: np.ndarray, min_support: int = 
     Raises:
         UnitBenchError: no label has so many spots, of this function and the next.
     """
-    from sklearn.metrics import accuracy_score, adjusted_rand_score, f1_score, recall_score
-
-    options = _averaged(truth, min_support)
+    found = hits(truth, predicted, min_support)
     return {
-        "accuracy": float(accuracy_score(truth, predicted)),
-        "balanced_accuracy": float(recall_score(truth, predicted, **options)),
-        "macro_f1": float(f1_score(truth, predicted, **options)),
-        "ari_of_predictions": float(adjusted_rand_score(truth, predicted)),
+        "accuracy": float((truth == predicted).mean()),
+        "balanced_accuracy": found.recall,
+        "macro_f1": found.f1,
+        "ari_of_predictions": agreement(truth, predicted)["ari"],
     }
 
 
@@ -56,10 +89,8 @@ def annotation(truth: np.ndarray, predicted: np.ndarray, min_support: int = 1) -
     Both arrays are `[n_test]`. A label that is never predicted has precision 0. The spots of other labels count where
     they are predicted to have one of these.
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
-    precision, _, f1, _ = precision_recall_fscore_support(truth, predicted, **_averaged(truth, min_support))
-    return {"macro_f1": float(f1), "macro_precision": float(precision)}
+    found = hits(truth, predicted, min_support)
+    return {"macro_f1": found.f1, "macro_precision": found.precision}
 
 
 def agreement(label: np.ndarray, cluster: np.ndarray) -> dict[str, float]:

@@ -49,6 +49,10 @@ class Masked(nn.Module):
             return query @ table.squeeze(1).transpose(1, 2) / query.shape[-1] ** 0.5 + offset
         return (query * table.squeeze(2)).sum(-1, keepdim=True) / query.shape[-1] ** 0.5 + offset
 
+    def counts(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
+        """How many values are hidden, a scalar: see `ModuleOptions`."""
+        return hidden.sum()
+
     def centred(self, batch: dict[str, Tensor]) -> Tensor:
         """The values `[b, t, c]` of a batch minus the means of their genes; 0 for a gene that was not measured."""
         return batch["values"] - self.gene_mean[batch["genes"]] * batch["measured"]
@@ -84,7 +88,7 @@ class MaskedSpots(Masked):
     def forward(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
         """The loss: mean squared error over the hidden values."""
         h = self.decode(self.encode(batch, hidden), batch["valid"])
-        return mse(self.read_out(h, batch["genes"]), self.centred(batch), hidden)
+        return mse(self.read_out(h, batch["genes"]), self.centred(batch), hidden, batch.get("counts"))
 
     def embed(self, batch: dict[str, Tensor]) -> Tensor:
         """One vector for each spot, `[b, t, d]`, with nothing hidden."""
@@ -141,7 +145,8 @@ class MaskedGenes(Masked):
         h, target, genes = self.encode(batch, hidden), self.centred(batch), batch["genes"]
         h = self.decode(h, nn.functional.pad(batch["valid"], (1, 0), value=True))
         from_summary = self.read_out(h[:, :1], genes.transpose(1, 2)).transpose(1, 2)
-        return (mse(self.read_out(h[:, 1:], genes), target, hidden) + mse(from_summary, target, hidden)) / 2
+        from_tokens, n = self.read_out(h[:, 1:], genes), batch.get("counts")
+        return (mse(from_tokens, target, hidden, n) + mse(from_summary, target, hidden, n)) / 2
 
     def embed(self, batch: dict[str, Tensor]) -> Tensor:
         """The summary token of each spot, `[b, 1, d]`, with nothing hidden."""
@@ -156,7 +161,11 @@ class MaskedGenes(Masked):
         return (torch.rand(values.shape, generator=generator, device=device) < ratio) & batch["valid"][..., None]
 
 
-def mse(predicted: Tensor, target: Tensor, where: Tensor) -> Tensor:
-    """Mean squared error over `where`, a scalar; in float32, whatever the precision of the step. 0 over nothing."""
+def mse(predicted: Tensor, target: Tensor, where: Tensor, n: Tensor | None = None) -> Tensor:
+    """Mean squared error over `where`, a scalar; in float32, whatever the precision of the step. 0 over nothing.
+
+    Args:
+        n: what the sum is divided by; None: the number of values in `where`.
+    """
     error = (predicted.float() - target.float()).square() * where
-    return error.sum() / where.sum().clamp(min=1)
+    return error.sum() / (where.sum().clamp(min=1) if n is None else n)

@@ -108,7 +108,7 @@ def _maps(figure: FigureBase, predictions: pd.DataFrame, ranking: pd.DataFrame) 
     slide = labelled["slide"].value_counts().sort_index(kind="stable").idxmax()
     spots = dict(list(predictions[predictions["slide"] == slide].groupby(["method", "budget"])))
     palette = colours(predictions)
-    panels = [(f"labels of slide {slide}", next(iter(spots.values())), "label")]
+    panels = [(f"labels of slide\n{slide}", next(iter(spots.values())), "label")]
     panels += [
         (full_name(row), spots[row["method"], row["budget"]], "prediction")
         for _, row in _shown(ranking).iterrows()
@@ -125,7 +125,9 @@ def _maps(figure: FigureBase, predictions: pd.DataFrame, ranking: pd.DataFrame) 
         axes.invert_yaxis()
         axes.set_title(title.replace(", ", ",\n"), fontsize=9)  # names of settings are long
     handles = [grid[0].scatter([], [], c=colour, label=label, s=40) for label, colour in palette.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3), frameon=False, fontsize=9)
+    widest = 0.5 + 0.08 * max(map(len, palette))  # inches: the mark, and the letters of the longest label
+    ncols = int(np.clip(figure.bbox.width / figure.dpi / widest, 1, min(len(handles), 3)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=ncols, frameon=False, fontsize=9)
 
 
 def _shown(ranking: pd.DataFrame) -> pd.DataFrame:

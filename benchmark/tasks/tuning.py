@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from benchmark.metrics.labels import hits
+
 MOST_SPOTS = 1500  # that a choice is made on, drawn by the seed, so that it costs little beside the probe itself
 PARTS = 3  # that they are dealt into, at most
 
@@ -22,8 +24,6 @@ def choose(
         train, label: of the training spots, `[n_train, d]` and `[n_train]`. No test spot is seen.
         group: of each training spot, `[n_train]`; a group lies in one part. None, or one group: spots are dealt out.
     """
-    from sklearn.metrics import f1_score
-
     spots = np.random.default_rng(seed).permutation(len(label))[:MOST_SPOTS]
     train, label = train[spots], label[spots]
     group = np.arange(len(spots)) if group is None or len(set(group[spots])) == 1 else group[spots]
@@ -32,7 +32,7 @@ def choose(
         one = (label[fit] == label[fit][0]).all()
         for row, classify in zip(predicted, candidates, strict=True):
             row[left_out] = label[fit][0] if one else classify(train[fit], label[fit], train[left_out])
-    return int(np.argmax([f1_score(label, row, average="macro", zero_division=0.0) for row in predicted]))
+    return int(np.argmax([hits(label, row).f1 for row in predicted]))
 
 
 def _parts(group: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

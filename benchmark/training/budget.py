@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from benchmark.units.batch import Batch
 
 Axis = Literal["flops", "device_seconds", "spots"]
+Strategy = Literal["ddp", "fsdp"]
 TOLERANCE = 0.02  # spent and target agree within this share, or the arm fails
 
 
@@ -24,7 +25,10 @@ TOLERANCE = 0.02  # spent and target agree within this share, or the arm fails
 class Meter:
     """What has been spent. The checkpoint holds its state, so a resumed run ends with the totals of an unbroken one.
 
+    FLOPs, seconds, spots and energy are totals over all devices; memory is that of the device that took most.
+
     Attributes:
+        devices: that trained last.
         seen: which spots of the corpus a sample has shown, bool `[n_spots]`.
         energy_joules: None where the device has no counter.
         step_cost: of the last step, on the axis.
@@ -39,6 +43,7 @@ class Meter:
     device_seconds: float = 0.0
     spots: int = 0
     steps: int = 0
+    devices: int = 1
     seen: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     peak_memory_bytes: int = 0
     energy_joules: float | None = None
@@ -105,6 +110,30 @@ class Meter:
 
 
 @dataclass(frozen=True)
+class Training:
+    """How a step is computed. What it computes does not depend on it.
+
+    Attributes:
+        devices: of each of the `nodes`.
+        strategy: whether every device holds the whole model ("ddp") or a part of it ("fsdp").
+        accumulate: turns in which a device takes its samples of a step.
+    """
+
+    devices: int = 1
+    nodes: int = 1
+    strategy: Strategy = "ddp"
+    accumulate: int = 1
+
+    @property
+    def n_devices(self) -> int:
+        """All of them."""
+        return self.devices * self.nodes
+
+
+ONE_DEVICE = Training()
+
+
+@dataclass(frozen=True)
 class Budget:
     """What one `fit` may spend.
 
@@ -113,6 +142,7 @@ class Budget:
         precision: "bf16", "fp32", or "auto": bf16 where the hardware multiplies it faster.
         checkpoint: where the state of the training is kept; None: nowhere.
         progress: called from time to time with the fraction spent and a line of text.
+        training: on how many devices `benchmark.training.loop.pretrain` trains.
         meter: counts what is spent. `benchmark.training.loop.pretrain` does so itself; any other loop calls its
             `report`, and asks `has_room` before a step.
     """
@@ -122,6 +152,7 @@ class Budget:
     precision: str = "auto"
     checkpoint: Path | None = None
     progress: Callable[[float, str], None] = lambda fraction, text: None
+    training: Training = ONE_DEVICE
     meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:

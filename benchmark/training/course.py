@@ -6,6 +6,7 @@ import torch
 
 from benchmark.core.contracts import offer
 from benchmark.training.budget import Meter
+from benchmark.training.sharded import whole
 
 
 class Course:
@@ -27,7 +28,8 @@ class Course:
         self._total = self._total + loss
         kept = len(self._meter.snapshots)
         if kept < len(self._at) and self._meter.fraction >= self._at[kept]:
-            weights = {name: tensor.detach().cpu().clone() for name, tensor in self._module.state_dict().items()}
+            state = whole(self._module.state_dict())
+            weights = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
             self._meter.snapshots.append((self._meter.flops, weights))
 
     def point(self) -> None:

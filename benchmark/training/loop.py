@@ -15,8 +15,9 @@ from benchmark.data.pages import give_back
 from benchmark.training.budget import Budget, Meter
 from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.course import Course
+from benchmark.training.devices import on_devices
 from benchmark.training.resources import MemoryAndEnergy, clock
-from benchmark.training.step import Step
+from benchmark.training.step import Step, make_fabric
 from benchmark.training.watch import unwatched
 from benchmark.units.batch import Batch
 
@@ -53,27 +54,46 @@ def pretrain(
     Raises:
         UnitBenchError: the loss is no longer finite, or spent and target differ by over 2%.
     """
-    step = Step(module, learning_rate, budget.precision)
-    meter = budget.meter
-    meter.seen = np.zeros(corpus.n_spots, dtype=bool)
-    checkpoint = Checkpoint(budget.checkpoint, module, step.optimizer, meter)
+    if budget.training.n_devices > 1:
+        on_devices(train, module, unit, corpus, budget, seed, learning_rate, schedule)
+        module.to(make_fabric(budget.precision).device)
+    else:
+        train(module, unit, corpus, budget, seed, learning_rate, schedule)
+    return budget.meter
+
+
+def train(
+    module: torch.nn.Module,
+    unit: Unit,
+    corpus: Corpus,
+    budget: Budget,
+    seed: int,
+    learning_rate: float,
+    schedule: Callable[[float], float],
+) -> Checkpoint:
+    """The loop itself, in each process of `budget.training`. All draw every step whole, and take their part of it."""
+    step = Step(module, learning_rate, budget.precision, budget.training)
+    meter, group = budget.meter, step.group
+    meter.seen, meter.devices = np.zeros(corpus.n_spots, dtype=bool), group.n
+    checkpoint = Checkpoint(budget.checkpoint, module, step.optimizer, meter, group)
     checkpoint.resume()  # the module is on the device by now, so the optimiser's state comes there too
-    resources = MemoryAndEnergy(step.device)
+    resources = MemoryAndEnergy(step.device, group)
     samples_of = Samples(unit, corpus, seed)
-    advance = offer(module, "advance")
     course = Course(meter, module, step.optimizer)
+    if group.n > 1:
+        Samples(unit, corpus, seed)[meter.steps]  # a new process reads the corpus here, before the clock runs
 
     while meter.has_room(meter.step_cost):
-        with clock(meter, step.device):
+        with clock(meter, step.device, group):
             samples = samples_of[meter.steps]
             batch = tensors(samples, step.device)
             hidden = draw_hidden(module, batch, seed, meter.steps, step.device)
-        flops = step.flops(batch, hidden, advance(meter.fraction) if advance else None)
+        flops = step.flops(batch, hidden, step.advance(meter.fraction))
         cost = meter.price(flops, samples.n_spots)
         if not meter.has_room(cost):
             break
-        seed_dropout(seed, meter.steps, step.device)
-        with clock(meter, step.device):
+        seed_dropout(seed, meter.steps, step.device, group.rank)
+        with clock(meter, step.device, group):
             loss = step.update(batch, hidden, learning_rate * schedule(meter.fraction))
         meter.add(samples, flops, cost)
         course.add(loss)
@@ -81,11 +101,12 @@ def pretrain(
             value = finite(loss, meter.steps)
             course.point()
             resources.read(meter)
-            budget.progress(meter.fraction, f"loss {value:.4f}")
+            if group.rank == 0:
+                budget.progress(meter.fraction, f"loss {value:.4f}")
             checkpoint.save_after(CHECKPOINT_SECONDS)
     resources.read(meter)
     meter.check()
-    return meter
+    return checkpoint
 
 
 class Samples:
@@ -125,10 +146,10 @@ def draw_hidden(
     return hidden if isinstance(hidden, tuple) else (hidden,)
 
 
-def seed_dropout(seed: int, k: int, device: torch.device) -> None:
+def seed_dropout(seed: int, k: int, device: torch.device, rank: int = 0) -> None:
     """As `torch.manual_seed`. On a machine without a GPU that would queue every call for one, in a list that grows."""
     set_seed = torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed
-    set_seed(hash((seed, k, 1)) % 2**63)
+    set_seed(hash((seed, k, 1 + rank)) % 2**63)
 
 
 def finite(loss: torch.Tensor, k: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,7 @@ from pathlib import Path
 import torch
 
 from benchmark.training.budget import Meter
+from benchmark.training.group import ALONE, Group
 
 SIDE = 1024  # of the matrices whose product shows what the device can do
 
@@ -31,21 +33,25 @@ def matrix_product_rate() -> float:
 
 
 @contextmanager
-def clock(meter: Meter, device: torch.device) -> Iterator[None]:
-    """Adds the seconds of its body to the meter. The device's queue is emptied before and after."""
+def clock(meter: Meter, device: torch.device, group: Group = ALONE) -> Iterator[None]:
+    """Adds the seconds of its body to the meter, those of all processes of the group, which wait for each other at its
+    end. The device's queue is emptied before and after."""
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
     start = time.perf_counter()
     yield
     wait()
-    meter.device_seconds += time.perf_counter() - start
+    meter.device_seconds += group.total(time.perf_counter() - start)
 
 
 class MemoryAndEnergy:
-    """Peak memory and energy since it was made: the allocator's and NVML's on a GPU, the process's peak on a CPU."""
+    """Peak memory and energy since it was made: the allocator's and NVML's on a GPU, the process's peak on a CPU.
 
-    def __init__(self, device: torch.device):
-        self.device = device
+    Memory is that of the device that took most; energy is that of all.
+    """
+
+    def __init__(self, device: torch.device, group: Group = ALONE):
+        self.device, self.group = device, group
         self._joules = _joules(device)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
@@ -55,10 +61,12 @@ class MemoryAndEnergy:
     def read(self, meter: Meter) -> None:
         """Bring the meter's `peak_memory_bytes` and `energy_joules` up to date."""
         peak = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else _peak_rss()
-        meter.peak_memory_bytes = max(meter.peak_memory_bytes, peak)
+        meter.peak_memory_bytes = max(meter.peak_memory_bytes, int(self.group.most(peak)))
         before, self._joules = self._joules, _joules(self.device)
-        if before is not None and self._joules is not None:
-            meter.energy_joules = (meter.energy_joules or 0.0) + self._joules - before
+        known = before is not None and self._joules is not None
+        spent = self.group.total(self._joules - before if known else math.nan)
+        if not math.isnan(spent):
+            meter.energy_joules = (meter.energy_joules or 0.0) + spent
 
 
 def _reset_peak_rss() -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from benchmark.core.contracts import offer
+from benchmark.core.errors import UnitBenchError
+from benchmark.training import sharded
+from benchmark.training.budget import ONE_DEVICE, Training
 from benchmark.training.flops import count_flops
+from benchmark.training.group import Group
 from benchmark.training.machine import BY_WIDTH, WIDE, machine
+from benchmark.training.turns import turns
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from lightning_fabric.strategies import DDPStrategy
 
 FUSED = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4)  # older ones fuse on the GPU alone
 
@@ -22,27 +30,51 @@ class Step:
     Args:
         module: as `benchmark.core.contracts.Module` says.
         wanted: as `Budget.precision`.
+        training: on how many devices, of which this process has one.
     """
 
-    def __init__(self, module: torch.nn.Module, learning_rate: float, wanted: str):
-        self.fabric = make_fabric(wanted, module)
-        self.device = self.fabric.device
-        self.module = module
-        self.model, self.optimizer = set_up(self.fabric, module, make_optimizer(module, learning_rate))
+    def __init__(self, module: torch.nn.Module, learning_rate: float, wanted: str, training: Training = ONE_DEVICE):
+        self.fabric, self.training = make_fabric(wanted, module, training), training
+        self.device, self.group = self.fabric.device, Group(self.fabric)
+        self.module = self._counted = module
+        if training.n_devices > 1:
+            self.fabric.launch()  # joins the other processes
+        if self.sharded:
+            self._counted = copy.deepcopy(module).to("meta")  # of a divided module there is no copy
+            self.model = self.fabric.setup_module(module)
+            self.optimizer = self.fabric.setup_optimizers(make_optimizer(module, learning_rate))
+        else:
+            self.model, self.optimizer = set_up(self.fabric, module, make_optimizer(module, learning_rate))
         self.model.train()
         self._flops: dict[tuple[object, ...], int] = {}
 
-    def flops(self, batch: dict[str, torch.Tensor], hidden: tuple[torch.Tensor, ...], phase: object = None) -> int:
-        """FLOPs of the step. They are counted once for all steps of a phase whose tensors have the same shapes.
+    @property
+    def sharded(self) -> bool:
+        """Whether each device holds a part of the module."""
+        return self.training.strategy == "fsdp" and self.training.n_devices > 1
 
-        On a GPU a new shape is compiled here, by a step that changes no parameter, so that no clock counts the time.
+    def advance(self, fraction: float) -> object:
+        """Tell the module the fraction of the budget spent. Returns its phase, None for a module that has none."""
+        phase = None
+        for module in dict.fromkeys((self._counted, self.module)):
+            if advance := offer(module, "advance"):
+                phase = advance(fraction)
+        return phase
+
+    def flops(self, batch: dict[str, torch.Tensor], hidden: tuple[torch.Tensor, ...], phase: object = None) -> int:
+        """FLOPs of the whole step. They are counted once for all steps of a phase whose tensors have the same shapes.
+
+        On a GPU a new shape is compiled here, by a step that changes no parameter, so that no clock counts the time. So
+        is the first step of several processes, in which they set much up.
         """
         kind = (phase, *(tensor.shape for tensor in (*batch.values(), *hidden)))
         if kind not in self._flops:
-            self._flops[kind] = count_flops(self.module, batch, *hidden)
-            if self.device.type == "cuda":
-                self.fabric.backward(self.model(batch, *hidden))
+            first = not self._flops
+            self._flops[kind] = count_flops(self._counted, batch, *hidden)
+            if self.device.type == "cuda" or (first and self.group.n > 1):
+                self._backward(batch, hidden)
                 self.optimizer.zero_grad()
+            self.group.wait()
         return self._flops[kind]
 
     def update(
@@ -51,23 +83,56 @@ class Step:
         """Take the step. Returns its loss, a scalar."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        loss = self.model(batch, *hidden)
-        self.fabric.backward(loss)
+        loss = self._backward(batch, hidden)
         self.fabric.clip_gradients(self.model, self.optimizer, max_norm=1.0, error_if_nonfinite=False)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return loss.detach()
+        return self.group.mean(loss)
+
+    def _backward(self, batch: dict[str, torch.Tensor], hidden: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """Gradients of the whole step, from this device's turns. Returns its part of the loss."""
+        total, own = 0, turns(self.module, batch, hidden, self.training, self.group.rank)
+        for i, turn in enumerate(own):
+            with self.fabric.no_backward_sync(self.model, enabled=i < len(own) - 1):
+                loss = self.model(turn.batch, *turn.hidden) * turn.weight
+                self.fabric.backward(loss)
+            total = total + loss.detach()
+        return total
 
 
-def make_fabric(wanted: str, module: torch.nn.Module | None = None) -> Fabric:
-    """The machine's best device, in the `precision` of the module."""
+def make_fabric(wanted: str, module: torch.nn.Module | None = None, training: Training = ONE_DEVICE) -> Fabric:
+    """The machine's best device, or the one of them that is this process's, in the `precision` of the module.
+
+    Raises:
+        UnitBenchError: there are not so many devices.
+    """
     from lightning_fabric import Fabric  # slow to import, and many processes never train
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-    fabric = Fabric(accelerator="auto", devices=1, precision=precision(wanted, module))
+    strategy: Any = "auto"
+    if training.n_devices > 1:
+        strategy = sharded.strategy(training.n_devices) if training.strategy == "fsdp" else whole_strategy()
+    try:
+        fabric = Fabric(
+            accelerator="auto",
+            strategy=strategy,
+            devices=training.devices,
+            num_nodes=training.nodes,
+            precision=precision(wanted, module),
+        )
+    except MisconfigurationException as error:
+        raise UnitBenchError("training.devices", " ".join(str(error).split()), "ask for fewer") from None
     # Autocast alone chooses what is computed in bf16. Fabric would also round every input, such as positions: from 256
     # pitches on, neighbours would lie in one place.
     fabric._precision.convert_input = lambda data: data
     return fabric
+
+
+def whole_strategy() -> DDPStrategy:
+    """The strategy "ddp". As on one device, a weight may be without a gradient."""
+    from lightning_fabric.strategies import DDPStrategy
+
+    return DDPStrategy(find_unused_parameters=True)
 
 
 def make_optimizer(module: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmark.data.components import MOST
+from benchmark.data.components import MOST, Scaling
 from benchmark.data.normalisation import sizes
 from benchmark.units.expression import Field, fields
 from methods.context.computed import Computed, Rows
 
 if TYPE_CHECKING:
-    import anndata as ad
-
     from benchmark.data.corpus import Corpus
     from methods.context.objectives import Objective
     from methods.context.tokens import Tokeniser
@@ -53,12 +51,14 @@ class Expressed(NamedTuple):
 def expressed(corpus: Corpus, tokeniser: Tokeniser, objective: Objective) -> Expressed | None:
     """None where the objective asks no gene. All seeds of an objective share them. Values of a corpus of more than
     `MOST` spots are computed as they are asked for."""
-    words, genes = objective.split("+"), tokeniser.components.scaling.genes
+    words, scaling = objective.split("+"), tokeniser.components.scaling
+    scaled, genes = "expression" in words, scaling.genes
     if not {"expression", "negative_binomial"} & set(words):
         return None
     slides, counts, of_all = [], np.zeros(len(genes)), np.zeros(len(genes))
     for slide, laid in zip(corpus, fields(corpus), strict=True):
-        values: Rows = Computed(_scaled(tokeniser, slide, laid) if "expression" in words else _counts(laid, genes))
+        of = partial(_scaled, scaling, laid, scaling.moments(slide)) if scaled else partial(_counts, laid, genes)
+        values: Rows = Computed(of)
         if corpus.n_spots <= MOST:
             values = values[np.arange(laid.n_spots)]
         has = np.isin(genes, laid.panel)
@@ -68,11 +68,9 @@ def expressed(corpus: Corpus, tokeniser: Tokeniser, objective: Objective) -> Exp
     return Expressed(tokeniser.group, (counts / np.maximum(of_all, 1)).astype(np.float32), slides)
 
 
-def _scaled(tokeniser: Tokeniser, slide: ad.AnnData, laid: Field) -> Callable[[np.ndarray], np.ndarray]:
-    scaling = tokeniser.components.scaling
-    moments = scaling.moments(slide)
-    return lambda spots: scaling.scaled(laid.rows(spots), *moments)
+def _scaled(scaling: Scaling, laid: Field, moments: tuple[np.ndarray, np.ndarray], spots: np.ndarray) -> np.ndarray:
+    return scaling.scaled(laid.rows(spots), *moments)
 
 
-def _counts(laid: Field, genes: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda spots: np.asarray(laid.counts[spots][:, genes].toarray(), np.float32)
+def _counts(laid: Field, genes: np.ndarray, spots: np.ndarray) -> np.ndarray:
+    return np.asarray(laid.counts[spots][:, genes].toarray(), np.float32)

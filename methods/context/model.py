@@ -55,6 +55,8 @@ class ContextModel(nn.Module):
         nn.init.orthogonal_(self.token.weight)
         nn.init.zeros_(self.token.bias)
         self.beside = nn.ModuleList(beside(objective, preset.d, asked))
+        if "vicreg" in objective:
+            self.counts = None  # its statistics are of all spots of a step
 
     def encode(self, scores: Tensor, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """One vector for each spot, `[b, t, d]`. A `hidden` spot, bool `[b, t]`, tells nothing; others may tell of it.
@@ -78,15 +80,26 @@ class ContextModel(nn.Module):
     ) -> Tensor:
         """The loss: mean over both views of the squared error of what each predicts of the other, and what the
         objective has beside it. See `draw_hidden` for the arguments."""
-        loss, vectors = 0, []
-        for scores, hidden, target, has in self.asked(batch, mine, hidden_a, hidden_b):
+        loss, vectors, counts = 0, [], batch.get("counts")
+        of_head, of_genes = ((None, None), None) if counts is None else (counts[:2], counts[2:])
+        for i, (scores, hidden, target, has) in enumerate(self.asked(batch, mine, hidden_a, hidden_b)):
             vectors.append(h := self.encode(scores, hidden, batch))
-            loss = loss + mse(self.head(h if self.taught_by_head else h.detach()), target, has)
+            loss = loss + mse(self.head(h if self.taught_by_head else h.detach()), target, has, of_head[i])
         loss = loss / (2 * batch["parts"].shape[-1])
         views = View(vectors[0], mine, hidden_a), View(vectors[1], ~mine, hidden_b)
         for objective in self.beside:
-            loss = loss + objective(views, batch, genes)
+            loss = loss + objective(views, batch, None if genes is None else genes[0], of_genes)
         return loss
+
+    def counts(
+        self, batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor, genes: Tensor | None = None
+    ) -> Tensor:
+        """How many spots each view predicts, then how many values of genes, if the objective asks any, `[2 or 4]`."""
+        found = [self.has_target(batch, lost).sum() for lost in (hidden_b, hidden_a)]
+        for objective in self.beside:
+            for shown, hidden in ((mine, hidden_a), (~mine, hidden_b)):
+                found.append(objective.unseen(shown, hidden, batch, genes[0]).sum())
+        return torch.stack(found)
 
     def asked(
         self, batch: dict[str, Tensor], mine: Tensor, hidden_a: Tensor, hidden_b: Tensor
@@ -104,13 +117,20 @@ class ContextModel(nn.Module):
                 target, has = batch["parts"].sum(dim=2), valid
             yield scores, hidden, target, (has & valid)[..., None]
 
+    def has_target(self, batch: dict[str, Tensor], lost: Tensor) -> Tensor:
+        """The spots that a view is to predict, bool `[b, t]`, as `asked` has them; `lost`: what the other one hides."""
+        valid = batch["valid"]
+        if self.target == "masked":
+            return valid
+        return valid & (~lost if self.target == "spot" else near(batch["position"], valid & ~lost).any(dim=-1))
+
     def draw_hidden(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, ...]:
-        """The choices of `draw_views`; then the genes that the step asks, int `[g]`, if the objective asks any."""
+        """The choices of `draw_views`; then the genes that the step asks, int `[1, g]`, if the objective asks any."""
         drawn = self.draw_views(batch, generator)
         for objective in self.beside:
             if isinstance(objective, GeneHead):
                 n_genes = len(objective.group)
-                drawn = *drawn, torch.randperm(n_genes, generator=generator, device=self.reach.device)[:GENES]
+                drawn = *drawn, torch.randperm(n_genes, generator=generator, device=self.reach.device)[None, :GENES]
         return drawn
 
     def draw_views(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -156,6 +176,11 @@ def around(scores: Tensor, position: Tensor, seen: Tensor) -> tuple[Tensor, Tens
         scores: `[b, t, p]`.
         seen: bool `[b, t]`.
     """
-    near = (square_distance(position) < RADIUS**2 + 0.01) & seen[:, None]
-    count = near.sum(dim=-1)
-    return near.to(scores.dtype) @ scores / count.clamp(min=1)[..., None], count > 0
+    neighbours = near(position, seen)
+    count = neighbours.sum(dim=-1)
+    return neighbours.to(scores.dtype) @ scores / count.clamp(min=1)[..., None], count > 0
+
+
+def near(position: Tensor, seen: Tensor) -> Tensor:
+    """For each spot, which spots are within `RADIUS` of it and `seen`, bool `[b, t, t]`."""
+    return (square_distance(position) < RADIUS**2 + 0.01) & seen[:, None]

@@ -75,21 +75,32 @@ class GeneHead(nn.Module):
         self.head = nn.Linear(d, len(asked.group))
         self.register_buffer("group", torch.from_numpy(asked.group))
 
-    def forward(self, views: tuple[View, View], batch: dict[str, Tensor], genes: Tensor) -> Tensor:
+    def forward(
+        self,
+        views: tuple[View, View],
+        batch: dict[str, Tensor],
+        genes: Tensor,
+        counts: tuple[Tensor, ...] | None = None,
+    ) -> Tensor:
         """Mean loss over the values asked, and over both views.
 
         Args:
             genes: that are asked, int `[g]`.
+            counts: what the sum of each view is divided by; None: the number of its values.
         """
         total = 0
-        for view in views:
+        for i, view in enumerate(views):
             said = linear(view.vectors, self.head.weight[genes], self.head.bias[genes])
-            of_other = ~view.mine[:, self.group[genes]]
-            unseen = (view.hidden[..., None] | of_other[:, None]) & batch["valid"][..., None]
-            unseen = unseen & batch["measured"][:, None, genes]
+            unseen = self.unseen(view.mine, view.hidden, batch, genes)
             loss = self.loss(said.float(), batch["values"][..., genes], batch["size"], genes)
-            total = total + (loss * unseen).sum() / unseen.sum().clamp(min=1)
+            total = total + (loss * unseen).sum() / (unseen.sum().clamp(min=1) if counts is None else counts[i])
         return total / 2
+
+    def unseen(self, mine: Tensor, hidden: Tensor, batch: dict[str, Tensor], genes: Tensor) -> Tensor:
+        """The values that a view is asked, bool `[b, t, g]`; see `View` for the arguments."""
+        of_other = ~mine[:, self.group[genes]]
+        unseen = (hidden[..., None] | of_other[:, None]) & batch["valid"][..., None]
+        return unseen & batch["measured"][:, None, genes]
 
     def loss(self, said: Tensor, values: Tensor, size: Tensor, genes: Tensor) -> Tensor:
         """Of each value, `[b, t, g]`.
@@ -146,7 +157,7 @@ class Vicreg(nn.Module):
         super().__init__()
         self.expander = nn.Sequential(nn.Linear(d, EXPANDED * d), nn.GELU(), nn.Linear(EXPANDED * d, EXPANDED * d))
 
-    def forward(self, views: tuple[View, View], batch: dict[str, Tensor], genes: Tensor | None) -> Tensor:
+    def forward(self, views: tuple[View, View], batch: dict[str, Tensor], genes: None, counts: None) -> Tensor:
         a, b = (self.expander(view.vectors).float() for view in views)
         return vicreg(a, b, batch["valid"]) / 25
 

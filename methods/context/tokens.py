@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 
 from benchmark.data.components import MOST, Components, Genes, Normalisation, components, panel_weights
 from benchmark.data.neighbours import neighbour_mean
@@ -62,12 +61,12 @@ class Tokeniser:
             laid: the slide as a field, if there is one.
         """
         laid, moments = laid or field_of(slide), self.components.scaling.moments(slide)
-        return Computed(lambda spots: self._parts(laid.rows(spots), moments))
+        return Computed(partial(self._parts, laid, moments))
 
-    def _parts(self, values: sp.csr_matrix, moments: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        """Of some spots, whose log1p of counts per 10,000 are `[n, n_all_genes]`."""
+    def _parts(self, laid: Field, moments: tuple[np.ndarray, np.ndarray], spots: np.ndarray) -> np.ndarray:
+        """Of some spots `[n]`."""
         pca = self.components.pca
-        scaled = self.components.scaling.scaled(values, *moments) - pca.mean_
+        scaled = self.components.scaling.scaled(laid.rows(spots), *moments) - pca.mean_
         axes = pca.components_.T / self.scale
         parts = [scaled[:, self.group == g] @ axes[self.group == g] for g in range(GROUPS)]
         return np.stack(parts, axis=1).astype(np.float32)

@@ -25,7 +25,7 @@ Passes = Literal[1, 4, 16]
 MIN_OCCUPANCY = 0.25  # share of a crop's cells that hold a spot
 MOST_OVER = 8  # cells by which a crop hangs over the edge of a slide; or half its side, if that is less
 MOST = 256  # spots that a sample shows; a step of any side costs about what one such sample costs
-MOST_READ = 4096  # spots of a slide that are read at once: what attends to what takes half a gigabyte
+MOST_READ = 4992  # spots of a slide that are read at once: as many as a Visium slide has
 
 
 @dataclass(frozen=True)

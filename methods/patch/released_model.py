@@ -63,7 +63,13 @@ class Released(nn.Module):
     def forward(self, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
         """Mean squared error over the hidden values."""
         t = batch["values"].shape[1]
-        return mse(self.slots_of(self.encode(batch, hidden, ids=True))[:, :t], batch["values"], hidden)
+        slots = self.slots_of(self.encode(batch, hidden, ids=True))[:, :t]
+        return mse(slots, batch["values"], hidden, batch.get("counts"))
+
+    @staticmethod
+    def counts(batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
+        """How many values are hidden, a scalar."""
+        return hidden.sum()
 
     def embed(self, batch: dict[str, Tensor]) -> Tensor:
         """`[b, t, d]`, nothing hidden."""

@@ -1,5 +1,7 @@
 """The tokens of slides with different panels, and of a corpus too large to be held: computed as they are asked for."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -131,3 +133,13 @@ def test_patches_are_a_share_of_the_spots_each_of_which_keeps_its_neighbours(n, 
     spots = in_patches(position, share)
     assert len(set(spots)) == len(spots) and 1 <= len(spots) <= share * n + PATCH / 2
     assert (np.diff(spots) > 0).all() and spots[-1] < n
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_unit_of_a_large_corpus_draws_the_same_in_another_process(large, objective):
+    tokeniser, parts = tokens.fit(large, "slide_z", 40)
+    unit = ContextUnit.of(large, 4, 16, parts, expressed(large, tokeniser, objective))
+    sent = pickle.loads(pickle.dumps(unit))
+    one, other = (of.draw(large, 8, np.random.default_rng(0)) for of in (unit, sent))
+    for name in one.inputs:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))

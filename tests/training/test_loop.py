@@ -138,10 +138,10 @@ def test_seconds_are_spent_on_the_device_alone(tissue, fake_time):
 def test_preparing_the_corpus_is_not_on_the_clock(tissue, name, fake_time, monkeypatch):
     def slow(field, spots):
         fake_time.seconds += 3600 if len(spots) == field.n_spots else 0
-        return rows(field, spots)
+        return read(field, spots)
 
-    rows = expression.Field.rows
-    monkeypatch.setattr(expression.Field, "rows", slow)
+    read = expression.Field._read
+    monkeypatch.setattr(expression.Field, "_read", slow)
     for cached in (expression.fields, candidates):
         cached.cache_clear()
     _, meter = fitted(name, tissue, Budget("spots", SPOTS[name]))

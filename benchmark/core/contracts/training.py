@@ -95,7 +95,8 @@ class Module(Protocol):
     def draw_hidden(
         self, batch: dict[str, torch.Tensor], generator: torch.Generator
     ) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        """The random choices of a step. Their shapes depend on that of the batch alone."""
+        """The random choices of a step. Their shapes depend on that of the batch alone. Each has a row a sample, or one
+        row for all samples."""
         ...
 
 
@@ -111,6 +112,11 @@ class ModuleOptions(Protocol):
     def advance(self, fraction: float) -> object:
         """For an objective that changes on the way: told the fraction of the budget spent before each step. Returns
         the phase, anything hashable: steps of equal shapes cost the same within a phase alone."""
+
+    def counts(self, batch: dict[str, torch.Tensor], *hidden: torch.Tensor) -> torch.Tensor:
+        """For a step that several devices share: over how many values each mean of the loss is taken, `[n_means]`, or a
+        scalar. The module is then called with a part of the samples and, as `batch["counts"]`, these counts of the
+        whole step. It divides its sums by them, so that the losses of all parts add up to the loss of the step."""
 
     def extra_flops(self, batch: dict[str, torch.Tensor]) -> int:
         """FLOPs of a step that PyTorch's counter cannot see."""
