@@ -98,7 +98,8 @@ rule pretrain:
         "envs/unitbench.yaml"
     threads: RUN.config.training.devices
     resources:
-        gpu=RUN.config.training.devices,
+        gpu=RUN.config.training.devices * RUN.config.training.nodes,
+        nodes=RUN.config.training.nodes,
         mem_mb=partial(memory, RUN, "pretrain"),
         runtime=partial(minutes, RUN, "pretrain"),
         attempt=lambda wildcards, attempt: told(attempt, workflow.remote_exec),
