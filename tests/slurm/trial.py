@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -141,9 +142,21 @@ def faults(folder: Path, variables: dict[str, str]) -> None:
     run = slurm(folder, variables, *WITHOUT_GPU)
     killed, cancelled = running(run, folder, "pretrain", variables, 2)
     for process in processes("pretrain", killed):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     subprocess.run(["scancel", cancelled], env=os.environ | variables, check=True)
     finish(run, folder)
+    said = (folder / "output.txt").read_text()
+    for job, state in ((killed, "FAILED"), (cancelled, "CANCELLED")):
+        assert f"SLURM-job '{job}' failed, SLURM status is: '{state}'" in said, tail(folder)
+
+
+def doctor(variables: dict[str, str]) -> str:
+    """What `unitbench doctor` finds. The profile as committed is the one to choose here."""
+    words = [sys.executable, "-c", "from benchmark.experiment import slurm; print(slurm.finding()[0])"]
+    said = subprocess.run(words, env=os.environ | variables, capture_output=True, text=True, check=True).stdout.strip()
+    assert said.startswith("a cluster without accounting, with GPUs") and said.endswith("squeue"), said
+    return said
 
 
 def local_then_slurm(folder: Path, variables: dict[str, str]) -> None:
@@ -182,6 +195,7 @@ def main() -> int:
     finish(local(reference), reference)
     print(f"local | {time.monotonic() - start:.0f} | (reference)", flush=True)
     with cluster() as variables:
+        print("doctor:", doctor(variables), flush=True)
         for part in (faults, local_then_slurm, slurm_then_local):
             place, start = folder / part.__name__, time.monotonic()
             part(place, variables)
