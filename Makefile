@@ -10,10 +10,10 @@ BIN = .venv/bin
 READY = .venv/.ready
 SCGPT = .venv-scgpt
 
-.PHONY: help run resume board site bench gates lint test test-slow docs parity faults scale clean
+.PHONY: help run resume board site bench gates lint test test-slow docs parity faults slurm-test scale clean
 
 help:    ## this list
-	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
 
 run: $(READY)    ## the whole benchmark; another one: make run CONFIG=config/default/her2st.yaml
 	$(BIN)/unitbench run $(WHAT)
@@ -53,6 +53,9 @@ parity: $(SCGPT)/.ready    ## our scGPT against the official package: largest di
 
 faults: $(READY)    ## the long campaign: kill a tiny run at random moments, delete each of its files; hours
 	$(BIN)/python -m tests.faults.campaign --folder "$$RESULTS/faults"
+
+slurm-test: $(READY)    ## a small run on a Slurm of one node, with faults; needs root, slurm-wlm and munge; 15 minutes
+	$(BIN)/python -m tests.slurm.trial --folder "$$RESULTS/slurm"
 
 scale: $(READY)    ## what size costs, for slides and corpora of a thousand to ten million spots; an hour, 30 GB of disk
 	$(BIN)/python -m tests.scale.table --folder "$$RESULTS/scale"

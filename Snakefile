@@ -5,7 +5,7 @@ import os
 import sys
 from functools import partial
 
-from benchmark.experiment.cluster import memory, minutes
+from benchmark.experiment.cluster import memory, minutes, told
 from benchmark.experiment.depends import depends
 from benchmark.experiment.frozen import begin
 from snakemake.settings.types import DeploymentMethod
@@ -52,6 +52,8 @@ for env in RUN.environments:
     STEPS[f"environment.{env.name}"] = (f"make-environment {env.name}", [], env.ready)
     DEPENDS[f"environment.{env.name}"] = env.recipe
 
+SENT = ("prepare", "score.{job}")  # to the cluster, where there is one, beside the jobs of pretrain
+
 for STEP, (CALL, NEEDS, MAKES) in STEPS.items():
 
     rule:
@@ -65,7 +67,8 @@ for STEP, (CALL, NEEDS, MAKES) in STEPS.items():
             OUT / f"logs/{STEP}.log",
         benchmark:
             OUT / f"benchmarks/{STEP}.tsv"
-        localrule: STEP not in ("prepare", "score.{job}")
+        retries: None if STEP in SENT else 0  # None: as the profile says
+        localrule: STEP not in SENT
         conda:
             "envs/unitbench.yaml"
         resources:
@@ -90,15 +93,16 @@ rule pretrain:
         OUT / "benchmarks/pretrain.{job}.tsv"
     wildcard_constraints:
         job=r"[^/.@]+",
-    retries: 5
+    retries: 0 if workflow.remote_exec else 5  # not within a job of a cluster, which has no more memory to give
     conda:
         "envs/unitbench.yaml"
     threads: RUN.config.training.devices
     resources:
-        gpu=RUN.config.training.devices,
+        gpu=RUN.config.training.devices * RUN.config.training.nodes,
+        nodes=RUN.config.training.nodes,
         mem_mb=partial(memory, RUN, "pretrain"),
         runtime=partial(minutes, RUN, "pretrain"),
-        attempt=lambda wildcards, attempt: attempt,
+        attempt=lambda wildcards, attempt: told(attempt, workflow.remote_exec),
     params:
         depends=lambda wildcards: depends(RUN, "pretrain", wildcards.job),
         python="python",
@@ -132,6 +136,7 @@ rule show:
         RUN.summary,
     log:
         OUT / "logs/show.log",
+    retries: 0
     localrule: True
     conda:
         "envs/unitbench.yaml"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 MARGIN = 2.0  # times the most that was measured; doubled with each new attempt
 LEAST = {"max_rss": 4000.0, "s": 1800.0}  # MB and seconds that are always asked
+TRIES = 3  # of a job on a cluster, each with twice the memory and time, before an arm that ended its process has failed
 UNMEASURED = {"max_rss": 32000.0, "s": 14400.0}  # asked where no job of the step has run
 
 
@@ -24,6 +25,16 @@ def memory(run: Run, step: str, wildcards: object, attempt: int) -> int:
 def minutes(run: Run, step: str, wildcards: object, attempt: int) -> int:
     """Minutes that a job of a step asks; Snakemake calls this."""
     return math.ceil(_asked(run.times, step, "s") * 2 ** (attempt - 1) / 60)
+
+
+def told(attempt: int, remote: bool) -> int:
+    """The attempt that `pretrain` is told of. From 2 on it gives up the arms that were begun: with the same memory and
+    no end of the time, they would end their process again. On a cluster the next attempt has more of both.
+
+    Args:
+        remote: whether a cluster runs the job.
+    """
+    return max(1, attempt - TRIES + 1) if remote else attempt
 
 
 @cache

@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from benchmark.core.environments import find_environment
 from benchmark.core.errors import UnitBenchError
 from benchmark.core.registry import plugins
+from benchmark.experiment import slurm
 from benchmark.experiment.plugins import listed
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def checks(results: Path) -> Iterator[Check]:
     yield data()
     yield disk(results.resolve())
     yield conda()
+    yield Check("slurm", *slurm.finding())
     yield from environments()
     yield telemetry()
     yield from broken_plugins()
