@@ -44,8 +44,8 @@ class Hits(NamedTuple):
 def hits(truth: np.ndarray, predicted: np.ndarray, min_support: int = 1) -> Hits:
     """Counts of predicted and true labels, both `[n_test]`.
 
-    scikit-learn's functions give the same means, and take twenty times as long: choices on training spots call this
-    most of all.
+    scikit-learn's functions give the same means, but check and count anew for each of them: choices on training spots
+    call this most of all.
 
     Raises:
         UnitBenchError: no label of the truth has `min_support` spots.
