@@ -33,11 +33,12 @@ from benchmark.training.budget import Budget, Training
 from benchmark.training.checkpoint import Checkpoint, take_over
 
 LOOK_EVERY = 0.1  # seconds between two looks whether the processes live
+IMPORTS = "benchmark.training.loop", "lightning_fabric"  # of all processes, which are slow to import
 # Files of the folder through which the processes speak to the one that asked.
+TASK, PROGRESS, STATE, ERROR = "task.pickle", "progress.jsonl", "state.pt", "error-"
+
 # A fork of this process cannot use the server that starts processes for this one, and makes one of its own.
 os.register_at_fork(after_in_child=forkserver._forkserver.__init__)
-IMPORTS = "benchmark.training.loop", "lightning_fabric"  # of all processes, which are slow to import
-TASK, PROGRESS, STATE, ERROR = "task.pickle", "progress.jsonl", "state.pt", "error-"
 
 
 def on_devices(
