@@ -29,7 +29,7 @@ def show(run: Run, console: Console) -> int:
         How many arms failed.
     """
     tables = written(run)
-    views, all_arms, manifest = views_of(run, tables), arms(tables.rows), tables.manifest
+    views, all_arms, manifest = views_of(run, tables), arms_of_run(tables.rows), tables.manifest
     failed = all_arms[all_arms["status"] == "failed"]
     for part in views.values():
         if len(views) > 1:
@@ -56,6 +56,11 @@ def show(run: Run, console: Console) -> int:
     ):
         console.print(f"  {what}  {path}", highlight=False, markup=False, soft_wrap=True)
     return len(failed)
+
+
+def arms_of_run(rows: pd.DataFrame) -> pd.DataFrame:
+    """The arms of one run: one that is tested on two datasets is counted once."""
+    return arms(rows).drop_duplicates(["method", "options", "budget_axis", "budget", "fold", "seed"])
 
 
 def failure_lines(failed: pd.DataFrame, results: Path) -> Iterator[str]:

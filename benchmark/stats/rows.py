@@ -26,10 +26,8 @@ PLACE = ["slide", "fold", "seed"]  # where an entrant has a score or lacks it
 
 
 def arms(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per arm (method × budget × fold × seed), with its status and reason. An arm that is tested on two
-    datasets has a row for each, and is counted once."""
-    found = rows[(rows["task"] == "arm") & (rows["metric"] == "status")]
-    return found.drop_duplicates(["method", "options", "budget_axis", "budget", "fold", "seed"])
+    """One row per arm (method × budget × fold × seed) and dataset that it is tested on, with its status and reason."""
+    return rows[(rows["task"] == "arm") & (rows["metric"] == "status")]
 
 
 def scores(rows: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from benchmark.core.curves import NO_CURVES
+from benchmark.experiment.summary import arms_of_run
 from benchmark.experiment.written import Written, by_dataset
 from benchmark.report.terminal import print_board
 from benchmark.report.views import write_views
@@ -48,7 +49,7 @@ def test_a_donor_on_both_sides_is_told_on_the_page_of_its_own_dataset(tables):
 
 
 def test_an_arm_that_is_tested_on_two_datasets_is_one_arm(tables):
-    assert len(arms(tables.rows)) == len(arms(by_dataset(tables)["one"].rows))
+    assert len(arms_of_run(tables.rows)) == len(arms(by_dataset(tables)["one"].rows)) == len(arms(tables.rows)) / 2
 
 
 def test_each_dataset_has_a_page_and_a_ranking(tables, tmp_path):
