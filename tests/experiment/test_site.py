@@ -126,6 +126,16 @@ def test_the_first_screen_answers_in_one_sentence(site):
     assert "leads on" in answer and "needs no pretraining" in answer and "[" in answer
 
 
+def test_a_run_pretrained_on_several_datasets_takes_no_part_in_the_answer(tmp_path):
+    write_run(tmp_path / "in/alone", small_run("one"), data={"name": "one"})
+    config = {"datasets": {"a": {"role": "both"}, "b": {"role": "pretrain"}}}
+    write_run(tmp_path / "in/mixed", small_run("two"), data={"name": "two"}, config=config)
+    write_site([tmp_path / "in"], tmp_path / "out")
+    text = " ".join(Page((tmp_path / "out/index.html").read_text()).text)
+    assert "each of 1 table on 1 dataset" in text
+    assert "mixed: pretrained on several datasets" in text and "alone: pretrained" not in text
+
+
 def test_a_method_tells_what_it_is_and_a_dataset_what_is_recorded(site):
     found = pages(site)
     pca, random, one = (
