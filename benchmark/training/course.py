@@ -39,7 +39,7 @@ class Course:
             {
                 "flops": meter.flops,
                 "loss": float(self._total) / (meter.steps - steps),
-                "learning_rate": self._optimizer.param_groups[0]["lr"],
+                "learning_rate": float(self._optimizer.param_groups[0]["lr"]),
                 "flops_per_second": (meter.flops - flops) / max(meter.device_seconds - seconds, 1e-9),
             }
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -78,32 +79,32 @@ def train(
     checkpoint = Checkpoint(budget.checkpoint, module, step.optimizer, meter, group)
     checkpoint.resume()  # the module is on the device by now, so the optimiser's state comes there too
     resources = MemoryAndEnergy(step.device, group)
-    samples_of = Samples(unit, corpus, seed)
     course = Course(meter, module, step.optimizer)
     if group.n > 1:
         Samples(unit, corpus, seed)[meter.steps]  # a new process reads the corpus here, before the clock runs
 
-    while meter.has_room(meter.step_cost):
-        with clock(meter, step.device, group):
-            samples = samples_of[meter.steps]
-            batch = tensors(samples, step.device)
-            hidden = draw_hidden(module, batch, seed, meter.steps, step.device)
-        flops = step.flops(batch, hidden, step.advance(meter.fraction))
-        cost = meter.price(flops, samples.n_spots)
-        if not meter.has_room(cost):
-            break
-        seed_dropout(seed, meter.steps, step.device, group.rank)
-        with clock(meter, step.device, group):
-            loss = step.update(batch, hidden, learning_rate * schedule(meter.fraction))
-        meter.add(samples, flops, cost)
-        course.add(loss)
-        if meter.steps % CHECK_EVERY == 0:
-            value = finite(loss, meter.steps)
-            course.point()
-            resources.read(meter)
-            if group.rank == 0:
-                budget.progress(meter.fraction, f"loss {value:.4f}")
-            checkpoint.save_after(CHECKPOINT_SECONDS)
+    with Ahead(Samples(unit, corpus, seed)) as samples_of:
+        while meter.has_room(meter.step_cost):
+            with clock(meter, step.device, group):
+                samples = samples_of[meter.steps]
+                batch = tensors(samples, step.device)
+                hidden = draw_hidden(module, batch, seed, meter.steps, step.device)
+            flops = step.flops(batch, hidden, step.advance(meter.fraction))
+            cost = meter.price(flops, samples.n_spots)
+            if not meter.has_room(cost):
+                break
+            seed_dropout(seed, meter.steps, step.device, group.rank)
+            with clock(meter, step.device, group):
+                loss = step.update(batch, hidden, learning_rate * schedule(meter.fraction))
+            meter.add(samples, flops, cost)
+            course.add(loss)
+            if meter.steps % CHECK_EVERY == 0:
+                value = finite(loss, meter.steps)
+                course.point()
+                resources.read(meter)
+                if group.rank == 0:
+                    budget.progress(meter.fraction, f"loss {value:.4f}")
+                checkpoint.save_after(CHECKPOINT_SECONDS)
     resources.read(meter)
     meter.check()
     return checkpoint
@@ -125,6 +126,28 @@ class Samples:
             rng = np.random.default_rng([self._seed, draw])
             self._drawn, self._draw = self._unit.draw(self._corpus, self._n * self._steps, rng), draw
         return self._drawn[row * self._n : (row + 1) * self._n]
+
+
+class Ahead:
+    """The samples of one step after another. A thread draws those of the next while a step is computed."""
+
+    def __init__(self, samples: Samples):
+        self._samples, self._thread = samples, ThreadPoolExecutor(1)
+        self._next: tuple[int, Future[Batch] | None] = (-1, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def __getitem__(self, k: int) -> Batch:
+        number, drawn = self._next
+        if drawn is None or number != k:
+            drawn = self._thread.submit(self._samples.__getitem__, k)
+        batch = drawn.result()
+        self._next = k + 1, self._thread.submit(self._samples.__getitem__, k + 1)
+        return batch
 
 
 def samples_per_step(unit: Unit, corpus: Corpus) -> int:

@@ -15,6 +15,7 @@ from benchmark.training.budget import ONE_DEVICE, Training
 from benchmark.training.flops import count_flops
 from benchmark.training.group import Group
 from benchmark.training.machine import BY_WIDTH, WIDE, machine
+from benchmark.training.recorded import Recorder
 from benchmark.training.turns import turns
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class Step:
         else:
             self.model, self.optimizer = set_up(self.fabric, module, make_optimizer(module, learning_rate))
         self.model.train()
+        self._phase: object = None
+        self._recorder = Recorder(self._take) if self.device.type == "cuda" and training.n_devices == 1 else None
+        self._rate = torch.zeros((), device=self.device)
         self._flops: dict[tuple[object, ...], int] = {}
 
     @property
@@ -59,6 +63,7 @@ class Step:
         for module in dict.fromkeys((self._counted, self.module)):
             if advance := offer(module, "advance"):
                 phase = advance(fraction)
+        self._phase = phase
         return phase
 
     def flops(self, batch: dict[str, torch.Tensor], hidden: tuple[torch.Tensor, ...], phase: object = None) -> int:
@@ -82,12 +87,18 @@ class Step:
     ) -> torch.Tensor:
         """Take the step. Returns its loss, a scalar."""
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = self._rate.fill_(learning_rate) if self._recorder else learning_rate
+        if self._recorder:
+            return self._recorder(batch, hidden, self._phase)
+        return self.group.mean(self._take(batch, hidden))
+
+    def _take(self, batch: dict[str, torch.Tensor], hidden: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """The whole step on this device. Returns its part of the loss."""
         loss = self._backward(batch, hidden)
         self.fabric.clip_gradients(self.model, self.optimizer, max_norm=1.0, error_if_nonfinite=False)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return self.group.mean(loss)
+        return loss
 
     def _backward(self, batch: dict[str, torch.Tensor], hidden: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Gradients of the whole step, from this device's turns. Returns its part of the loss."""
@@ -137,7 +148,14 @@ def whole_strategy() -> DDPStrategy:
 
 def make_optimizer(module: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
     """AdamW, with the same settings for every unit."""
-    return torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=0.05, betas=(0.9, 0.95), fused=FUSED)
+    return torch.optim.AdamW(
+        module.parameters(),
+        lr=learning_rate,
+        weight_decay=0.05,
+        betas=(0.9, 0.95),
+        fused=FUSED,
+        capturable=torch.cuda.is_available(),
+    )
 
 
 def set_up(fabric: Fabric, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:

@@ -164,8 +164,14 @@ def square_distance(position: Tensor) -> Tensor:
 
 
 def attention_bias(position: Tensor, seen: Tensor, reach: Tensor) -> Tensor:
-    """-d² / (2 σ²) for each head's reach σ `[heads]`, `UNSEEN` for a spot that is not `seen`, `[b, heads, t, t]`."""
-    bias = -square_distance(position)[:, None] / (2 * reach.square())[:, None, None]
+    """-d² / (2 σ²) for each head's reach σ `[heads]`, `UNSEEN` for a spot that is not `seen`, `[b, heads, t, t]`.
+
+    From each row's d² its least is taken away, which changes no attention: the nearest spot that is seen has a bias of
+    0. In bf16 a spot that sees far ones alone, as padding does, would otherwise have gradients that are not finite.
+    """
+    square = square_distance(position)
+    least = square.masked_fill(~seen[:, None], torch.inf).amin(dim=-1, keepdim=True)
+    bias = (least.nan_to_num(posinf=0) - square)[:, None] / (2 * reach.square())[:, None, None]
     return bias.masked_fill_(~seen[:, None, None], UNSEEN)
 
 

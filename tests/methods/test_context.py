@@ -177,11 +177,22 @@ def test_attention_prefers_near_spots_by_a_bias_of_each_head():
     seen = torch.tensor([[True, True, False]])
     bias = attention_bias(position, seen, torch.tensor([1.0, 5.0]))
     never = UNSEEN
-    expected = [  # minus the squared distance, 25 from the first to the second and 18 to the third, over 2 σ²
-        [[0, -12.5, never], [-12.5, 0, never], [-0.5, -9, never]],
-        [[0, -0.5, never], [-0.5, 0, never], [-0.02, -0.36, never]],
+    # Minus the squared distance over 2 σ²: 25 from the first to the second. The third, which sees the others alone, has
+    # 1 and 18 to them, of which the least is taken away.
+    expected = [
+        [[0, -12.5, never], [-12.5, 0, never], [0, -8.5, never]],
+        [[0, -0.5, never], [-0.5, 0, never], [0, -0.34, never]],
     ]
     torch.testing.assert_close(bias, torch.tensor([expected]))
+
+
+def test_the_nearest_spot_that_is_seen_has_no_bias_however_far_it_is():
+    """A bias of minus thousands, as of padding, is a gradient that is not finite in bf16 on a GPU."""
+    position = torch.tensor([[[0.0, 0.0], [80.0, 90.0], [81.0, 90.0]]])
+    bias = attention_bias(position, torch.tensor([[False, True, True]]), torch.tensor([1.0]))
+    assert bias[0, 0, :, 1:].amax(dim=-1).tolist() == [0, 0, 0]
+    raw = torch.tensor([80.0**2 + 90**2, 81.0**2 + 90**2]) / -2
+    torch.testing.assert_close(bias[0, 0, 0, 1:].softmax(dim=0), raw.softmax(dim=0))
 
 
 def test_the_heads_of_a_trunk_share_the_reaches():
