@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -49,8 +50,25 @@ class Layer(nn.Module):
         """`x` `[b, t, d]`, `mask` as scaled_dot_product_attention takes it, e.g. bool `[b, 1, 1, t]` → `[b, t, d]`."""
         b, t, d = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        x = x + self.out(scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(b, t, d))
+        x = x + self.out(attention(q, k, v, mask).transpose(1, 2).reshape(b, t, d))
         return x + self.mlp(self.norm2(x))
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """What each token reads of the others, `[b, heads, t, d / heads]`, as the three that it is made of.
+
+    A bias has large values, of which bf16 keeps few digits, and with which its kernels on GPUs gave gradients that are
+    not finite: with one, attention is in float32, whatever the precision of the step.
+
+    Args:
+        mask: see `Layer.forward`.
+    """
+    if q.shape[2] == 1:  # a token alone reads itself
+        return v
+    if not mask.is_floating_point():
+        return scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    with nullcontext() if q.is_meta else torch.autocast(q.device.type, enabled=False):
+        return scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask.float()).to(v.dtype)
 
 
 class Trunk(nn.Module):
