@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
+from torch.nn.functional import scaled_dot_product_attention
 
 from benchmark.model.masked import RATIOS, MaskedGenes, MaskedSpots, mse
-from benchmark.model.trunk import PRESETS, Preset, sincos
+from benchmark.model.trunk import PRESETS, Preset, attention, sincos
 from benchmark.training.learner import module_for
 from benchmark.training.loop import tensors
 from benchmark.units.patch import PatchUnit
@@ -233,3 +234,24 @@ def test_a_spot_of_genes_hides_a_share_but_never_all():
     batch = wide(1000, 1024, 1)
     hidden = MaskedGenes.draw_hidden(batch, torch.Generator().manual_seed(0))
     assert chisquare(nearest_ratio(hidden.float().mean((1, 2)), RATIOS)).pvalue > 1e-3
+
+
+# Attention with a bias
+
+
+def test_a_token_alone_reads_itself():
+    q, k, v = torch.randn(3, 2, 4, 1, 8, generator=torch.Generator().manual_seed(0))
+    bias = torch.full((2, 4, 1, 1), -3.0)
+    torch.testing.assert_close(attention(q, k, v, bias), scaled_dot_product_attention(q, k, v, attn_mask=bias))
+
+
+def test_attention_with_a_bias_is_in_float32_in_a_step_of_bf16():
+    """Of biases near -200, bf16 keeps whole numbers."""
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = torch.randn(3, 2, 4, 6, 8, generator=generator).bfloat16()
+    bias = -200 - torch.rand(2, 4, 6, 6, generator=generator)
+    exact = scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=bias)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = attention(q, k, v, bias)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found, exact.bfloat16())

@@ -15,6 +15,7 @@ from benchmark.training.step import set_up
 
 MICRO = Preset(d=16, layers=1, heads=2, learning_rate=1e-3, decoder=1)
 N_GENES, M = 12, 6
+from methods.context.model import ContextModel
 
 
 def inputs(kind: type, t: int, b: int = 3) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
@@ -42,6 +43,21 @@ def make(kind: type) -> torch.nn.Module:
 def test_a_step_is_one_graph(kind):
     torch._dynamo.reset()
     explained = torch._dynamo.explain(make(kind))(*inputs(kind, 8))
+    assert (explained.graph_count, explained.graph_break_count) == (1, 0)
+
+
+@pytest.mark.parametrize("t", [1, 16])
+def test_a_step_of_the_dial_is_one_graph_in_bf16(t):
+    torch._dynamo.reset()
+    generator = torch.Generator().manual_seed(0)
+    batch = {
+        "parts": torch.randn(2, t, 8, 5, generator=generator),
+        "position": 9 * torch.rand(2, t, 2, generator=generator),
+        "valid": torch.ones(2, t, dtype=torch.bool),
+    }
+    module = ContextModel(5, MICRO)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        explained = torch._dynamo.explain(module)(batch, *module.draw_hidden(batch, generator))
     assert (explained.graph_count, explained.graph_break_count) == (1, 0)
 
 
