@@ -12,10 +12,10 @@ from benchmark.model.masked import MaskedGenes, MaskedSpots
 from benchmark.model.trunk import Preset
 from benchmark.training.flops import count_flops
 from benchmark.training.step import set_up
+from methods.context.model import ContextModel
 
 MICRO = Preset(d=16, layers=1, heads=2, learning_rate=1e-3, decoder=1)
 N_GENES, M = 12, 6
-from methods.context.model import ContextModel
 
 
 def inputs(kind: type, t: int, b: int = 3) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
