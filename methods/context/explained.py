@@ -19,7 +19,8 @@ BLIND = 1e6  # noise of a spot that is not seen: it has no weight
 
 
 class Explained:
-    """Sums over what the views of samples are asked, for each predictor and component.
+    """Sums over what the views of samples are asked, for each predictor and component. They are kept on the CPU: those
+    of the training slides are made there, and the model may be elsewhere.
 
     Attributes:
         n: batches of the model so far.
@@ -35,16 +36,16 @@ class Explained:
         """What the model reaches on the samples of a batch, with the views that were drawn."""
         self.n += 1
         for scores, hidden, target, has in model.asked(batch, *draws):
-            self._target = self._target + (target.square() * has).sum(dim=(0, 1))
+            self._target = self._target + (target.square() * has).sum(dim=(0, 1)).cpu()
             error = model.head(model.encode(scores, hidden, batch)) - target
-            self._error = self._error + (error.square() * has).sum(dim=(0, 1))
+            self._error = self._error + (error.square() * has).sum(dim=(0, 1)).cpu()
 
     def add_untaught(self, model: ContextModel, batch: dict[str, Tensor], draws: Iterable[Tensor]) -> None:
         """What the untaught predictors say of the same."""
         for scores, hidden, target, has in model.asked(batch, *draws):
             for name, values in untaught(scores, batch["position"], batch["valid"] & ~hidden):
                 sums = torch.stack([(values.square() * has).sum(dim=(0, 1)), (values * target * has).sum(dim=(0, 1))])
-                self._own[name] = self._own.get(name, 0) + sums
+                self._own[name] = self._own.get(name, 0) + sums.cpu()
 
     def r2(self) -> float:
         """R² of the model, where predicting 0, the mean of every gene, has 0."""

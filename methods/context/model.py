@@ -169,7 +169,8 @@ def attention_bias(position: Tensor, seen: Tensor, reach: Tensor) -> Tensor:
     """-d² / (2 σ²) for each head's reach σ `[heads]`, `UNSEEN` for a spot that is not `seen`, `[b, heads, t, t]`.
 
     From each row's d² its least is taken away, which changes no attention: the nearest spot that is seen has a bias of
-    0. In bf16 a spot that sees far ones alone, as padding does, would otherwise have gradients that are not finite.
+    0. Of rows that see far spots alone, as padding does, a kernel of cuDNN makes gradients that are not finite
+    (github.com/pytorch/pytorch/issues/196678).
     """
     square = square_distance(position)
     least = square.masked_fill(~seen[:, None], torch.inf).amin(dim=-1, keepdim=True)
