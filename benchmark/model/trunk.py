@@ -57,8 +57,7 @@ class Layer(nn.Module):
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     """What each token reads of the others, `[b, heads, t, d / heads]`, as the three that it is made of.
 
-    A bias has large values, of which bf16 keeps few digits: with one, attention is in float32, whatever the precision of
-    the step.
+    A bias has large values, of which bf16 keeps few digits: with one, attention is in float32 in a step of bf16 too.
 
     Args:
         mask: see `Layer.forward`.
