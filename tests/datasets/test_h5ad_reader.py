@@ -21,8 +21,8 @@ from benchmark.datasets import h5ad_file
 from benchmark.datasets.h5ad_file import AnnDataFile, checksum, opened
 from benchmark.datasets.h5ad_folder import H5adFolder
 from benchmark.datasets.label_table import LabelJoin, LabelTable
-from tests.helpers.bad_inputs import with_obs, with_spatial
 from tests.helpers.h5ad_folder import BINNED, Folder, a_file, pictured
+from tests.helpers.harms import with_obs, with_spatial
 from tests.helpers.paths import CONFIG
 from tests.helpers.real import DATA, needs_data
 

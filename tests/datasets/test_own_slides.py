@@ -8,8 +8,8 @@ import pytest
 
 from benchmark.core.files import sha256
 from benchmark.data.prepare import write_corpus
-from tests.helpers.bad_inputs import with_obs, with_raw, with_spatial
 from tests.helpers.h5ad_folder import BINNED, PICTURE, Folder, a_file, pictured
+from tests.helpers.harms import with_obs, with_raw, with_spatial
 
 
 @pytest.fixture
