@@ -162,3 +162,19 @@ def finished_run(dataset: str) -> pd.DataFrame:
     value = rows["value"].where(~scored, rows["value"] + rng.normal(0, 0.05, len(rows)))
     protocol = (rows["task"] + rows["split"]).map(lambda text: f"{sum(map(ord, text)):012x}")
     return rows.assign(dataset=dataset, data=f"{dataset:0<12}", value=value, protocol=protocol.where(scored, ""))
+
+
+BASE = {"dataset": "toy", "split": "donor", "unit": "none", "budget_axis": "flops", "budget": 0.0}
+BASE |= {"task": "domain", "setting": "knn", "metric": "macro_f1"}
+
+
+def table(*rows: dict) -> pd.DataFrame:
+    return pd.DataFrame([Score(**BASE | row).model_dump() for row in rows], columns=COLUMNS)
+
+
+def measured(method: str, values: dict[tuple[str, str, int], float], **other) -> list[dict]:
+    """`values`: (donor, slide, seed) → value."""
+    return [
+        {"method": method, "fold": donor, "donor": donor, "slide": slide, "seed": seed, "value": value} | other
+        for (donor, slide, seed), value in values.items()
+    ]
