@@ -8,11 +8,13 @@ from functools import partial
 from benchmark.experiment.cluster import memory, minutes, told
 from benchmark.experiment.depends import depends
 from benchmark.experiment.frozen import begin
+from benchmark.experiment.shared import share
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
 min_version("9.10")
 
+share(workflow)
 # The run works from a copy of the config, so an edit of the config while it works changes the next run alone.
 RUN = begin(
     config.get("experiment", "config/default/simulated.yaml"),
@@ -64,9 +66,9 @@ for STEP, (CALL, NEEDS, MAKES) in STEPS.items():
         output:
             MAKES,
         log:
-            OUT / f"logs/{STEP}.log",
+            local(str(OUT / f"logs/{STEP}.log")),
         benchmark:
-            OUT / f"benchmarks/{STEP}.tsv"
+            local(str(OUT / f"benchmarks/{STEP}.tsv"))
         retries: None if STEP in SENT else 0  # None: as the profile says
         localrule: STEP not in SENT
         conda:
@@ -88,9 +90,9 @@ rule pretrain:
     output:
         RUN.arms("{job}"),
     log:
-        OUT / "logs/pretrain.{job}.log",
+        local(str(OUT / "logs/pretrain.{job}.log")),
     benchmark:
-        OUT / "benchmarks/pretrain.{job}.tsv"
+        local(str(OUT / "benchmarks/pretrain.{job}.tsv"))
     wildcard_constraints:
         job=r"[^/.@]+",
     retries: 0 if workflow.remote_exec else 5  # not within a job of a cluster, which has no more memory to give
@@ -135,7 +137,7 @@ rule show:
     output:
         RUN.summary,
     log:
-        OUT / "logs/show.log",
+        local(str(OUT / "logs/show.log")),
     retries: 0
     localrule: True
     conda:
