@@ -1,4 +1,4 @@
-"""Stand-ins for the services of Kubernetes and AWS Batch on the loopback: each job that is sent runs here, in a process."""
+"""A stand-in for the services of Kubernetes and AWS Batch, on the loopback: each job that it is sent runs here."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ from pathlib import Path
 
 import yaml
 
-MEANT = {0: "SUCCEEDED"}
-
 
 class Service(BaseHTTPRequestHandler):
-    """Answers as much of both interfaces as the executors use. `jobs`: what was sent, by its name."""
+    """Answers as much of both interfaces as the executors use."""
 
-    jobs: dict[str, dict]
-    ended: dict[str, int]
+    sent: list[dict]  # what each job asked: memory in MB, gpus; then what it printed, "output"
+    ended: dict[str, int]  # the exit code of each job that has ended, by its name
+    lost: list[str]  # a rule whose next job is not run, as where a machine is taken away
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "{}")
         if self.path.endswith("/jobs"):
             spec = body["spec"]["template"]["spec"]["containers"][0]
-            self._run(body["metadata"]["name"], spec, [*spec["command"], *spec["args"]])
+            most = spec["resources"]["limits"]
+            asks = {"memory": int(most["memory"].removesuffix("M")), "gpus": int(most.get("nvidia.com/gpu", 0))}
+            self._run(body["metadata"]["name"], [*spec["command"], *spec["args"]], asks)
             self._say(body)
         elif self.path == "/v1/submitjob":
-            self._run(body["jobName"], body, body["containerOverrides"]["command"])
+            most = {one["type"]: int(one["value"]) for one in body["containerOverrides"]["resourceRequirements"]}
+            asks = {"memory": most["MEMORY"], "gpus": most.get("GPU", 0)}
+            self._run(body["jobName"], body["containerOverrides"]["command"], asks)
             self._say({"jobName": body["jobName"], "jobId": body["jobName"]})
         elif self.path == "/v1/describejobs":
             (name,) = body["jobs"]
@@ -48,14 +51,18 @@ class Service(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         self._say({})
 
-    def _run(self, name: str, spec: dict, words: list[str]) -> None:
+    def _run(self, name: str, words: list[str], asks: dict) -> None:
         """Start the command of a job in an empty folder, as in a container of its own."""
-        self.jobs[name] = spec
+        self.sent.append(asks)
+        if self.lost and f"--allowed-rules {self.lost[0]} " in words[-1]:
+            self.lost.pop()
+            self.ended[name] = 137
+            return
 
         def work() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 done = subprocess.run(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            spec["output"] = done.stdout
+            asks["output"] = done.stdout
             self.ended[name] = done.returncode
 
         threading.Thread(target=work).start()
@@ -71,9 +78,14 @@ class Service(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def service(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, dict]]]:
-    """While this is open, a service answers. Yields the variables that lead an executor to it, and the jobs it was sent."""
-    handler = type("Handler", (Service,), {"jobs": {}, "ended": {}})
+def service(folder: Path, lost: str) -> Iterator[tuple[dict[str, str], list[dict]]]:
+    """While this is open, a service answers. Yields the variables that lead an executor to it, and what it was sent.
+
+    Args:
+        folder: where a file with its address is put.
+        lost: the rule whose first job is not run and fails.
+    """
+    handler = type("Handler", (Service,), {"sent": [], "ended": {}, "lost": [lost]})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever).start()
         address = f"http://127.0.0.1:{server.server_port}"
@@ -93,6 +105,6 @@ def service(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, dict]]]:
             "AWS_SECRET_ACCESS_KEY": "nothing",
         }
         try:
-            yield variables, handler.jobs
+            yield variables, handler.sent
         finally:
             server.shutdown()
