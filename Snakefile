@@ -14,7 +14,7 @@ from snakemake.utils import min_version
 
 min_version("9.10")
 
-share(workflow)
+SHARED = share(workflow, config.get("results", "results"))
 # The run works from a copy of the config, so an edit of the config while it works changes the next run alone.
 RUN = begin(
     config.get("experiment", "config/default/simulated.yaml"),
@@ -23,6 +23,8 @@ RUN = begin(
 )
 OUT, WHAT = RUN.results, RUN.arguments
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+# A storage provider puts its prefix before a path, so an absolute one must name the provider itself.
+AT = storage.fs if SHARED else str
 # `python` is the one that runs Snakemake, or that of the rule's environment under --use-conda.
 os.environ.update(PATH=f"{os.path.dirname(sys.executable)}:{os.getenv('PATH')}")
 # A process that was killed leaves no words of its own.
@@ -51,7 +53,7 @@ STEPS = {
 DEPENDS = {step: depends(RUN, step) for step in ("prepare", "leaderboard", "report", "track", "show")}
 DEPENDS["score.{job}"] = lambda wildcards: depends(RUN, "score", wildcards.job)
 for env in RUN.environments:
-    STEPS[f"environment.{env.name}"] = (f"make-environment {env.name}", [], env.ready)
+    STEPS[f"environment.{env.name}"] = (f"make-environment {env.name}", [], AT(str(env.ready)))
     DEPENDS[f"environment.{env.name}"] = env.recipe
 
 SENT = ("prepare", "score.{job}")  # to the cluster, where there is one, beside the jobs of pretrain
@@ -65,6 +67,7 @@ for STEP, (CALL, NEEDS, MAKES) in STEPS.items():
             NEEDS,
         output:
             MAKES,
+        # `local` keeps a storage provider from copying. An input or output may not be `local`: its job would not be sent.
         log:
             local(str(OUT / f"logs/{STEP}.log")),
         benchmark:
@@ -119,7 +122,7 @@ use rule pretrain as pretrain_in with:
     input:
         RUN.record,
         lambda wildcards: ancient(RUN.checked(wildcards.job)),
-        lambda wildcards: [] if CONDA else RUN.environment(wildcards.job).ready,
+        lambda wildcards: [] if CONDA else AT(str(RUN.environment(wildcards.job).ready)),
     wildcard_constraints:
         job=r"[^/.@]+@[^/.@]+",
     conda:

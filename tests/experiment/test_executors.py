@@ -1,4 +1,4 @@
-"""Kubernetes and AWS Batch by the committed profiles: what is planned and asked, and jobs sent to a stand-in of both."""
+"""Kubernetes and AWS Batch by their profiles: what is planned and asked, and jobs sent to a stand-in of both."""
 
 from __future__ import annotations
 
@@ -82,9 +82,10 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def snakemake(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess:
+def snakemake(folder: Path, *words: str, results: str = "results", **variables: str) -> subprocess.CompletedProcess:
     """Run Snakemake in the folder; what it printed is `stdout`."""
-    call = [sys.executable, "-m", "snakemake", *words, "--config", "experiment=config/tiny.yaml"]
+    config = ("--config", "experiment=config/tiny.yaml", f"results={results}")
+    call = [sys.executable, "-m", "snakemake", *words, *config]
     known = environment() | variables
     return subprocess.run(call, cwd=folder, env=known, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -119,9 +120,11 @@ def asked(printed: str, rule: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_profile_plans_the_jobs_of_a_local_run_and_asks_what_the_config_says(executor, folder):
-    (folder / "config/tiny.yaml").write_text(yaml.safe_dump(CONFIG | {"training": {"devices": 2}}))
+    more = {"methods": ["coordinates", "graphpca"], "training": {"devices": 2}}  # one is of another environment
+    (folder / "config/tiny.yaml").write_text(yaml.safe_dump(CONFIG | more))
     printed = dry(folder, *through(executor, folder), "--cores", "2")  # a dry run takes 1 core where none is named
-    assert jobs(printed) == jobs(dry(folder, "--cores", "2")) and jobs(printed)["pretrain"] == 2
+    assert jobs(printed) == jobs(dry(folder, "--cores", "2")) and jobs(printed)["pretrain_in"] == 2
+    assert f"output: {folder}/.venv-peers/.ready (send to storage)" in printed
     memory, seconds = map(int, (UNMEASURED["max_rss"], UNMEASURED["s"]))
     for rule, gpus in {"prepare": None, "pretrain": "2", "score": None}.items():
         of = asked(printed, rule)
@@ -152,8 +155,11 @@ def test_what_a_user_must_set_is_named_in_one_line(executor, folder):
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_run_that_was_started_outside_of_the_shared_folder_is_refused(executor, folder):
-    done = snakemake(folder, "-n", *through(executor, folder), "--default-storage-prefix", "/elsewhere")
+    words = ("-n", *through(executor, folder))
+    done = snakemake(folder, *words, "--default-storage-prefix", "/elsewhere")
     assert f"default-storage-prefix: /elsewhere: the run was started in {folder}; start it in" in done.stdout
+    done = snakemake(folder, *words, results="/elsewhere")
+    assert "results=/elsewhere: not within the shared folder; give the path" in done.stdout
 
 
 @pytest.mark.skipif(not find_spec("snakemake_storage_plugin_s3"), reason="snakemake-storage-plugin-s3 is not installed")
@@ -168,7 +174,7 @@ def test_a_bucket_is_refused_as_the_folder_of_a_run(folder):
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_jobs_run_through_the_service_and_one_that_is_lost_is_sent_again_with_twice_the_memory(executor, folder):
     wanted = ("results/tiny/jobs/fold0-0.scores.json", "--jobs", "1")
-    quick = ("--seconds-between-status-checks", "1", "--latency-wait", "20", "--rerun-triggers", "mtime")
+    quick = ("--seconds-between-status-checks", "1", "--latency-wait", "20")
     with service(folder, lost="pretrain") as (variables, sent):
         done = snakemake(folder, *wanted, *quick, *through(executor, folder), **variables)
     assert done.returncode == 0, done.stdout + "\n".join(job.get("output", "") for job in sent)
@@ -176,5 +182,5 @@ def test_jobs_run_through_the_service_and_one_that_is_lost_is_sent_again_with_tw
     assert [job["memory"] for job in sent] == [memory, memory, 2 * memory, memory]
     assert [job["gpus"] for job in sent] == [0, 1, 1, 0], "prepare, pretrain twice, score"
     assert (folder / "results/tiny/arms").is_dir() and not (folder / ".snakemake/storage").exists(), "a file was copied"
-    here = snakemake(folder, "-n", *wanted[:1], "--cores", "1", "--rerun-triggers", "mtime")
+    here = snakemake(folder, "-n", *wanted[:1], "--cores", "1")
     assert "Nothing to be done" in here.stdout, here.stdout
