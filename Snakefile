@@ -8,11 +8,13 @@ from functools import partial
 from benchmark.experiment.cluster import memory, minutes, told
 from benchmark.experiment.depends import depends
 from benchmark.experiment.frozen import begin
+from benchmark.experiment.shared import share
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
 min_version("9.10")
 
+SHARED = share(workflow, config.get("results", "results"))
 # The run works from a copy of the config, so an edit of the config while it works changes the next run alone.
 RUN = begin(
     config.get("experiment", "config/default/simulated.yaml"),
@@ -21,6 +23,8 @@ RUN = begin(
 )
 OUT, WHAT = RUN.results, RUN.arguments
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+# A storage provider puts its prefix before a path, so an absolute one must name the provider itself.
+AT = storage.fs if SHARED else str
 # `python` is the one that runs Snakemake, or that of the rule's environment under --use-conda.
 os.environ.update(PATH=f"{os.path.dirname(sys.executable)}:{os.getenv('PATH')}")
 # A process that was killed leaves no words of its own.
@@ -49,7 +53,7 @@ STEPS = {
 DEPENDS = {step: depends(RUN, step) for step in ("prepare", "leaderboard", "report", "track", "show")}
 DEPENDS["score.{job}"] = lambda wildcards: depends(RUN, "score", wildcards.job)
 for env in RUN.environments:
-    STEPS[f"environment.{env.name}"] = (f"make-environment {env.name}", [], env.ready)
+    STEPS[f"environment.{env.name}"] = (f"make-environment {env.name}", [], AT(str(env.ready)))
     DEPENDS[f"environment.{env.name}"] = env.recipe
 
 SENT = ("prepare", "score.{job}")  # to the cluster, where there is one, beside the jobs of pretrain
@@ -63,10 +67,11 @@ for STEP, (CALL, NEEDS, MAKES) in STEPS.items():
             NEEDS,
         output:
             MAKES,
+        # `local` keeps a storage provider from copying. An input or output may not be `local`: its job would not be sent.
         log:
-            OUT / f"logs/{STEP}.log",
+            local(str(OUT / f"logs/{STEP}.log")),
         benchmark:
-            OUT / f"benchmarks/{STEP}.tsv"
+            local(str(OUT / f"benchmarks/{STEP}.tsv"))
         retries: None if STEP in SENT else 0  # None: as the profile says
         localrule: STEP not in SENT
         conda:
@@ -88,9 +93,9 @@ rule pretrain:
     output:
         RUN.arms("{job}"),
     log:
-        OUT / "logs/pretrain.{job}.log",
+        local(str(OUT / "logs/pretrain.{job}.log")),
     benchmark:
-        OUT / "benchmarks/pretrain.{job}.tsv"
+        local(str(OUT / "benchmarks/pretrain.{job}.tsv"))
     wildcard_constraints:
         job=r"[^/.@]+",
     retries: 0 if workflow.remote_exec else 5  # not within a job of a cluster, which has no more memory to give
@@ -117,7 +122,7 @@ use rule pretrain as pretrain_in with:
     input:
         RUN.record,
         lambda wildcards: ancient(RUN.checked(wildcards.job)),
-        lambda wildcards: [] if CONDA else RUN.environment(wildcards.job).ready,
+        lambda wildcards: [] if CONDA else AT(str(RUN.environment(wildcards.job).ready)),
     wildcard_constraints:
         job=r"[^/.@]+@[^/.@]+",
     conda:
@@ -135,7 +140,7 @@ rule show:
     output:
         RUN.summary,
     log:
-        OUT / "logs/show.log",
+        local(str(OUT / "logs/show.log")),
     retries: 0
     localrule: True
     conda:
