@@ -20,10 +20,13 @@ class Recorder:
     The first step of a kind is taken as it is: it compiles kernels and makes the optimiser's state. The second is
     recorded. Work whose course hangs on the values of tensors cannot be recorded, and the count of FLOPs has refused it
     before; what cannot be recorded for another reason is taken as it is.
+
+    Args:
+        forget: removes the gradients that a recording has left which did not end.
     """
 
-    def __init__(self, take: Callable[[Tensors, Hidden], torch.Tensor]):
-        self._take = take
+    def __init__(self, take: Callable[[Tensors, Hidden], torch.Tensor], forget: Callable[[], object]):
+        self._take, self._forget = take, forget
         self._of: dict[object, Recorded | None] = {}
         self._can = True
 
@@ -43,6 +46,7 @@ class Recorder:
                 return Recorded(self._take, batch, hidden)
             except RuntimeError:
                 self._can = False
+                self._forget()
         return None
 
 

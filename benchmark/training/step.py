@@ -48,7 +48,8 @@ class Step:
             self.model, self.optimizer = set_up(self.fabric, module, make_optimizer(module, learning_rate))
         self.model.train()
         self._phase: object = None
-        self._recorder = Recorder(self._take) if self.device.type == "cuda" and training.n_devices == 1 else None
+        alone = self.device.type == "cuda" and training.n_devices == 1
+        self._recorder = Recorder(self._take, self.optimizer.zero_grad) if alone else None
         self._rate = torch.zeros((), device=self.device)
         self._flops: dict[tuple[object, ...], int] = {}
 

@@ -40,12 +40,12 @@ def taken(monkeypatch):
     return []
 
 
-def recorder_of(taken):
+def recorder_of(taken, forget=lambda: None):
     def take(batch, hidden):
         taken.append(batch["x"].shape[1])
         return torch.tensor(0.0)
 
-    return Recorder(take)
+    return Recorder(take, forget)
 
 
 def test_the_first_step_of_a_shape_is_taken_and_the_second_recorded(taken):
@@ -73,9 +73,9 @@ def test_a_step_that_cannot_be_recorded_is_taken_as_it_is(taken, monkeypatch):
         raise RuntimeError("operation not permitted when stream is capturing")
 
     monkeypatch.setattr(recorded, "Recorded", refuse)
-    step = recorder_of(taken)
+    step = recorder_of(taken, forget=lambda: taken.append("forgotten"))
     assert [step(*given(3)).item() for _ in range(4)] == [0, 0, 0, 0]
-    assert taken == [3, 3, 3, 3]
+    assert taken == [3, "forgotten", 3, 3, 3], "what the recording left is gone before the next step"
 
 
 def losses_on_the_gpu(side, replayed):
