@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 import torch
 
+from benchmark.core.memory import peak_rss, reset_peak_rss
 from benchmark.training.budget import Meter
 from benchmark.training.group import ALONE, Group
 
@@ -56,32 +56,17 @@ class MemoryAndEnergy:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         else:
-            _reset_peak_rss()
+            reset_peak_rss()
 
     def read(self, meter: Meter) -> None:
         """Bring the meter's `peak_memory_bytes` and `energy_joules` up to date."""
-        peak = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else _peak_rss()
+        peak = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else peak_rss()
         meter.peak_memory_bytes = max(meter.peak_memory_bytes, int(self.group.most(peak)))
         before, self._joules = self._joules, _joules(self.device)
         known = before is not None and self._joules is not None
         spent = self.group.total(self._joules - before if known else math.nan)
         if not math.isnan(spent):
             meter.energy_joules = (meter.energy_joules or 0.0) + spent
-
-
-def _reset_peak_rss() -> None:
-    with suppress(OSError):  # not Linux: the peak is then that of the whole process
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak_rss() -> int:
-    try:
-        status = Path("/proc/self/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) * 1024
-    except (OSError, IndexError):
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _joules(device: torch.device) -> float | None:

@@ -7,7 +7,6 @@ regions of the tissue, 4 slides to learn from and one to test. The memory is tha
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from benchmark.core.contracts import Spots
+from benchmark.core.memory import peak_rss
 
 D, N_LABELS, N_DONORS, N_GENES = 64, 20, 4, 300
 MAX_GB = 2.0
@@ -178,8 +178,7 @@ def one(name: str, n: int) -> None:
     """Print the line of a step that is taken in this process."""
     start = time.perf_counter()
     STEPS[name](n)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    print(f"{name:<18}{n:>12,}{time.perf_counter() - start:>10.0f}{peak:>10.2f}")
+    print(f"{name:<18}{n:>12,}{time.perf_counter() - start:>10.0f}{peak_rss() / 1e9:>10.2f}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ import sys
 import time
 from pathlib import Path
 
+from benchmark.core.memory import peak_rss
+
 SLIDES = (1_000, 10_000, 100_000, 1_000_000)  # spots of one slide
 CORPORA = (100_000, 1_000_000, 10_000_000)  # spots of ten slides together
 FLOPS = 2e11
@@ -97,8 +99,8 @@ def one(what: str, *args: object) -> None:
     """Measure in this process, and print the result as JSON."""
     folder, *rest = args
     result = MEASURES[what](Path(str(folder)), *rest)
-    peaks = [resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    print(json.dumps(result | {"peak_bytes": max(peaks)}))
+    of_children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    print(json.dumps(result | {"peak_bytes": max(peak_rss(), of_children)}))
 
 
 def main() -> None:
