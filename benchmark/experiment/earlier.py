@@ -60,8 +60,7 @@ def facts_of(folder: Path, rank: int = 1) -> list[Fact]:
     }
     made = partial(Fact, **here)
     used = {slide for fold in manifest["folds"].values() for side in ("learn", "fit", "test") for slide in fold[side]}
-    spots_of_a_slide = manifest["data"]["spots"] / manifest["data"]["slides"]  # the manifest tells no more
-    sized = partial(made, spots=round(spots_of_a_slide * len(used)))
+    sized = partial(made, spots=_spots(manifest["data"], used))
     rows = rows.rename(columns={"method": "label"})
     facts = [*_of_arms(_costs(rows, manifest["config"]), made, sized)]
     if (folder / "benchmarks").is_dir():
@@ -71,6 +70,12 @@ def facts_of(folder: Path, rank: int = 1) -> list[Fact]:
 
 def _name(folder: Path) -> str:
     return str(folder.relative_to(ROOT)) if folder.is_relative_to(ROOT) else str(folder)
+
+
+def _spots(data: dict[str, Any], slides: set[str]) -> int:
+    """Of some slides together. An older manifest has the sum of all alone: there each is an average one."""
+    of_slides = data.get("spots_of_slides")
+    return sum(of_slides[name] for name in slides) if of_slides else round(data["spots"] / data["slides"] * len(slides))
 
 
 def _methods(config: dict[str, Any]) -> dict[str, Method]:

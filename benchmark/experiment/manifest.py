@@ -41,6 +41,7 @@ def manifest(run: Run) -> dict:
             "genes": len(record["genes"]),
             "genes_in_every_slide": int(corpus.common.sum()),
             "sha256": fingerprint({name: slide["sha256"] for name, slide in record["slides"].items()}),
+            "spots_of_slides": {name: slide["n_spots"] for name, slide in record["slides"].items()},
             "lattice": {name: slide["lattice"] for name, slide in record["slides"].items()},
         },
         "arms": groups_of(arms),

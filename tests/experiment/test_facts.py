@@ -162,3 +162,10 @@ def test_a_method_that_cannot_be_tried_has_no_facts_and_says_why(tissue, tmp_pat
     assert trial.trials(run, lambda line: None) == []
     (kept,) = json.loads(run.trials.read_text()).values()
     assert "took no step" in kept["reason"]
+
+
+def test_the_size_of_a_run_is_that_of_the_slides_that_it_used(finished):
+    manifest = read_json(finished / "manifest.json", dict)
+    manifest["data"]["spots_of_slides"] = {"s": 500, "t": 200, "left out": 50}
+    write_json(finished / "manifest.json", manifest)
+    assert {fact.spots for fact in facts_of(finished)} == {0, 700}
