@@ -94,6 +94,16 @@ class Facts:
         source = ", ".join(dict.fromkeys(fact.source for fact in best))
         return Figure(statistics.median(fact.value * self._times(fact) for fact in best), source)
 
+    def most(self, what: str, method: str, options: str) -> Figure:
+        """The greatest of the facts of these very options on this machine, by a trial or a run on this dataset."""
+        found = [
+            fact
+            for fact in self._by_what.get((what, method, True), [])
+            if (fact.options, fact.machine) == (options, self.machine) and fact.dataset in ("", self.dataset)
+        ]
+        greatest = max(found, key=lambda fact: fact.value, default=None)
+        return Figure(greatest.value, greatest.source) if greatest else NOT_MEASURED
+
     @property
     def machines(self) -> set[str]:
         """The machines that some method's speed was measured on."""

@@ -93,7 +93,7 @@ class _Planner:
             return ArmCost(arm)
         about, here = (entry.method, entry.canonical), self.facts.machine
         beside = _first(self.facts.find("arm", *about, was) for was in (trained, not trained))
-        memory = self.facts.exactly("memory", *about, here) if trained else NOT_MEASURED
+        memory = self.facts.most("memory", *about) if trained else NOT_MEASURED
         return ArmCost(
             arm,
             **(self._training(arm, entry, method) if trained else {}),

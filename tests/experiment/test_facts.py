@@ -46,6 +46,15 @@ def test_of_equally_near_facts_the_higher_rank_counts():
     assert Facts(twice, "there").exactly("FLOP/s", "patch", "a", None).known
 
 
+def test_memory_is_the_greatest_that_was_seen_of_these_options_here_on_this_dataset():
+    like = {"method": "patch", "options": "a", "trained": True, "machine": "here"}
+    trial_, run = Fact("memory", 5, "a trial", **like, rank=2), Fact("memory", 7, "a run", **like, dataset="ours")
+    others = [Fact("memory", 9, "", **like, dataset="theirs"), Fact("memory", 9, "", **like | {"machine": "there"})]
+    assert Facts([trial_, run, *others], "here", "ours").most("memory", "patch", "a") == (7, "a run")
+    assert Facts([trial_, *others], "here", "ours").most("memory", "patch", "a") == (5, "a trial")
+    assert not Facts(others, "here", "ours").most("memory", "patch", "a").known
+
+
 def row(method, budget, seed, metric, value, task="cost", split="none", slide="pooled", neighbours=0):
     shared = {"dataset": "made up", "unit": "patch", "options": "{}", "budget_axis": "flops", "setting": "x"}
     place = {"method": method, "budget": budget, "seed": seed, "fold": "fold0", "split": split, "slide": slide}
