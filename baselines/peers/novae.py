@@ -34,8 +34,8 @@ class Novae(Trained):
 
     Args:
         max_epochs: of training.
-        hops: from a spot to the rim of its neighbourhood, and to the neighbourhood that it is compared with. The
-            package advises 1 for spots as large as those of Visium; its default, for cells, is 2.
+        hops: from a spot to the rim of its neighbourhood, and to the neighbourhood that it is compared with. null: what
+            the package advises, 2 for cells, and 1 for spots in an array, such as those of Visium.
         checkpoint: a folder that `Novae.save_pretrained` wrote: it is used as it is, without training. null: from
             scratch. Nothing is ever downloaded.
         seen: names of slides, or of whole datasets, that the checkpoint was trained on. Their rows say so.
@@ -49,7 +49,7 @@ class Novae(Trained):
     def __init__(
         self,
         max_epochs: PositiveInt = 3,
-        hops: PositiveInt = 1,
+        hops: PositiveInt | None = None,
         checkpoint: str | None = None,
         seen: tuple[str, ...] = (),
     ):
@@ -83,9 +83,8 @@ class Novae(Trained):
             # The package has the genes in a set, whose order differs from process to process: sorted, all runs agree.
             genes = sorted(package.utils.prepare_adatas(slides)[1])
             batch = min(BATCH, *(slide.n_obs for slide in slides))
-            self.model = package.Novae(
-                slides, var_names=genes, n_hops_local=self.hops, n_hops_view=self.hops, batch_size=batch
-            )
+            hops = self.hops or advised_hops(corpus)
+            self.model = package.Novae(slides, var_names=genes, n_hops_local=hops, n_hops_view=hops, batch_size=batch)
         except AssertionError as error:  # too few genes, say
             raise UnitBenchError("novae", f"the package refuses the slides ({error})", "leave it out") from None
         self._train(slides, budget)
@@ -111,6 +110,11 @@ class Novae(Trained):
         spots = round(2 * shown * steps * self.model.hparams.batch_size)  # a neighbourhood, and the one beside it
         budget.meter.report(flops=watch.flops, spots=spots, steps=steps)
         self.model.eval()
+
+
+def advised_hops(slides: Iterable[ad.AnnData]) -> int:
+    """2 if some slide has cells, which lie anywhere; 1 if all have spots in an array."""
+    return 2 if any(slide.uns["lattice"]["kind"] == "binned" for slide in slides) else 1
 
 
 def _read(package: Any, slides: Iterable[ad.AnnData]) -> list[ad.AnnData]:

@@ -1,4 +1,4 @@
-"""The first screen of the site: which unit leads at which budget, and whether it beats what needs no pretraining."""
+"""The first screen of the site: which unit leads at which budget, and whether it beats what is in use today."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AXIS = ["budget_axis", "budget"]
 def answer(found: Overall, tissue: Mapping[str, str], contest: Contest) -> str:
     """The whole answer in one sentence, of each dataset at the largest budget that two of its units share."""
     if found.units.empty:
-        return "These runs cannot tell: no two units share a budget on a dataset that has a method without pretraining."
+        return "These runs cannot tell: no two units share a budget on a dataset with a method of today."
     won = found.won.loc[found.won.groupby("dataset")["budget"].idxmax()]
     leads = won["first"].value_counts()
     of_unit = [f"{unit} leads on {leads[unit]}" for unit in sorted(leads.index, key=lambda unit: (-leads[unit], unit))]
@@ -33,7 +33,7 @@ def answer(found: Overall, tissue: Mapping[str, str], contest: Contest) -> str:
     text = (
         f"By {contest_name(contest)}, at the largest budget of each of {counted(len(won), 'table')} on "
         f"{counted(n_tissues, 'dataset')}: {', '.join(of_unit)} ({n_clear or 'none'} of them clearly); the leader "
-        f"is ahead of the best that needs no pretraining on {n_ahead} of {len(leader)} ({n_beats or 'none'} clearly)"
+        f"is ahead of the best method of today on {n_ahead} of {len(leader)} ({n_beats or 'none'} clearly)"
     )
     return text + _pooled(found.pooled) + "."
 
@@ -56,7 +56,7 @@ def counted(n: int, word: str) -> str:
 def picture(found: Overall, tissue: Mapping[str, str], contest: Contest) -> dict[str, Any]:
     """What the template draws: a panel for each budget, in it a lane for each dataset, in it a mark for each unit.
 
-    Places are per cent of the width, of the difference to the best that needs no pretraining.
+    Places are per cent of the width, of the difference to the best method of today.
     """
     ends = [table[["difference", "low", "high"]].to_numpy(dtype=float).ravel() for table in (found.units, found.pooled)]
     low, high, ticks = _scale(np.nan_to_num(np.concatenate(ends)))

@@ -1,4 +1,4 @@
-"""Units over many datasets: each one's champion at each budget, against the best of what needs no pretraining."""
+"""Units over many datasets: each one's champion at each budget, against the best of what is in use today."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Overall(NamedTuple):
 
     Attributes:
         units: one row per dataset, budget and unit where two units or more met: `method` is its champion, `taught` is
-            False if that did not learn its objective, `value` with its interval, `rival` the best that needs no
-            pretraining here with its value, and the columns `PAIRED` of the difference between the two.
+            False if that did not learn its objective, `value` with its interval, `rival` the best of today with its
+            value, and the columns `PAIRED` of the difference between the two.
         won: `winners` of the contest, one row per dataset and budget.
         pooled: the columns `PAIRED` of the same difference over the donors of all datasets of a budget, one row per
             budget and unit, and `n_datasets`. Only of datasets on which all units of that budget met.
@@ -71,8 +71,9 @@ def overall(rows: pd.DataFrame, contest: Contest, tissue: Mapping[str, str]) -> 
 
 
 def today(rows: pd.DataFrame, contest: Contest) -> tuple[str, pd.DataFrame] | None:
-    """The best complete entrant that needs no pretraining here, and its scores: a method without a unit, or a model
-    that was released. None where there is none. It is picked by the scores that it is compared by, which favours it."""
+    """The best complete entrant of what is in use today, and its scores: a method without a unit, or one whose compute
+    is not matched, such as a released model or a peer that trains as long as its package has it. None where there is
+    none. It is picked by the scores that it is compared by, which favours it."""
     measured = scores(select(rows, contest))
     outside = measured["reference"].str.contains(NOT_MATCHED, regex=False)
     kept = measured[((measured["unit"] == "none") & (measured["reference"] == "")) | outside]

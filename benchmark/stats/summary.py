@@ -9,6 +9,7 @@ import pandas as pd
 
 from benchmark.core.errors import UnitBenchError
 from benchmark.stats.contests import CONTEST
+from benchmark.stats.options import DEFAULT
 from benchmark.stats.rows import ENTRANT, PLACE
 
 NO_SCORES = ["arm", "cost", "objective"]  # tasks of rows that nothing is ranked by
@@ -67,7 +68,7 @@ def _labels(rows: pd.DataFrame) -> pd.Series:
 def _differing(values: Mapping, others: Iterable[Mapping]) -> str:
     """The options of which another one has another value, as " [size=8]"; empty where there is none."""
     keys = sorted({key for other in others for key in {*values, *other} if values.get(key) != other.get(key)})
-    return f" [{', '.join(f'{key}={values.get(key)}' for key in keys)}]" if keys else ""
+    return f" [{', '.join(f'{key}={values.get(key, DEFAULT)}' for key in keys)}]" if keys else ""
 
 
 def _twice(rows: pd.DataFrame) -> pd.DataFrame:

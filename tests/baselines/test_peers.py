@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from anndata import AnnData
 
+from baselines.peers.novae import advised_hops
 from baselines.peers.package import Package
 from benchmark.core.contracts import offer
 from benchmark.core.environments import find_environment
@@ -174,6 +175,12 @@ def test_novae_downloads_nothing(split, tmp_path):
     method = make("methods", "novae", {"checkpoint": "prism-oncology/novae-human-0"})
     with pytest.raises(UnitBenchError, match=r"novae-human-0: no file config\.json; give a local folder"):
         method.check(split[0])
+
+
+@pytest.mark.parametrize(("kinds", "hops"), [(("hex", "hex"), 1), (("square",), 1), (("hex", "binned"), 2)])
+def test_novae_looks_farther_where_a_slide_has_cells(kinds, hops):
+    slides = [AnnData(np.zeros((1, 1)), uns={"lattice": {"kind": kind}}) for kind in kinds]
+    assert advised_hops(slides) == hops
 
 
 @needs["stagate"]

@@ -123,7 +123,7 @@ def test_the_first_screen_answers_in_one_sentence(site):
     assert answer.count(". ") == 0 and answer.endswith(".")
     said = " ".join(pages(site)["index.html"].text)
     assert said.count("Other slides of B were learned from") == 1 and re.search(r"\d+ arms expected", said)
-    assert "leads on" in answer and "needs no pretraining" in answer and "[" in answer
+    assert "leads on" in answer and "best method of today" in answer and "[" in answer
 
 
 def test_a_run_pretrained_on_several_datasets_takes_no_part_in_the_answer(tmp_path):

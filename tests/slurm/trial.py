@@ -187,7 +187,9 @@ def main() -> int:
         print(f"SKIPPED, nothing was tried: {', '.join(lacks)} missing → apt-get install slurm-wlm munge; "
               'pip install -e ".[slurm]"; run as root')  # fmt: skip
         return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the cluster is ended
+    # So that the cluster is ended, and that Ctrl-C reaches the runs where this was started in the background.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     shutil.rmtree(folder, ignore_errors=True)
     bad = 0
     print("run | seconds | leaderboard", flush=True)

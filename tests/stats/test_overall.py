@@ -1,4 +1,4 @@
-"""Units over many datasets against the best that needs no pretraining."""
+"""Units over many datasets against the best method of today."""
 
 import pandas as pd
 import pytest

@@ -79,7 +79,7 @@ def test_one_label_with_other_options_is_another_entrant(runs):
     options = '{"method": "patch", "size": 16}'
     other = rows.assign(options=rows["options"].mask(rows["method"] == "patch", options))
     names = set(gather({**runs, "results/two": other})[0]["method"])
-    assert {"patch [size=None]", "patch [size=16]"} <= names and "patch" not in names and "spot" in names
+    assert {"patch [size=default]", "patch [size=16]"} <= names and "patch" not in names and "spot" in names
 
 
 # Ranks
