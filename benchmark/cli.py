@@ -163,17 +163,21 @@ def run(
 def bench(
     config: ConfigPath = CONFIG,
     results: Results = RESULTS,
-    preset: Annotated[str, typer.Option(help="Size of the trunk, except in the paper's row.")] = "tiny",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option(help="Cores to use.")] = 1,
+    seconds: Annotated[float, typer.Option(help="Of training; on a GPU, where the first step compiles, 60.")] = 5.0,
 ) -> None:
-    """Measure loaders and training steps on the config's corpus, beside a plain matrix product."""
+    """Measure how fast the methods of the config train on its corpus, beside a plain matrix product."""
     from benchmark.data.corpus import open_corpus
-    from benchmark.training.bench import bench, lines
+    from benchmark.experiment.bench import bench as measure
+    from benchmark.experiment.bench import choose
 
     run = open_config(config, results)
+    choose(device)
     if not run.record.exists():
         prepare(config, results)
-    print("\n".join(lines(*bench(open_corpus(run.corpus), preset, threads))))
+    for line in measure(run.config, open_corpus(run.corpus), threads, seconds):
+        print(line, flush=True)
 
 
 def main() -> None:

@@ -29,9 +29,10 @@ from benchmark.experiment.manifest import processor
 from benchmark.training.machine import machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from benchmark.experiment.layout import Run
+    from benchmark.training.budget import Meter
 
 SECONDS = 3.0  # of training
 PATIENCE = 300.0  # seconds, for the whole trial of a method
@@ -53,20 +54,26 @@ def trials(run: Run, tell: Callable[[str], None]) -> list[Fact]:
     """
     corpus, config = open_corpus(run.corpus), run.config
     kept: dict[str, Any] = read_json(run.trials, dict) if run.trials.exists() else {}
-    wanted = {}
+    here = this_machine(config.precision)
+    for entry in learners(config):
+        code = code_of_plugin("methods", entry.method, entry.options)
+        key = fingerprint([here, machine(config.precision), corpus.digest, entry.canonical, code])
+        if key not in kept:
+            tell(f"trying {entry.label} for a few seconds")
+            about = {"machine": here, "method": entry.method, "options": entry.canonical}
+            kept[key] = about | _tried(config, corpus, entry)
+            write_json(run.trials, kept)
+    return kept_facts(run)
+
+
+def learners(config: Config) -> list[Method]:
+    """The entries of a config that learn by a budget and need no environment of their own; of equal ones, one."""
+    found = {}
     for entry in config.methods:
         plugin = registry.find("methods", entry.method)
         if not plugin.environment and registry.make("methods", entry.method, entry.options).unit != "none":
-            wanted[entry.canonical] = entry
-    here = this_machine(config.precision)
-    for canonical, entry in wanted.items():
-        code = code_of_plugin("methods", entry.method, entry.options)
-        key = fingerprint([here, machine(config.precision), corpus.digest, canonical, code])
-        if key not in kept:
-            tell(f"trying {entry.label} for a few seconds")
-            kept[key] = {"machine": here, "method": entry.method, "options": canonical} | _tried(config, corpus, entry)
-            write_json(run.trials, kept)
-    return kept_facts(run)
+            found[entry.canonical] = entry
+    return list(found.values())
 
 
 def kept_facts(run: Run) -> list[Fact]:
@@ -111,21 +118,33 @@ def _tried(config: Config, corpus: Corpus, entry: Method) -> dict[str, Any]:
         return {"spots": 0, "figures": {}, "reason": str(error)}
 
 
-def _try(config: Config, corpus: Corpus, entry: Method) -> dict[str, Any]:
+def trained_for(seconds: float, config: Config, corpus: Corpus, entry: Method) -> tuple[Any, Meter]:
+    """The method after so long a training on the largest slides of the first fold, and what it has spent.
+
+    Raises:
+        UnitBenchError: it took no step.
+    """
     from benchmark.training.budget import Budget
 
     fold = next(iter(folds_of(config, corpus).values()))
     entry = entry.at(fold.name)
     method = registry.make("methods", entry.method, entry.options)
-    n_spots = {name: corpus.record["slides"][name]["n_spots"] for name in fold.learn}
-    largest = sorted(n_spots, key=n_spots.__getitem__, reverse=True)[:N_SLIDES]
-    budget = Budget("device_seconds", SECONDS, config.precision)
-    given = corpus.for_methods(largest, offer(method, "panels"), offer(method, "labels"))
+    budget = Budget("device_seconds", seconds, config.precision)
+    given = corpus.for_methods(_largest(corpus, fold.learn), offer(method, "panels"), offer(method, "labels"))
     with suppress(UnitBenchError):  # where one step takes long, it misses its budget by more than 2%
         method.fit(given, budget, config.seeds[0])
-    meter = budget.meter
-    if not meter.steps:
-        raise UnitBenchError(f"method {entry.label!r}", f"took no step in {SECONDS:g} s")
+    if not budget.meter.steps:
+        raise UnitBenchError(f"method {entry.label!r}", f"took no step in {seconds:g} s", "give it more seconds")
+    return method, budget.meter
+
+
+def _largest(corpus: Corpus, names: Iterable[str]) -> list[str]:
+    n_spots = {name: corpus.record["slides"][name]["n_spots"] for name in names}
+    return sorted(n_spots, key=n_spots.__getitem__, reverse=True)[:N_SLIDES]
+
+
+def _try(config: Config, corpus: Corpus, entry: Method) -> dict[str, Any]:
+    method, meter = trained_for(SECONDS, config, corpus, entry)
     figures = {
         "FLOP/s": meter.flops / meter.device_seconds,
         "step FLOPs": meter.flops / meter.steps,
@@ -133,7 +152,9 @@ def _try(config: Config, corpus: Corpus, entry: Method) -> dict[str, Any]:
         "memory": float(meter.peak_memory_bytes),
         "weights": 4.0 * (offer(method, "n_parameters") or 0),
     }
-    slide = shown(corpus[largest[-1]], genes=None if offer(method, "panels") else corpus.subset(fold.learn).common)
+    learn = next(iter(folds_of(config, corpus).values())).learn
+    genes = None if offer(method, "panels") else corpus.subset(learn).common
+    slide = shown(corpus[_largest(corpus, learn)[-1]], genes=genes)
     if embed := offer(method, "embed"):
         import torch
 

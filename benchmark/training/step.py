@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -125,13 +126,16 @@ def make_fabric(wanted: str, module: torch.nn.Module | None = None, training: Tr
     if training.n_devices > 1:
         strategy = sharded.strategy(training.n_devices) if training.strategy == "fsdp" else whole_strategy()
     try:
-        fabric = Fabric(
-            accelerator="auto",
-            strategy=strategy,
-            devices=training.devices,
-            num_nodes=training.nodes,
-            precision=precision(wanted, module),
-        )
+        with warnings.catch_warnings():
+            if training.n_devices == 1:  # which needs no launcher, where Slurm is installed
+                warnings.filterwarnings("ignore", ".*`srun` command is available")
+            fabric = Fabric(
+                accelerator="auto",
+                strategy=strategy,
+                devices=training.devices,
+                num_nodes=training.nodes,
+                precision=precision(wanted, module),
+            )
     except MisconfigurationException as error:
         raise UnitBenchError("training.devices", " ".join(str(error).split()), "ask for fewer") from None
     # Autocast alone chooses what is computed in bf16. Fabric would also round every input, such as positions: from 256

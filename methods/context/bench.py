@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from benchmark.model.trunk import PRESETS
-from benchmark.training.bench import matmul_rate, timed
 from benchmark.training.loop import draw_hidden, tensors
 from benchmark.training.made_up import MadeUp
+from benchmark.training.rates import matmul_rate, timed
 from benchmark.training.step import Step, precision
 from methods.context.model import ContextModel
 from methods.context.tokens import GROUPS, N_COMPONENTS
@@ -70,15 +70,15 @@ def row(corpus: Corpus, unit: ContextUnit, preset: str, n: int) -> tuple[str, ..
     step.update(batch, hidden, 1e-4)
     first = time.perf_counter() - start
     seconds = timed(lambda: step.update(batch, hidden, 1e-4), step.device)
-    rate, of = flops / seconds, peak(used, step.device.type)
+    rate, of = flops / seconds, peak(used)
     figures = (first, loading * 1e3, seconds * 1e3, rate / 1e12, of / 1e12)
     return used, *(f"{value:.3g}" for value in figures), f"{rate / of:.1%}"
 
 
 @cache
-def peak(used: str, device: str) -> float:
-    """FLOP/s of a plain matrix product of this precision, large enough for the device."""
-    return matmul_rate(used, 8192 if device == "cuda" else 2048)
+def peak(used: str) -> float:
+    """FLOP/s of a plain matrix product of this precision."""
+    return matmul_rate(used)
 
 
 def main() -> None:
