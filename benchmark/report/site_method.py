@@ -23,7 +23,7 @@ class About(NamedTuple):
         text: its docstring; "" if it has none.
         fault: why it cannot be read here; "" if it can.
         versions: as the manifests have them.
-        licence: of its package, as the package states it.
+        licence: of the plugin, as its distribution states it.
         defaults: option → default, as text.
     """
 
@@ -55,6 +55,7 @@ def method_html(
         "title": plugin,
         "about": about,
         "unit": ", ".join(sorted(labels["unit"].unique())),
+        "packages": sorted(set(rows.loc[rows["task"] == "arm", "note"]) - {""}),
         "entries": told,
         "standings": _standings(board, plugin, plugins, tissue),
         "costs": _costs(rows, tissue),

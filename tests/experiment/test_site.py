@@ -52,6 +52,7 @@ def results(tmp_path_factory):
     write_table(first / "maps.parquet", example_predictions())
     second = small_run("two <i>")
     random = second["method"] == "random"
+    second["note"] = second["note"].mask(second["method"] == "pca", "made-up 1.2 (MIT)")
     options = second["options"].where(~random, json.dumps({"method": EVIL}))
     write_run(top / RUNS[1], second.assign(method=second["method"].where(~random, EVIL), options=options))
     third = small_run("one").assign(data="", protocol="", dataset="old name")
@@ -102,6 +103,13 @@ def test_names_are_escaped_and_files_have_safe_names(site):
             assert EVIL not in text and "<i>third" not in text and "two <i>" not in text, path
     assert (site / method_page(EVIL)).exists() and (site / dataset_page("two <i>")).exists()
     assert (site / run_folder(RUNS[2]) / "report.html").exists()
+
+
+def test_the_page_of_a_method_says_which_package_ran(site):
+    found = pages(site)
+    said, other = (" ".join(found[method_page(name)].text) for name in ("pca", EVIL))
+    assert "package that it calls made-up 1.2 (MIT)" in re.sub(r"\s+", " ", said)
+    assert "package that it calls" not in other
 
 
 @pytest.mark.parametrize("pair", [("a", "A"), ("a b", "a-b"), ("x" * 70, "x" * 71), ("é", "è"), ("..", "."), ("", "-")])
