@@ -36,6 +36,24 @@ app = typer.Typer(
     "`run` does them all.",
 )
 
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"unitbench {version('unitbench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def first(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What every command takes."""
+
+
 ConfigPath = Annotated[Path, typer.Option("--config", help="The experiment, a YAML file.")]
 Results = Annotated[Path, typer.Option("--results", help="The folder with one folder of results for each config.")]
 JobName = Annotated[str | None, typer.Option("--job", help='Only this job, such as "fold0-1". Default: all jobs.')]

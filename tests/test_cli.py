@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import anndata as ad
@@ -49,6 +50,10 @@ def call(monkeypatch, capsys, tmp_path):
         return ended.value.code or 0, *capsys.readouterr()
 
     return call
+
+
+def test_the_version_is_that_of_the_package(call):
+    assert call("--version") == (0, f"unitbench {version('unitbench')}\n", "")
 
 
 def refused(answer, *parts: str) -> None:
