@@ -35,8 +35,8 @@ def entrant_name(entrant: Entrant, reference: str = "", self_reported: bool = Fa
 
 
 def budget_label(axis: str, budget: float, unit: str) -> str:
-    """A budget as text: "4 TFLOP", or "no training" for a method of the unit "none"."""
-    return "no training" if unit == "none" else f"{si(budget)}{AXIS_UNITS[axis]}"
+    """A budget as text: "4 TFLOP", or "no budget" for the unit "none": PCA, or a peer that trains as it likes."""
+    return "no budget" if unit == "none" else f"{si(budget)}{AXIS_UNITS[axis]}"
 
 
 def seen_label(spots: float) -> str:
