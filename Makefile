@@ -27,7 +27,7 @@ board: $(READY)    ## open the MLflow leaderboard on 127.0.0.1
 site: $(READY)    ## the static site of all committed runs: results/site/index.html
 	$(BIN)/unitbench site --out "$$RESULTS/site"
 
-bench: $(READY)    ## measure loaders and training steps
+bench: $(READY)    ## measure how fast the methods of the config train
 	$(BIN)/unitbench bench $(WHAT)
 
 gates: $(READY)    ## the gates that take seconds: style, format, types
