@@ -48,11 +48,11 @@ def bench(config: Config, corpus: Corpus, threads: int, seconds: float) -> Itera
     for entry in learners(config):
         registry.find("methods", entry.method).load()
         try:
-            yield _line(
-                _row(entry.label, apart(entry.label, _speed, config, corpus, entry, threads, seconds), products)
-            )
+            found = apart(entry.label, _speed, config, corpus, entry, threads, seconds)
         except UnitBenchError as error:
             yield str(error)
+        else:
+            yield _line(_row(entry.label, found, products))
     peaks = ", ".join(f"{rate / 1e9:,.1f} GFLOP/s in {name}" for name, rate in products.items())
     yield f"a product: of plain matrices in the same precision, {peaks}"
 
@@ -75,10 +75,9 @@ def _speed(config: Config, corpus: Corpus, entry: Method, threads: int, seconds:
     torch.set_num_threads(threads)
     method, meter = trained_for(seconds, config, corpus, entry)
     under_way = [point["flops_per_second"] for point in meter.curve[1:]]
+    used = precision(config.precision, offer(method, "model"))
     return {
-        "precision": precision(config.precision, offer(method, "model"))
-        .removesuffix("-mixed")
-        .replace("32-true", "fp32"),
+        "precision": "bf16" if used == "bf16-mixed" else "fp32",
         "flops": meter.flops / meter.steps,
         "spots": meter.spots / meter.steps,
         "rate": statistics.median(under_way) if under_way else meter.flops / meter.device_seconds,
