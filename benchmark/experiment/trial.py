@@ -7,7 +7,6 @@ embed all spots; "vectors" and "weights", bytes that the embeddings of all spots
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -131,10 +130,13 @@ def trained_for(seconds: float, config: Config, corpus: Corpus, entry: Method) -
     method = registry.make("methods", entry.method, entry.options)
     budget = Budget("device_seconds", seconds, config.precision)
     given = corpus.for_methods(_largest(corpus, fold.learn), offer(method, "panels"), offer(method, "labels"))
-    with suppress(UnitBenchError):  # where one step takes long, it misses its budget by more than 2%
+    why = ""
+    try:
         method.fit(given, budget, config.seeds[0])
+    except UnitBenchError as error:  # where one step takes long, it misses its budget by more than 2%
+        why = f" ({error.cause})"
     if not budget.meter.steps:
-        raise UnitBenchError(f"method {entry.label!r}", f"took no step in {seconds:g} s", "give it more seconds")
+        raise UnitBenchError(f"method {entry.label!r}", f"took no step in {seconds:g} s{why}")
     return method, budget.meter
 
 

@@ -170,7 +170,7 @@ def test_a_method_that_cannot_be_tried_has_no_facts_and_says_why(tissue, tmp_pat
     monkeypatch.setattr(trial, "open_corpus", lambda folder: tissue)
     assert trial.trials(run, lambda line: None) == []
     (kept,) = json.loads(run.trials.read_text()).values()
-    assert "took no step" in kept["reason"]
+    assert "took no step" in kept["reason"] and "unknown" in kept["reason"]
 
 
 def test_the_size_of_a_run_is_that_of_the_slides_that_it_used(finished):
