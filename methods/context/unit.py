@@ -25,6 +25,7 @@ Passes = Literal[1, 4, 16]
 MIN_OCCUPANCY = 0.25  # share of a crop's cells that hold a spot
 MOST_OVER = 8  # cells by which a crop hangs over the edge of a slide; or half its side, if that is less
 MOST = 256  # spots that a sample shows; a step of any side costs about what one such sample costs
+TOLERANCE = 0.06  # of the cost of a step, which is why arms of all sides take the same number of steps within 10%
 MOST_READ = 4992  # spots of a slide that are read at once: as many as a Visium slide has
 
 
@@ -36,8 +37,8 @@ class ContextUnit:
     `most` spots it shows a random part, at their own positions. Slides are drawn in proportion to their spots.
 
     Attributes:
-        most: spots of the fullest sample, but no more than a crop has cells, and `MOST`.
-        samples_per_step: as many as make steps of all sides cost about the same.
+        most: spots that a sample is padded to; see `step_of`.
+        samples_per_step: see `step_of`.
         starts: of each slide, the first cells of the crops that may be drawn, `[n_crops, 2]`.
         parts: of each slide, `[n_spots, groups, p]`; see `Tokeniser`.
         asked: what the objective asks of genes, if it does.
@@ -65,15 +66,15 @@ class ContextUnit:
         if not fullest:
             cause = f"no crop of {side} × {side} cells holds {MIN_OCCUPANCY * side**2:.0f} spots on any slide"
             raise UnitBenchError("context", cause, "set a smaller side")
-        most = min(fullest, most_shown(side))
-        return cls(side, most, round(work(MOST, width) / work(most, width)), starts, parts, asked)
+        most, samples_per_step = step_of(min(fullest, most_shown(side)), width)
+        return cls(side, most, samples_per_step, starts, parts, asked)
 
     @property
     def name(self) -> UnitName:
         return unit_name(self.side)
 
     def tokens_per_sample(self, corpus: Corpus) -> float:
-        """Of the fullest sample."""
+        """Padding counts: it is computed."""
         return self.most
 
     def draw(self, corpus: Corpus, n: int, rng: np.random.Generator) -> Samples:
@@ -98,6 +99,23 @@ def work(n_spots: int, width: int) -> float:
     A spot takes 24 width² in a layer, and 4 width more for each spot that it attends to.
     """
     return n_spots * (1 + n_spots / (6 * width))
+
+
+def step_of(most: int, width: int) -> tuple[int, int]:
+    """The spots that a sample is padded to, and the samples of a step, so that steps of all sides cost about the same.
+
+    A step is to cost what one sample of `MOST` spots costs. Where no number of samples of `most` spots comes near that,
+    as where a single one costs two thirds of it, they are padded until it does.
+
+    Args:
+        most: spots of the fullest sample, 1 to `MOST`.
+    """
+    whole = work(MOST, width)
+    samples = whole / work(most, width)
+    if abs(round(samples) / samples - 1) <= TOLERANCE:
+        return most, round(samples)
+    n = int(samples)
+    return round(3 * width * (math.sqrt(1 + 2 * whole / n / (3 * width)) - 1)), n  # the inverse of `work`
 
 
 def unit_name(side: Side) -> UnitName:

@@ -16,7 +16,7 @@ from benchmark.units.expression import field, fields
 from methods.context.method import Context
 from methods.context.model import ContextModel, views
 from methods.context.samples import samples, thinned
-from methods.context.unit import ContextUnit, cover
+from methods.context.unit import MOST, ContextUnit, cover, step_of, work
 from tests.helpers.dial import GROUPS, MICRO, SIDES, P, drawn, hidden_of
 from tests.helpers.hand_made import slide_at
 
@@ -78,15 +78,24 @@ def test_every_spot_is_read_in_as_many_samples(cell, side, passes, at_once):
     assert np.bincount(read, minlength=slide.n_spots).tolist() == [n] * slide.n_spots
 
 
-def test_a_step_costs_about_the_same_for_every_side():
-    corpus, preset, cost = MadeUp(n_slides=1, side=40, n_genes=20), PRESETS["tiny"], []
+@pytest.mark.parametrize(("tissue_side", "sides"), [(40, (*SIDES, 16, 32)), (14, (*SIDES, 16))])
+def test_a_step_costs_about_the_same_for_every_side(tissue_side, sides):
+    """On a slide that fills the largest samples, and on one of 196 spots, which is between one and two samples."""
+    corpus, preset, cost = MadeUp(n_slides=1, side=tissue_side, n_genes=20), PRESETS["tiny"], []
     module = ContextModel(50, preset)
-    for side in (1, 2, 4, 8, 16, 32, "slide"):
+    for side in sides:
         unit = ContextUnit.of(corpus, side, preset.d, [np.zeros((corpus.n_spots, GROUPS, 50), np.float32)])
         n = samples_per_step(unit, corpus)
         batch = tensors(unit.draw(corpus, n, np.random.default_rng(0)))
         cost.append(count_flops(module, batch, *hidden_of(batch)))
     assert max(cost) < 1.1 * min(cost)
+
+
+@given(st.integers(1, MOST), st.integers(16, 1024))
+def test_steps_cost_the_same_however_many_spots_a_sample_holds(most, width):
+    padded, n = step_of(most, width)
+    assert padded >= most
+    assert n * work(padded, width) == pytest.approx(work(MOST, width), rel=0.07)
 
 
 def test_a_side_that_no_slide_can_fill_is_refused(tissue):
