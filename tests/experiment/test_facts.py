@@ -131,7 +131,7 @@ def test_the_committed_runs_are_facts_too(tmp_path):
 
 
 def test_a_trial_counts_the_step_and_is_made_once(tissue, micro_trunk, tmp_path, monkeypatch):
-    monkeypatch.setattr(trial, "SECONDS", 0.2)
+    monkeypatch.setattr(trial, "SECONDS", 1.0)
     run, said = Run(tmp_path / "c.yaml", config(methods=["random", PATCH]), tmp_path / "small"), []
     monkeypatch.setattr(trial, "open_corpus", lambda folder: tissue)
     found = {fact.what: fact for fact in trial.trials(run, said.append)}
