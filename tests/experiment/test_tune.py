@@ -138,3 +138,4 @@ def test_each_fold_has_its_own_trials_and_its_own_best_setting(tmp_path, monkeyp
     trial = settings(Tuning(space=SPACE, trials=2, amount=1.0))[1]
     assert tuned.method("context.side-4").folds == {"fold1": trial}
     assert tuned.method("pca").folds == {}
+    assert "*id" not in (tmp_path / "tuned.yaml").read_text()  # an alias of YAML: the file is to be read by people
