@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from benchmark.report import words
 from benchmark.report.ablation_plots import plots
-from benchmark.report.heats import of_grid
+from benchmark.report.heats import held_fixed, of_grid
 from benchmark.stats.ablation import means
 from benchmark.stats.grids import Grid
 from benchmark.stats.names import budget_label
@@ -53,10 +53,7 @@ def _caption(grid: Grid) -> str:
     """What varies, what does not, and what the intervals are over."""
     family = grid.family
     vary = " × ".join(words.short_option_name(factor) for factor in sorted(family.factors, key=words.option_order))
-    fixed = [
-        f"{words.short_option_name(name)} {words.level_name(name, family.fixed[name])}"
-        for name in sorted(family.fixed, key=words.option_order)
-    ]
+    fixed = held_fixed(family)
     n_donors, n_seeds = grid.values.shape[-2:]
     n_arms = int(grid.planned.sum()) * n_donors * n_seeds
     missing = n_arms - int((~np.isnan(grid.values)).sum())

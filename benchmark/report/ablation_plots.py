@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from benchmark.report import words
 from benchmark.report.drawing import plain, whiskers
-from benchmark.report.heats import INK, SCALE, Heat, colour_range, heats, score_range, singles
+from benchmark.report.heats import INK, SCALE, Heat, are_numbers, colour_range, heats, score_range, singles
 from benchmark.stats.grids import Grid
 
 MANY = 4  # a heat map with more columns has a row of the page for itself
@@ -52,9 +52,9 @@ def _heat_map(heat: Heat, colours: tuple[float, float]) -> go.Figure:
 
 
 def _single(factor: str, levels: pd.DataFrame, grid: Grid, limits: tuple[float, float]) -> go.Figure:
-    """Levels that are numbers go across and are joined by a line. Names go down, where there is room for them."""
+    """Levels that are numbers go across and are joined by a line. Names go down."""
     names = [words.level_name(factor, level) for level in levels["level"]]
-    numbers = all(level.replace(".", "", 1).isdigit() for level in levels["level"])
+    numbers = are_numbers(levels)
     title, score = words.option_name(factor), words.metric_of(grid.contest)
     points = {"x": names, "y": levels["value"].tolist()} if numbers else {"y": names, "x": levels["value"].tolist()}
     colour = words.UNIT_COLOURS[grid.family.unit]

@@ -10,6 +10,7 @@ import pandas as pd
 from benchmark.report import words
 from benchmark.stats.contests import Contest, select
 from benchmark.stats.grids import GRID, Grid
+from benchmark.stats.options import Family
 
 SCALE = ("#f3f7fb", "#54a3d6")  # one hue, light enough throughout for dark text on it
 INK = "#1b1f24"
@@ -42,6 +43,12 @@ class Heat:
         ]
 
 
+def held_fixed(family: Family) -> list[str]:
+    """The settings that all entrants of a family share, such as "side of a sample 8"."""
+    names = sorted(family.fixed, key=words.option_order)
+    return [f"{words.short_option_name(name)} {words.level_name(name, family.fixed[name])}" for name in names]
+
+
 def of_grid(table: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     """The rows of a table of means or effects that belong to one grid."""
     return table[(table[GRID] == list(grid.key.values())).all(axis=1)]
@@ -50,13 +57,20 @@ def of_grid(table: pd.DataFrame, grid: Grid) -> pd.DataFrame:
 def heats(means: pd.DataFrame) -> list[Heat]:
     """The pairs of factors of one grid, in the order of `words.OPTIONS`, if each has two levels or more.
 
+    Of a pair whose levels were not crossed, as where a list of entries changes two settings at once, nothing is drawn.
     A level without any value in a pair is left out of it: the table of effects says why.
     """
     pairs = means[means["factor_2"] != ""]
     keys = list(pairs[["factor", "factor_2"]].drop_duplicates().itertuples(index=False, name=None))
     keys.sort(key=lambda pair: sorted(map(words.option_order, pair)))
     drawn = [_heat(pairs[(pairs["factor"] == a) & (pairs["factor_2"] == b)], a, b) for a, b in keys]
-    return [heat for heat in drawn if min(len(heat.rows), len(heat.columns)) > 1]
+    return [heat for heat in drawn if _crossed(heat.value)]
+
+
+def _crossed(value: np.ndarray) -> bool:
+    """Whether levels of each factor can be compared at one level of the other: some row and some column has two."""
+    there = ~np.isnan(value)
+    return all((there.sum(axis=axis) > 1).any() for axis in (0, 1))
 
 
 def _heat(pair: pd.DataFrame, a: str, b: str) -> Heat:
@@ -74,6 +88,11 @@ def _heat(pair: pd.DataFrame, a: str, b: str) -> Heat:
     if (len(of_a), words.option_order(a)) > (len(of_b), words.option_order(b)):
         return Heat(words.option_name(b), words.option_name(a), of_b, of_a, *arrays)
     return Heat(words.option_name(a), words.option_name(b), of_a, of_b, *(array.T for array in arrays))
+
+
+def are_numbers(levels: pd.DataFrame) -> bool:
+    """Whether all levels of a setting are numbers: they go across in a plot. Names go down, where there is room."""
+    return all(level.replace(".", "", 1).isdigit() for level in levels["level"])
 
 
 def singles(means: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

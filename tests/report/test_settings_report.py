@@ -66,6 +66,14 @@ def test_every_square_of_a_heat_map_says_its_mean_or_nothing(grid):
     )
 
 
+def test_settings_that_always_change_together_have_no_heat_map():
+    """Size and rule change at once: nothing says which of them made the difference."""
+    varied = {"size": [8, 16], "channels": ["variance", "moran"], "n_channels": [64, 256]}
+    together = product([(8, "variance"), (16, "moran")], (64, 256), "ABCDEF")
+    rows = grid_rows({(*pair, n, donor, 0): score(*pair, n, donor) for pair, n, donor in together}, varied, budget=4e12)
+    assert heats.heats(means(grids(rows))) == []
+
+
 def test_a_large_grid_is_folded_between_its_best_and_its_worst(grid, ablated):
     names = select(leaderboard(grid), PRIMARY).dropna(subset="value")["method"].tolist()
     html = ablated.read_text()
