@@ -57,7 +57,7 @@ def tune(run: Run, out: Path, cores: str) -> int:
         chosen = winners(rows, [method.label for method in tuned], len(trials))
         notes += [f"{fold}: {label}: trial {k} of {len(trials)}, {value:.3f}" for label, (k, value) in chosen.items()]
         notes.append(f"{fold}: {spent(rows):.3g} FLOPs in {len(trials) * len(tuned)} trials")
-        best[fold] = {label: dict(trials[k]) for label, (k, _) in chosen.items()}  # copies: YAML writes one as an alias
+        best[fold] = {label: dict(trials[k]) for label, (k, _) in chosen.items()}  # copies: YAML makes aliases of one
     write_text(out, written(config, best, notes))
     print(*notes, f"→ {out}", sep="\n")
     return 0
