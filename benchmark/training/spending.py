@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from benchmark.training.watch import Watch
 
 MARGIN = 1.5  # a FLOP/s that was reported may be so many times that of a matrix product, since the clock is not exact
+SHORTEST = 1e-3  # seconds of a fit; a shorter one says nothing of a rate
 
 
 def watched_fit(method: Method, corpus: Corpus, budget: Budget, seed: int, trusted: bool = False) -> None:
@@ -61,7 +62,7 @@ def _check(unit: str, reference: str, budget: Budget, watch: Watch | None, secon
     if budget.axis == "flops" and watch:
         _check_count(budget, watch.flops)
     if meter.self_reported:
-        _check_rate(meter.flops / seconds)
+        _check_rate(meter.flops / max(seconds, SHORTEST))
 
 
 def _check_count(budget: Budget, seen: int) -> None:
