@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
 from benchmark.stats import intervals
 from benchmark.stats.names import named
-from benchmark.stats.rows import BLOCK, ENTRANT, clusters, scores
+from benchmark.stats.rows import BLOCK, ENTRANT, scores
 
 SPLITS = ("random", "few_labels")  # test spots lie on slides that were trained on
 METRICS = ("accuracy", "macro_f1", "ari_of_predictions")
@@ -28,6 +30,15 @@ COLUMNS = [
 ]
 
 
+class _Scores(NamedTuple):
+    """Scores of one entrant. Their axes are those of every entrant, so that two are paired place by place."""
+
+    values: np.ndarray  # [n_slides, n_seeds], NaN where there is none
+    blocks: np.ndarray  # [n_slides], the number of each slide's block
+    clusters: np.ndarray  # [n_slides], the number of its cluster under this split; -1 where there is no score
+    pooled: bool  # over slides
+
+
 def leakage(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per entrant, split within slides, probe, smoothing and metric of the domain task.
 
@@ -45,8 +56,8 @@ def leakage(rows: pd.DataFrame) -> pd.DataFrame:
     """
     measured = scores(rows[(rows["task"] == "domain") & rows["metric"].isin(METRICS)])
     measured = measured[measured["split"].isin(["donor", *SPLITS]) & (measured["setting"] != "majority")]
-    by_slide = measured.groupby([*CONTEST, *ENTRANT, *BLOCK, "slide", "seed"])["value"].mean()
-    tables = {key: part.droplevel([*CONTEST, *ENTRANT]) for key, part in by_slide.groupby([*CONTEST, *ENTRANT])}
+    by_slide = measured.groupby([*CONTEST, *ENTRANT, *BLOCK, "slide", "seed"])["value"].mean().reset_index()
+    tables = _tables(by_slide)
     controls = {(*key[: len(CONTEST)], key[len(CONTEST)]): part for key, part in tables.items()}
     records = [
         _record(key, part, tables.get((key[0], "donor", *key[2:])), controls)
@@ -60,38 +71,63 @@ def leakage(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _record(key: tuple, split: pd.Series, donor: pd.Series | None, controls: dict[tuple, pd.Series]) -> tuple:
-    """A row of the table. The scores are indexed by cluster, block, slide and seed."""
+def _tables(by_slide: pd.DataFrame) -> dict[tuple, _Scores]:
+    """The scores of each contest and entrant, from one row a slide and seed."""
+    places = by_slide.groupby(["block", "slide"]).ngroup().to_numpy()
+    seeds, clusters = (pd.factorize(by_slide[name], sort=True)[0] for name in ("seed", "cluster"))
+    shape = (places.max(initial=-1) + 1, seeds.max(initial=-1) + 1)
+    blocks = np.empty(shape[0], int)
+    blocks[places] = pd.factorize(by_slide["block"], sort=True)[0]
+    pooled = (by_slide["slide"] == "pooled").to_numpy()
+    tables: dict[tuple, _Scores] = {}
+    groups: dict[tuple, np.ndarray] = by_slide.groupby([*CONTEST, *ENTRANT]).indices  # type: ignore[assignment]
+    for key, at in groups.items():
+        values, of_cluster = np.full(shape, np.nan), np.full(shape[0], -1)
+        values[places[at], seeds[at]] = by_slide["value"].to_numpy()[at]
+        of_cluster[places[at]] = clusters[at]
+        tables[key] = _Scores(values, blocks, of_cluster, bool(pooled[at].all()))
+    return tables
+
+
+def _record(key: tuple, split: _Scores, donor: _Scores | None, controls: dict[tuple, _Scores]) -> tuple:
+    """A row of the table."""
     contest, method = key[: len(CONTEST)], key[len(CONTEST)]
     at_random, held_out = (controls.get((key[0], where, *key[2:5], RANDOM)) for where in (key[1], "donor"))
     noise = controls.get((*contest, NOISE))
     nothing = (np.nan, np.nan, np.nan)
-    pooled = (split.index.get_level_values("slide") == "pooled").all()
-    index = nothing if donor is None else _difference(split, donor)
     return (
         *key,
         *_with_interval(split),
         *(nothing if donor is None else _with_interval(donor)),
-        *index,
+        *(nothing if donor is None else _difference(split, donor)),
         *(nothing if at_random is None or held_out is None else _difference(at_random, held_out)),
         np.nan if noise is None else _with_interval(noise)[0],
         *(nothing if noise is None or method == NOISE else _difference(split, noise)),
-        0 if donor is None else donor.index.get_level_values("block").nunique(),
-        split.index.get_level_values("seed").nunique(),
-        POOLED if pooled and donor is not None else "",
+        0 if donor is None else len(np.unique(donor.blocks[_measured(donor)])),
+        int((~np.isnan(split.values)).any(axis=0).sum()),
+        POOLED if split.pooled and donor is not None else "",
     )
 
 
-def _difference(a: pd.Series, b: pd.Series) -> tuple[float, float, float]:
+def _measured(scores: _Scores) -> np.ndarray:
+    """Whether a slide has a score of any seed, `[n_slides]`."""
+    return ~np.isnan(scores.values).all(axis=1)
+
+
+def _difference(a: _Scores, b: _Scores) -> tuple[float, float, float]:
     """Mean and 95% interval of a − b over the (slide, seed) that both have. The clusters are those of `b`."""
-    places = ["block", "slide", "seed"]
-    values = b.rename("b").reset_index().merge(a.rename("a").reset_index()[[*places, "a"]], on=places)
-    return _with_interval(values.assign(value=values["a"] - values["b"]).set_index([*BLOCK, "slide", "seed"])["value"])
+    return _with_interval(b._replace(values=a.values - b.values))
 
 
-def _with_interval(values: pd.Series) -> tuple[float, float, float]:
+def _with_interval(scores: _Scores) -> tuple[float, float, float]:
     """Mean over donors and 95% interval of scores, NaN if there are none."""
-    if values.empty:
+    at = np.flatnonzero(_measured(scores))
+    if not at.size:
         return np.nan, np.nan, np.nan
-    table = values.groupby([*BLOCK, "seed"]).mean().unstack("seed")
-    return intervals.mean(table.to_numpy()), *intervals.bootstrap(table.to_numpy(), clusters(table))
+    at = at[np.lexsort((scores.blocks[at], scores.clusters[at]))]
+    values = scores.values[at]
+    values = values[:, ~np.isnan(values).all(axis=0)]
+    first = np.flatnonzero(np.diff(scores.blocks[at], prepend=-1))  # slide of each block
+    total, count = (np.add.reduceat(of, first) for of in (np.where(np.isnan(values), 0, values), ~np.isnan(values) * 1))
+    means = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return intervals.mean(means), *intervals.bootstrap(means, scores.clusters[at[first]])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_map
 
 from benchmark.model.trunk import Layer
 
@@ -25,6 +24,8 @@ def strategy(n_devices: int) -> ModelParallelStrategy:
 
 def _shard(module: torch.nn.Module, mesh: DeviceMesh) -> torch.nn.Module:
     """In place. The layers of a trunk are brought together one after another, the rest of the module at once."""
+    from torch.distributed.fsdp import fully_shard
+
     for part in module.modules():
         if isinstance(part, Layer):
             fully_shard(part, mesh=mesh["data_parallel"])
@@ -33,7 +34,7 @@ def _shard(module: torch.nn.Module, mesh: DeviceMesh) -> torch.nn.Module:
 
 def whole(state: Any) -> Any:
     """A state with every divided tensor whole, on the CPU, one after another. All processes must call it."""
-    return tree_map_only(DTensor, lambda tensor: tensor.full_tensor().cpu(), state)
+    return tree_map(lambda leaf: leaf.full_tensor().cpu() if _is_divided(leaf) else leaf, state)
 
 
 def divided(state: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +51,15 @@ def divide_state(optimizer: torch.optim.Optimizer) -> None:
 
 
 def _as(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    if not isinstance(like, DTensor) or isinstance(tensor, DTensor):
+    if not _is_divided(like) or _is_divided(tensor):
         return tensor
+    from torch.distributed.tensor import distribute_tensor
+
     # Every process has the whole tensor, so none is sent.
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
+
+
+def _is_divided(leaf: Any) -> bool:
+    """Whether it is a DTensor. Their module takes a second to import, so it is asked only where it is imported."""
+    tensors = sys.modules.get("torch.distributed.tensor")
+    return tensors is not None and isinstance(leaf, tensors.DTensor)
