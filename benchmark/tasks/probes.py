@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -15,13 +17,14 @@ from benchmark.tasks.tuning import choose
 K_NEIGHBOURS = 10
 PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4)  # of the linear probe, beside the mean loss of a spot; the strongest first
 MOST_STEPS = 5000  # of the linear probe; components of PCA take about 50
-TITLES = {
+Probe = Literal["knn", "linear", "mlp", "majority"]
+TITLES: Mapping[str, str] = {
     "knn": "k-NN probe",
     "linear": "linear probe",
     "mlp": "MLP probe",
     "majority": "the most frequent training label",
 }
-PROBES = tuple(TITLES)
+PROBES: tuple[Probe, ...] = get_args(Probe)
 
 
 class NotConverged(UnitBenchError):
