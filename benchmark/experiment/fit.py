@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from itertools import takewhile
@@ -102,6 +103,8 @@ def _is_finished(config: Config, folder: ArmFolder, record: dict | None, attempt
 def _fit(config: Config, corpus: Corpus, results: Path, waiting: list[Arm], progress: Progress) -> None:
     """Fit arms in other processes. The first arm without a result has ended its process; those after it go on."""
     shared = {label: _prepared(config, label) for label in {arm.method for arm in waiting}}
+    if "torch" in sys.modules and any(arm.amount for arm in waiting):
+        import_module("torch._dynamo")  # an optimiser of PyTorch would import it, for seconds, in every process
     if waiting and len(corpus) <= SLIDES_IN_MEMORY:
         list(corpus)
     limits = limits_of(config)

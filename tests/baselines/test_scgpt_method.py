@@ -111,6 +111,7 @@ def steps(monkeypatch):
     return taken
 
 
+@pytest.mark.slow
 @by_name
 def test_spent_is_within_two_percent_of_the_target_by_another_count(tissue, steps, name):
     _, meter = fitted(METHODS[name](), tissue, Budget("flops", AMOUNT, "fp32"))
@@ -148,6 +149,7 @@ def test_a_larger_share_of_queries_is_counted_as_such(tissue):
     assert len(shapes) == 3  # one for each ratio
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_ends_as_an_unbroken_one(tissue, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrain_module, "CHECKPOINT_SECONDS", -1)
 
@@ -163,6 +165,7 @@ def test_a_run_that_is_killed_ends_as_an_unbroken_one(tissue, tmp_path, monkeypa
     assert same_weights(resumed, unbroken) and meter.flops == expected.flops and meter.steps == expected.steps
 
 
+@pytest.mark.slow
 @by_name
 def test_nothing_of_the_test_slides_enters_training(tissue, name, tmp_path):
     *train, test = tissue
@@ -223,6 +226,7 @@ def test_the_neighbours_predict_a_spot_without_its_own_counts(tissue):
     assert of_neighbours[0] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [Scgpt, partial(ScgptSpatial, gene_mean=False)], ids=["scgpt", "spatial"])
 def test_a_trained_model_predicts_bins_better_than_their_mean_and_an_untrained_one_does_not(tmp_path, make):
     data = Simulated(n_donors=2, shape=(12, 12), n_genes=40, depth=2000, image=False)

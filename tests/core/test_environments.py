@@ -182,12 +182,14 @@ def rows(folder) -> pd.DataFrame:
     return pd.read_parquet(folder / "results/tiny/scores.parquet")
 
 
+@pytest.mark.slow
 def test_the_workflow_makes_the_venv_once_and_runs_the_method_there(folder, rows):
     assert times_made(folder) == 1
     guest = rows[rows["method"] == "guest"]
     assert set(guest["status"]) == {"ok"} and len(guest[guest["task"] == "domain"])
 
 
+@pytest.mark.slow
 def test_without_a_checkpoint_the_official_scgpt_is_not_applicable_and_makes_no_environment(folder, rows):
     official = rows[rows["method"] == "scgpt_official"]
     assert set(official["task"]) == {"arm", "domain"}
@@ -195,6 +197,7 @@ def test_without_a_checkpoint_the_official_scgpt_is_not_applicable_and_makes_no_
     assert not (folder / ".venv-scgpt").exists()
 
 
+@pytest.mark.slow
 def test_a_reference_says_so_beside_its_name_and_which_slides_it_has_seen(folder, rows):
     names = pd.read_csv(folder / "results/tiny/leaderboard.csv")["name"]
     assert set(names) == {"random", "guest (a guest)", "scgpt_official (not compute-matched)"}
@@ -204,6 +207,7 @@ def test_a_reference_says_so_beside_its_name_and_which_slides_it_has_seen(folder
     assert set(guest.loc["donor1_0", "note"]) == {""}
 
 
+@pytest.mark.slow
 def test_another_experiment_finds_the_venv(folder):
     (folder / "other.yaml").write_text(yaml.safe_dump(CONFIG | {"name": "other", "seeds": [1]}))
     output = snakemake(folder, "-n", config="other.yaml")

@@ -20,6 +20,7 @@ def fitted(tissue, results, **training):
     return record, load_file(weights) if weights.exists() else {}
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_a_failed_arm_that_ends_later_as_an_unbroken_one(tissue, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(loop, "train", ranks.killed)

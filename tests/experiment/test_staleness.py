@@ -137,6 +137,7 @@ def plans(tmp_path_factory) -> dict[str, set[str]]:
     return {name: set(jobs) for name, jobs in json.loads(done.stdout.splitlines()[-1]).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_runs_what_depends_on_it_again_and_nothing_else(plans, name):
     assert plans[name] == CHANGES[name][1]

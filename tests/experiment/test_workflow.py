@@ -140,10 +140,12 @@ def test_snakemake_makes_its_own_report_offline(whole, plugins):
     assert "</html>" in (whole[0] / "workflow.html").read_text()
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_run_has_the_same_scores(whole, killed):
     pd.testing.assert_frame_equal(scores(whole[0]), scores(killed[0]), check_exact=True)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_run_has_the_same_leaderboard(whole, killed):
     boards = [pd.read_csv(folder / "results/tiny/leaderboard.csv") for folder, _ in (whole, killed)]
     boards[1] = boards[1][~boards[1]["method"].isin(["fails", "dies"])].reset_index(drop=True)

@@ -246,6 +246,7 @@ def test_images_of_the_wrong_size_are_refused(train, test_slide):
 # What is learned
 
 
+@pytest.mark.slow
 def test_a_trained_flow_uses_the_expression_and_one_without_it_cannot(tmp_path):
     """Three cell types that look different, with enough counts to tell them apart."""
     options = {"n_genes": 40, "depth": 3000, "n_cell_types": 3, "donor_effect": 0.1}

@@ -87,6 +87,7 @@ def trained(backbone: str, steps: int) -> MaskedImage:
     return module
 
 
+@pytest.mark.slow
 @by_backbone
 def test_a_smooth_signal_is_learned(backbone):
     module = trained(backbone, 300).eval()

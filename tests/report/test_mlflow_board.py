@@ -157,6 +157,7 @@ def test_a_run_keeps_its_report_and_tells_how_it_was_made(few, tmp_path):
     assert kept.info.run_id not in {run.info.run_id for run in active_runs(database)[1]}
 
 
+@pytest.mark.slow
 def test_a_server_is_written_to_as_a_database_is(few, tmp_path, monkeypatch, capfd):
     """The server of MLflow itself, on the loopback, with a database of its own. Nothing is printed of its runs."""
     rows, n = few

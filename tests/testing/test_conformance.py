@@ -34,7 +34,7 @@ OPTIONS = {
     "xenium": {"describe": str(CONFIG / "datasets/xenium_mouse_brain.yaml")},
 }
 FROM_FILES = ("her2st", "h5ad_folder", "cosmx", "merscope", "xenium")
-SLOW = ("patch_released", "scgpt", "scgpt_spatial", "spatia", "generator")
+SLOW = ("patch_released", "scgpt", "scgpt_spatial", "spatia", "generator", "generation")
 MADE = ("visium", "visium_hd", "spatialdata")  # of small folders
 BUILT_IN = [
     pytest.param(

@@ -61,6 +61,7 @@ def test_a_step_of_the_dial_is_one_graph_in_bf16(t):
     assert (explained.graph_count, explained.graph_break_count) == (1, 0)
 
 
+@pytest.mark.slow
 def test_compiled_steps_are_those_of_the_plain_module(monkeypatch):
     """The last part of the compiler, which writes the kernels, is left out: on a CPU it takes a minute."""
     torch._dynamo.reset()

@@ -74,6 +74,7 @@ def test_turns_on_one_device_have_the_losses_and_totals_of_one_turn(tissue, alon
     assert_same_end(turns, alone)
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_an_error_and_the_rest_may_be_done_on_another_number_of_devices(
     tissue, alone, monkeypatch, tmp_path
 ):
@@ -92,6 +93,7 @@ def test_a_killed_process_is_an_error_and_the_rest_may_be_done_on_another_number
     assert_same_end(resumed, alone)
 
 
+@pytest.mark.slow
 def test_what_one_device_has_begun_two_divided_ones_end(tissue, alone, monkeypatch, tmp_path):
     checkpoint = tmp_path / "checkpoint.pt"
 
@@ -123,6 +125,7 @@ def test_a_full_disk_is_no_error_of_the_training(tissue, monkeypatch, tmp_path):
         trained(tissue, Training(devices=2), checkpoint=tmp_path / "checkpoint.pt")
 
 
+@pytest.mark.slow
 def test_no_process_outlives_the_one_that_asked(tissue, monkeypatch, tmp_path):
     monkeypatch.setattr(loop, "train", ranks.telling_its_process)
     options = {"checkpoint": tmp_path / "checkpoint.pt", "n_steps": 10**6}
@@ -149,6 +152,7 @@ def test_several_nodes_without_slurm_are_refused(tissue, monkeypatch, tmp_path):
         trained(tissue, Training(nodes=2))
 
 
+@pytest.mark.slow
 def test_the_tasks_of_srun_find_each_other(tissue, alone, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(ranks.srun(tmp_path).parent), prepend=":")
     nodes = trained(tissue, Training(nodes=2), checkpoint=tmp_path / "checkpoint.pt")

@@ -150,6 +150,7 @@ def test_a_spot_read_alone_is_embedded_without_its_neighbours(tissue):
     assert change[0] > 1e-3 and not change[1:].any()
 
 
+@pytest.mark.slow
 def test_the_released_code_predicts_the_same_for_every_hidden_spot_of_a_tile(tissue):
     # One tile holds the slide, as 40 of 101 cells would not: so a tile of 120.
     slide = tissue[tissue.names[0]]
