@@ -37,6 +37,7 @@ def test_the_local_copy_is_the_published_one():
         assert sha256(DATA / "her2st" / file["path"]) == file["sha256"]
 
 
+@pytest.mark.slow
 @needs_data
 def test_all_spots_and_genes_are_read(slides):
     genes = [set(slide.var_names) for slide in slides.values()]
@@ -45,6 +46,7 @@ def test_all_spots_and_genes_are_read(slides):
     assert len(set.intersection(*genes)) == 11_871
 
 
+@pytest.mark.slow
 @needs_data
 def test_the_pathologists_labels_reach_their_spots(slides):
     labelled = {name: slide.obs["label"] for name, slide in slides.items() if "label" in slide.obs}
@@ -65,6 +67,7 @@ LABELS = {
 }
 
 
+@pytest.mark.slow
 @needs_data
 def test_a_spot_has_the_counts_and_the_position_of_its_row(slides):
     with gzip.open(DATA / "her2st/data/ST-cnts/C1.tsv.gz", "rt") as file:
@@ -77,6 +80,7 @@ def test_a_spot_has_the_counts_and_the_position_of_its_row(slides):
     assert slide.obsm["lattice"][0].tolist() == [y - least[1], x - least[0]]
 
 
+@pytest.mark.slow
 @needs_data
 def test_the_lattice_lies_as_the_tissue_does_in_the_image(slides):
     for slide in slides.values():
@@ -86,6 +90,7 @@ def test_the_lattice_lies_as_the_tissue_does_in_the_image(slides):
         assert slide.uns["lattice"]["n_shared"] == 0
 
 
+@pytest.mark.slow
 @needs_data
 def test_images_are_recorded_with_their_scale(slides):
     images = {name: slide.uns["image"] for name, slide in slides.items() if "image" in slide.uns}
@@ -116,6 +121,7 @@ def copy(tmp_path, monkeypatch):
     return tmp_path / "her2st" / "data"
 
 
+@pytest.mark.slow
 @needs_data
 def test_without_a_local_copy_a_slide_is_downloaded(tmp_path, monkeypatch, slides):
     class Quiet(SimpleHTTPRequestHandler):

@@ -203,6 +203,7 @@ def test_the_run_says_where_its_time_went(whole):
     assert 0 < share < 100
 
 
+@pytest.mark.slow
 def test_failing_method_is_a_row_and_an_exit_code(killed):
     folder, run = killed
     assert run.returncode == 1, run.stdout + run.stderr
@@ -217,6 +218,7 @@ def test_failing_method_is_a_row_and_an_exit_code(killed):
     assert (folder / "results/tiny/report.html").exists() and (folder / "results/tiny/mlflow.db").exists()
 
 
+@pytest.mark.slow
 def test_an_arm_that_kills_its_process_is_a_row_and_stops_no_other(killed):
     folder, run = killed
     assert "dies, 2 arms: the arm: its process was ended by signal 9 (SIGKILL)" in run.stdout
