@@ -234,6 +234,11 @@ class Config(Frozen):
         description="Methods that one process fits in turn. Null: as many as make jobs of 5 to 30 minutes by the plan; "
         "1 where nothing was measured.",
     )
+    folds_per_job: int = Field(
+        default=1,
+        ge=1,
+        description="Folds that hold out donors that one process fits in turn: short ones share its start-up.",
+    )
 
     @field_validator("methods")
     @classmethod

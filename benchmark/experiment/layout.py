@@ -138,20 +138,30 @@ class Run:
         """The (method, fold) pairs of each job, by its name. The record of the dataset alone tells the folds.
 
         A job runs in one environment: "fold0-1" in the main one, "fold0-1@scgpt" in another. A process in any
-        environment finds the same jobs, even where methods of other environments are not installed.
+        environment finds the same jobs, even where methods of other environments are not installed. A job of several
+        folds has the name of the first.
         """
-        by_name = folds(self.config, self.dataset["groups"], self.dataset.get("roles", {}))
+        packs = self._packs()
         size = self.size
         labels_in: dict[str, list[str]] = {}
         for method in self.config.methods:
             environment = _needs(method)
             labels_in.setdefault(f"@{environment}" if environment else "", []).append(method.label)
         return {
-            f"{fold}-{first // size}{environment}": [(label, fold) for label in labels[first : first + size]]
-            for fold in by_name
+            f"{pack[0]}-{first // size}{environment}": [
+                (label, fold) for fold in pack for label in labels[first : first + size]
+            ]
+            for pack in packs
             for environment, labels in labels_in.items()
             for first in range(0, len(labels), size)
         }
+
+    def _packs(self) -> list[list[str]]:
+        """The folds that jobs share: so many of those that hold out donors, and the one within slides by itself."""
+        names = list(folds(self.config, self.dataset["groups"], self.dataset.get("roles", {})))
+        of_donors, size = [name for name in names if name != "all"], self.config.folds_per_job
+        packs = [of_donors[first : first + size] for first in range(0, len(of_donors), size)]
+        return packs + [["all"]] * ("all" in names)
 
     @property
     def size(self) -> int:
@@ -213,7 +223,7 @@ class Run:
 
 
 def with_size(run: Run, size: int) -> Run:
-    """The run with so many methods a job."""
+    """The run with so many methods of a fold a job."""
     return replace(run, config=run.config.model_copy(update={"methods_per_job": size}))
 
 

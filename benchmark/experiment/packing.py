@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from benchmark.experiment.costs import Plan
@@ -32,13 +33,13 @@ def packed(run: Run, facts: Facts | None = None) -> Run:
     if run.config.methods_per_job or run.begun:
         return with_size(run, run.size)
     facts = facts or measured(run)
-    single = with_size(run, 1)
+    single = replace(run, config=run.config.model_copy(update={"methods_per_job": 1, "folds_per_job": 1}))
     costs = plan(single, facts, Speeds(facts))
     if any(what.startswith(("FLOP/s", "arms beside")) for what in costs.lacking):
-        return single
+        return with_size(run, 1)
     n_methods = len(run.config.methods)
     for size in range(1, n_methods + 1):
-        seconds = list(_jobs(single, costs, size))
+        seconds = [run.config.folds_per_job * fit for fit in _jobs(single, costs, size)]
         if max(seconds) > MOST and size > 1:
             return with_size(run, size - 1)
         if statistics.median(seconds) >= LEAST:

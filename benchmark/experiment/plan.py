@@ -39,8 +39,8 @@ def plan(run: Run, facts: Facts, speeds: Speeds) -> Plan:
     starts = [take(f"start of {step}", "", facts.find(f"start {step}")) for step in ("pretrain", "score")]
     jobs = {}
     for job, arms in run.plan().items():
-        plugins = dict.fromkeys(run.config.method(label).method for label, _ in run.jobs[job])
-        shared = sum(take("what arms of a fold share", name, facts.find("fold", name)) for name in plugins)
+        plugins = dict.fromkeys((run.config.method(label).method, fold) for label, fold in run.jobs[job])
+        shared = sum(take("what arms of a fold share", name, facts.find("fold", name)) for name, _ in plugins)
         jobs[job] = JobCost(*starts, shared, tuple(map(planner.arm, arms)))
     once = {step: take("steps that run once", step, facts.find(step)) for step in ONCE}
     return Plan(jobs, once, take("bytes of tables", "", facts.find("tables")), planner.sources, planner.lacking)

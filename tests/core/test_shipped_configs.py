@@ -92,8 +92,9 @@ def test_the_dial_has_the_same_sides_on_every_dataset_and_nothing_else_that_diff
 
 
 def test_the_default_run_holds_out_enough_donors_for_a_test_to_be_clear():
+    """2 / 2**10 by Holm over the 16 tests of its page is 0.03; of eight donors, 0.12."""
     config = read_config(CONFIG / "default" / "simulated.yaml")
-    assert config.dataset.options["n_donors"] >= 8 and config.splits.donor_folds is None
+    assert config.dataset.options["n_donors"] >= 10 and config.splits.donor_folds is None
 
 
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)

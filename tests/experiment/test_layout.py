@@ -68,6 +68,18 @@ def test_jobs_and_their_files_have_the_names_of_earlier_runs(run):
     ]
 
 
+def test_a_job_of_several_folds_has_the_name_of_the_first_and_the_fold_within_slides_its_own(run):
+    three = {"n_donors": 3, "slides_per_donor": 1}
+    changes = {"dataset": {"name": "simulated", "options": three}, "methods_per_job": 2, "folds_per_job": 2}
+    Path("named.yaml").write_text(yaml.safe_dump(CONFIG | changes | {"splits": {"donor_folds": 3}}))
+    both = ("fails", "other")
+    assert open_run("named.yaml").jobs == {
+        "fold0-0": [(label, fold) for fold in ("fold0", "fold1") for label in both],
+        "fold2-0": [(label, "fold2") for label in both],
+        "all-0": [(label, "all") for label in both],
+    }
+
+
 def test_the_mark_of_a_job_is_named_by_what_its_fit_depends_on(run):
     before = {job: run.checked(job) for job in run.jobs}
     values = CONFIG | {"methods": ["fails", {"method": "fails", "label": "other", "options": {"size": 5}}]}
