@@ -25,7 +25,7 @@ class Domain:
 
     Args:
         min_support: spots that a label needs on a slide to be part of its macro means.
-        probes: which of them to fit. The MLP takes a third of the time of all.
+        probes: which of them to fit. The MLP takes nearly half of the time of all.
     """
 
     min_support: PositiveInt = labels.MIN_SUPPORT

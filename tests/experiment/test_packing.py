@@ -66,6 +66,11 @@ def test_what_the_config_sets_is_kept(write):
     assert packed(write(methods_per_job=3), facts()).size == 3
 
 
+def test_folds_that_share_a_job_count_in_its_time(write):
+    slow = facts(**{"FLOP/s": 1e7})  # 103 s a method: in three folds one method takes over 5 minutes
+    assert packed(write(), slow).size == 4 and packed(write(folds_per_job=3), slow).size == 1
+
+
 def test_once_jobs_have_names_they_keep_them(write, monkeypatch):
     monkeypatch.setattr(packing, "measured", lambda run: facts())
     run, _ = freeze(write())
