@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
 
 N_MAPS = 6
+LETTERS = 28  # of a line of a map's title
 MOST_PANELS = 3  # of scores, where there are no maps
 
 
@@ -110,7 +113,7 @@ def _maps(figure: FigureBase, predictions: pd.DataFrame, ranking: pd.DataFrame) 
     palette = colours(predictions)
     panels = [(f"labels of slide\n{slide}", next(iter(spots.values())), "label")]
     panels += [
-        (full_name(row), spots[row["method"], row["budget"]], "prediction")
+        (_broken(full_name(row)), spots[row["method"], row["budget"]], "prediction")
         for _, row in _shown(ranking).iterrows()
         if (row["method"], row["budget"]) in spots
     ]
@@ -123,11 +126,19 @@ def _maps(figure: FigureBase, predictions: pd.DataFrame, ranking: pd.DataFrame) 
         axes.scatter(x, y, s=size, c=table[column].map(palette).fillna("0.9"), linewidths=0)
         axes.set_aspect("equal")
         axes.invert_yaxis()
-        axes.set_title(title.replace(", ", ",\n"), fontsize=9)  # names of settings are long
+        axes.set_title(title, fontsize=9)
     handles = [grid[0].scatter([], [], c=colour, label=label, s=40) for label, colour in palette.items()]
     widest = 0.5 + 0.08 * max(map(len, palette))  # inches: the mark, and the letters of the longest label
     ncols = int(np.clip(figure.bbox.width / figure.dpi / widest, 1, min(len(handles), 3)))
     figure.legend(handles=handles, loc="outside lower center", ncols=ncols, frameon=False, fontsize=9)
+
+
+def _broken(title: str) -> str:
+    """The title in lines that a map is wide enough for. Names of settings are long: they break after "." and "+"."""
+    parts = title.replace(" ", "\xa0").split(",\xa0")
+    words = [re.sub(r"(?<=[.+])(?=\D)", " ", part) for part in parts]
+    lines = [textwrap.wrap(word, LETTERS, break_on_hyphens=False) for word in words]
+    return ",\n".join("\n".join(of_part).replace(" ", "") for of_part in lines).replace("\xa0", " ")
 
 
 def _shown(ranking: pd.DataFrame) -> pd.DataFrame:

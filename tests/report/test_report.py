@@ -2,10 +2,12 @@
 
 import io
 import re
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from benchmark.core.curves import NO_CURVES
@@ -267,6 +269,20 @@ def test_the_picture_is_the_same_every_time(rows, tmp_path):
         readme_figure(leaderboard(rows), example_predictions(), tmp_path / name) for name in ("a.png", "b.png")
     )
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_names_of_settings_do_not_run_into_each_other_in_the_picture(rows, monkeypatch, tmp_path):
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: drawn.append(figure) or file.touch())
+    setting = ".objective-neighbourhood+negative_binomial.hidden-0.25"
+    board = leaderboard(rows[rows["split"] != "random"])
+    readme_figure(board.assign(name=board["name"] + setting), example_predictions(), tmp_path / "overview.png")
+    (figure,) = drawn
+    figure.draw_without_rendering()
+    maps = [axes for axes in figure.axes if axes.get_title()]
+    boxes = [axes.title.get_window_extent() for axes in maps]
+    assert sum("hidden-0.25" in axes.get_title() for axes in maps) >= 2
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
 
 
 def test_what_users_name_is_text_on_the_page_and_never_markup(tmp_path):
