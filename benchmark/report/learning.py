@@ -19,6 +19,7 @@ PREDICTORS = {
     "kriging": "kriging",
     ZERO: "0",
 }
+NAMED = 6  # names that a sentence holds; the tables have all
 
 
 def answer(told: pd.DataFrame) -> Answer:
@@ -36,9 +37,12 @@ def answer(told: pd.DataFrame) -> Answer:
 
 
 def _all(told: pd.DataFrame) -> str:
-    """The methods, each with the R² that it has beyond the best untaught predictor."""
+    """The methods, each with the R² that it has beyond the best untaught predictor. Of many, those that have most."""
     rows = told.assign(low=told["difference_low"], high=told["difference_high"]).set_index("method")
-    return _and([f"{method} ({signed(rows.loc[method])})" for method in words.in_order(told["method"], ())])
+    names = words.in_order(told["method"], ())
+    if len(names) > NAMED:
+        names = rows["difference"].sort_values(ascending=False, kind="stable").index
+    return _and([f"{method} ({signed(rows.loc[method])})" for method in names])
 
 
 def no_part(told: pd.DataFrame) -> str:
@@ -58,6 +62,9 @@ def no_part(told: pd.DataFrame) -> str:
 
 
 def _and(names: list[str]) -> str:
+    """The names as a list in words; of many, the first few and the number of the others."""
+    if len(names) > NAMED:
+        names = [*names[: NAMED - 1], f"{len(names) - NAMED + 1} others"]
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 

@@ -83,6 +83,24 @@ def test_it_gets_no_verdict_as_a_unit_though_its_score_is_the_best(rows, written
     assert "slide is best" in everyone[QUESTIONS[0]][1], "of methods that do not tell, all take part"
 
 
+def test_of_many_that_learned_the_sentence_names_the_best_and_counts_the_others_and_the_table_has_all(tmp_path):
+    units = [entry("context", "patch", side=8, hidden=share / 100) for share in range(10, 30, 2)]
+
+    def own_share(arm: dict) -> dict[str, float]:
+        return {"r2": float(arm["method"].rsplit("-")[-1]), "r2_own": 0.19}
+
+    told = objective_rows(units, own_share, donors=DONORS, seeds=(0,), folds=13)
+    rows = pd.concat([factor_rows(units, lambda arm: 0.5, donors=DONORS, seeds=(0,)), told], ignore_index=True)
+    short, text = answers(rows)[DID_LEARN]
+    assert short == "5 of 10" and "others" not in text, "five names each"
+    harder = rows.assign(value=rows["value"].where(rows["metric"] != "r2_own", 0.29))
+    short, text = answers(harder)[DID_LEARN]
+    assert short == "not shown" and text.endswith(" and 5 others did not learn.")
+    assert text.index("hidden-0.28") < text.index("hidden-0.2 ") and "hidden-0.18" not in text
+    page = write_report(harder, leaderboard(harder), None, NO_CURVES, {}, tmp_path / "report.html").read_text("utf-8")
+    assert all(f"hidden-{share / 100:g}" in section(page, "learned") for share in range(10, 30, 2))
+
+
 def test_the_question_is_answered_first_and_only_where_a_method_tells(rows):
     found = answers(rows)
     assert list(found) == [DID_LEARN, *QUESTIONS]
