@@ -65,7 +65,13 @@ def test_a_step_that_ends_badly_is_named_with_its_reason(tmp_path, site, how, co
 def test_a_run_that_is_told_to_end_leaves_nothing_behind(tmp_path, site, by):
     write(tmp_path, "waits")
     run = subprocess.Popen(
-        command(*RUN), cwd=tmp_path, env=environment(site), stdout=subprocess.PIPE, text=True, start_new_session=True
+        command(*RUN),
+        cwd=tmp_path,
+        env=environment(site),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(by, signal.SIG_DFL),  # under nohup the tests ignore it, and so would the run
     )
     while run.poll() is None and not list(tmp_path.glob("results/tiny/logs/prepare.log")):
         time.sleep(0.05)
