@@ -87,7 +87,7 @@ class Context(Trained):
         torch.manual_seed(seed)
         self.model = ContextModel(self.tokeniser.n_components, preset, self.objective, self.hidden, of_genes)
         if budget.amount > 0:
-            unit = ContextUnit.of(corpus, self.side, preset.d, parts, of_genes)
+            unit = ContextUnit.of(corpus, self.side, preset.d, parts, of_genes, self.model.work_beside)
             learning_rate = self.learning_rate or preset.learning_rate
             self.snapshots = pretrain(self.model, unit, corpus, budget, seed, learning_rate).snapshots
         self.model.eval()

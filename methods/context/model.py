@@ -55,6 +55,7 @@ class ContextModel(nn.Module):
         nn.init.orthogonal_(self.token.weight)
         nn.init.zeros_(self.token.bias)
         self.beside = nn.ModuleList(beside(objective, preset.d, asked))
+        self.work_beside = sum(each.flops for each in self.beside) / (24 * preset.d**2 * preset.layers)  # see `work`
         if "vicreg" in objective:
             self.counts = None  # its statistics are of all spots of a step
 

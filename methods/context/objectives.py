@@ -74,6 +74,7 @@ class GeneHead(nn.Module):
         super().__init__()
         self.head = nn.Linear(d, len(asked.group))
         self.register_buffer("group", torch.from_numpy(asked.group))
+        self.flops = 2 * d * min(GENES, len(asked.group))  # of each spot of a view
 
     def forward(
         self,
@@ -156,6 +157,7 @@ class Vicreg(nn.Module):
     def __init__(self, d: int):
         super().__init__()
         self.expander = nn.Sequential(nn.Linear(d, EXPANDED * d), nn.GELU(), nn.Linear(EXPANDED * d, EXPANDED * d))
+        self.flops = 2 * EXPANDED * (1 + 2 * EXPANDED) * d**2  # of each spot of a view: the net, and its covariance
 
     def forward(self, views: tuple[View, View], batch: dict[str, Tensor], genes: None, counts: None) -> Tensor:
         a, b = (self.expander(view.vectors).float() for view in views)

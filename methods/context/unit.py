@@ -54,8 +54,19 @@ class ContextUnit:
     at_once: ClassVar[int] = 1
 
     @classmethod
-    def of(cls, corpus: Corpus, side: Side, width: int, parts: Sequence[Rows], asked: Expressed | None = None) -> Self:
+    def of(
+        cls,
+        corpus: Corpus,
+        side: Side,
+        width: int,
+        parts: Sequence[Rows],
+        asked: Expressed | None = None,
+        beside: float = 0,
+    ) -> Self:
         """The unit for these slides and a trunk of this `width`.
+
+        Args:
+            beside: see `work`.
 
         Raises:
             UnitBenchError: no crop is full enough.
@@ -66,7 +77,7 @@ class ContextUnit:
         if not fullest:
             cause = f"no crop of {side} × {side} cells holds {MIN_OCCUPANCY * side**2:.0f} spots on any slide"
             raise UnitBenchError("context", cause, "set a smaller side")
-        most, samples_per_step = step_of(min(fullest, most_shown(side)), width)
+        most, samples_per_step = step_of(min(fullest, most_shown(side)), width, beside)
         return cls(side, most, samples_per_step, starts, parts, asked)
 
     @property
@@ -93,15 +104,18 @@ class ContextUnit:
         return stacked(found, self.most)
 
 
-def work(n_spots: int, width: int) -> float:
-    """FLOPs of the trunk for a sample, over those for one spot without attention.
+def work(n_spots: int, width: int, beside: float = 0) -> float:
+    """FLOPs of a sample, over those that the trunk takes for one spot without attention.
 
     A spot takes 24 width² in a layer, and 4 width more for each spot that it attends to.
+
+    Args:
+        beside: what each spot takes beside the trunk, over what it takes of the trunk.
     """
-    return n_spots * (1 + n_spots / (6 * width))
+    return n_spots * (1 + beside + n_spots / (6 * width))
 
 
-def step_of(most: int, width: int) -> tuple[int, int]:
+def step_of(most: int, width: int, beside: float = 0) -> tuple[int, int]:
     """The spots that a sample is padded to, and the samples of a step, so that steps of all sides cost about the same.
 
     A step is to cost what one sample of `MOST` spots costs. Where no number of samples of `most` spots comes near that,
@@ -109,13 +123,14 @@ def step_of(most: int, width: int) -> tuple[int, int]:
 
     Args:
         most: spots of the fullest sample, 1 to `MOST`.
+        beside: see `work`.
     """
-    whole = work(MOST, width)
-    samples = whole / work(most, width)
+    whole = work(MOST, width, beside)
+    samples = whole / work(most, width, beside)
     if abs(round(samples) / samples - 1) <= TOLERANCE:
         return most, round(samples)
-    n = int(samples)
-    return round(3 * width * (math.sqrt(1 + 2 * whole / n / (3 * width)) - 1)), n  # the inverse of `work`
+    n, each = int(samples), 1 + beside
+    return round(3 * width * (math.sqrt(each**2 + 2 * whole / n / (3 * width)) - each)), n  # the inverse of `work`
 
 
 def unit_name(side: Side) -> UnitName:

@@ -13,6 +13,7 @@ from benchmark.training.flops import count_flops
 from benchmark.training.loop import samples_per_step, tensors
 from benchmark.training.made_up import MadeUp
 from benchmark.units.expression import field, fields
+from methods.context.expressed import Expressed, OfSlide
 from methods.context.method import Context
 from methods.context.model import ContextModel, views
 from methods.context.samples import samples, thinned
@@ -78,24 +79,32 @@ def test_every_spot_is_read_in_as_many_samples(cell, side, passes, at_once):
     assert np.bincount(read, minlength=slide.n_spots).tolist() == [n] * slide.n_spots
 
 
+@pytest.mark.parametrize("objective", ("neighbourhood", "vicreg", "neighbourhood+negative_binomial"))
 @pytest.mark.parametrize(("tissue_side", "sides"), [(40, (*SIDES, 16, 32)), (14, (*SIDES, 16))])
-def test_a_step_costs_about_the_same_for_every_side(tissue_side, sides):
+def test_a_step_costs_about_the_same_for_every_side(tissue_side, sides, objective):
     """On a slide that fills the largest samples, and on one of 196 spots, which is between one and two samples."""
     corpus, preset, cost = MadeUp(n_slides=1, side=tissue_side, n_genes=20), PRESETS["tiny"], []
-    module = ContextModel(50, preset)
+    parts = [np.zeros((corpus.n_spots, GROUPS, 50), np.float32)]
+    asked = zeros(corpus.n_spots, 300) if "binomial" in objective else None
+    module = ContextModel(50, preset, objective, asked=asked)
     for side in sides:
-        unit = ContextUnit.of(corpus, side, preset.d, [np.zeros((corpus.n_spots, GROUPS, 50), np.float32)])
-        n = samples_per_step(unit, corpus)
-        batch = tensors(unit.draw(corpus, n, np.random.default_rng(0)))
-        cost.append(count_flops(module, batch, *hidden_of(batch)))
+        unit = ContextUnit.of(corpus, side, preset.d, parts, asked, module.work_beside)
+        batch = tensors(unit.draw(corpus, samples_per_step(unit, corpus), np.random.default_rng(0)))
+        cost.append(count_flops(module, batch, *module.draw_hidden(batch, torch.Generator().manual_seed(0))))
     assert max(cost) < 1.1 * min(cost)
 
 
-@given(st.integers(1, MOST), st.integers(16, 1024))
-def test_steps_cost_the_same_however_many_spots_a_sample_holds(most, width):
-    padded, n = step_of(most, width)
+def zeros(n_spots, n_genes):
+    """Counts of one slide that measured every gene, and found none."""
+    counts = OfSlide(np.zeros((n_spots, n_genes), np.float32), np.ones(n_spots, np.float32), np.ones(n_genes, bool))
+    return Expressed(np.arange(n_genes) % GROUPS, np.full(n_genes, 1 / n_genes, np.float32), [counts])
+
+
+@given(st.integers(1, MOST), st.integers(16, 1024), st.floats(0, 1))
+def test_steps_cost_the_same_however_many_spots_a_sample_holds(most, width, beside):
+    padded, n = step_of(most, width, beside)
     assert padded >= most
-    assert n * work(padded, width) == pytest.approx(work(MOST, width), rel=0.07)
+    assert n * work(padded, width, beside) == pytest.approx(work(MOST, width, beside), rel=0.07)
 
 
 def test_a_side_that_no_slide_can_fill_is_refused(tissue):
