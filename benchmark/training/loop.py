@@ -179,5 +179,8 @@ def finite(loss: torch.Tensor, k: int) -> float:
     """The loss of step `k` as a number. Raises UnitBenchError if it is not finite."""
     value = loss.item()
     if not math.isfinite(value):
-        raise UnitBenchError("pretraining", f"diverged at step {k} (loss {value})", "lower the learning rate")
+        remedy = "lower the learning rate"
+        if loss.is_cuda:  # where a compiled step has failed that is finite without the compiler: docs/speed.md
+            remedy += ", or set TORCH_COMPILE_DISABLE=1 and TORCHDYNAMO_DISABLE=1"
+        raise UnitBenchError("pretraining", f"diverged at step {k} (loss {value})", remedy)
     return value

@@ -214,3 +214,9 @@ def test_a_loss_that_is_not_finite_is_an_error(tissue, monkeypatch):
     monkeypatch.setitem(PRESETS, "micro", Preset(d=16, layers=1, heads=2, learning_rate=1e30))
     with pytest.raises(UnitBenchError, match=r"diverged at step .*; lower the learning rate"):
         fitted("patch", tissue, Budget("spots", SPOTS["patch"]))
+
+
+def test_on_a_gpu_the_error_tells_how_to_do_without_the_compiler():
+    loss = SimpleNamespace(item=lambda: float("nan"), is_cuda=True)
+    with pytest.raises(UnitBenchError, match="step 3 .*; lower the learning rate, or set TORCH_COMPILE_DISABLE=1"):
+        pretrain_module.finite(loss, 3)
