@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
+
+UNSEEN = -1e30  # as a bias: far below any other, and its weight is 0; of -inf, kernels on some GPUs make NaN
+ALIGNED = 16  # of what number of keys kernels on GPUs want a multiple, where there is a bias
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,24 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
         return v
     if not mask.is_floating_point():
         return scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    if q.is_cuda and q.shape[2] % ALIGNED:
+        k, v, mask = aligned(k, v, mask)
     with nullcontext() if q.is_meta else torch.autocast(q.device.type, enabled=False):
         return scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask.float()).to(v.dtype)
+
+
+def aligned(k: Tensor, v: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The same keys, values and bias, padded to a multiple of `ALIGNED` keys, of which the new ones are not seen.
+
+    For such kernels PyTorch pads a bias with zeros. Its compiler leaves what it pads as it was in memory, of which the
+    gradient can become NaN (docs/speed.md).
+
+    Args:
+        k, v: `[b, heads, t, d / heads]`.
+        bias: `[b, heads, t, t]`.
+    """
+    more = -k.shape[2] % ALIGNED
+    return pad(k, (0, 0, 0, more)), pad(v, (0, 0, 0, more)), pad(bias, (0, more), value=UNSEEN)
 
 
 class Trunk(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.model.masked import mse
-from benchmark.model.trunk import Preset, Trunk
+from benchmark.model.trunk import UNSEEN, Preset, Trunk
 from methods.context.objectives import GENES, GeneHead, Objective, View, beside, target_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 SIGMAS = (1.0, 2.0, 4.0, 100.0)  # how far the heads of attention reach, in pitches
 RADIUS = 2.0  # of what is predicted, in pitches: 19 spots of a hexagonal lattice, 13 of a square one
-UNSEEN = -1e30  # far below any distance, and its weight is 0; of -inf, kernels on some GPUs make NaN
 GAIN = 0.2  # of the tokens, so that what attention adds at the start is not small beside them
 
 

@@ -11,13 +11,13 @@ from scipy.spatial.distance import pdist
 from baselines.pca import PCA
 from benchmark.data.components import RULES, Genes
 from benchmark.data.normalisation import normalised
-from benchmark.model.trunk import PRESETS, Preset
+from benchmark.model.trunk import PRESETS, UNSEEN, Preset
 from benchmark.training.budget import Budget
 from benchmark.training.loop import tensors
 from methods.context import tokens
 from methods.context.explained import Explained, untaught
 from methods.context.method import Context
-from methods.context.model import SIGMAS, UNSEEN, ContextModel, around, attention_bias, views
+from methods.context.model import SIGMAS, ContextModel, around, attention_bias, views
 from methods.context.objectives import Objective
 from tests.helpers.dial import GROUPS, MICRO, SIDES, P, drawn, hidden_of
 

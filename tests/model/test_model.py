@@ -9,7 +9,7 @@ from scipy.stats import chisquare
 from torch.nn.functional import scaled_dot_product_attention
 
 from benchmark.model.masked import RATIOS, MaskedGenes, MaskedSpots, mse
-from benchmark.model.trunk import PRESETS, Preset, attention, sincos
+from benchmark.model.trunk import ALIGNED, PRESETS, Preset, aligned, attention, sincos
 from benchmark.training.learner import module_for
 from benchmark.training.loop import tensors
 from benchmark.units.patch import PatchUnit
@@ -255,3 +255,19 @@ def test_attention_with_a_bias_is_in_float32_in_a_step_of_bf16():
         found = attention(q, k, v, bias)
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found, exact.bfloat16())
+
+
+@pytest.mark.parametrize("t", (2, 15, 16, 63, 153))
+def test_keys_that_are_padded_for_a_gpu_change_no_attention_and_no_gradient(t):
+    generator = torch.Generator().manual_seed(t)
+    made = torch.randn(3, 2, 4, t, 8, generator=generator)
+    bias = -9 * torch.rand(2, 4, t, t, generator=generator)
+    found = []
+    for change in (lambda *given: given, aligned):
+        q, k, v = (x.clone().requires_grad_() for x in made)
+        keys, values, padded = change(k, v, bias)
+        read = scaled_dot_product_attention(q, keys, values, attn_mask=padded)
+        read.square().sum().backward()
+        found.append((read, q.grad, k.grad, v.grad))
+    assert padded.shape[-1] % ALIGNED == keys.shape[2] % ALIGNED == 0
+    torch.testing.assert_close(*found)

@@ -218,5 +218,5 @@ def test_a_loss_that_is_not_finite_is_an_error(tissue, monkeypatch):
 
 def test_on_a_gpu_the_error_tells_how_to_do_without_the_compiler():
     loss = SimpleNamespace(item=lambda: float("nan"), is_cuda=True)
-    with pytest.raises(UnitBenchError, match="step 3 .*; lower the learning rate, or set TORCH_COMPILE_DISABLE=1"):
+    with pytest.raises(UnitBenchError, match=r"step 3 .*; lower the learning rate, or set TORCH_COMPILE_DISABLE=1"):
         pretrain_module.finite(loss, 3)
